@@ -1,0 +1,36 @@
+# `make demo` and `make test` set up everything they need in .venv first.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: setup demo test lint docs bench clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml setup.py
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && uv pip install --quiet --python $(BIN)/python -e ".[dev]"; \
+	else \
+		$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade pip && $(BIN)/python -m pip install --quiet -e ".[dev]"; \
+	fi
+	@touch $@
+
+demo: setup
+	$(BIN)/horngate demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+docs: setup
+	$(BIN)/python docs/make_cli.py
+
+bench: setup
+	$(BIN)/python benchmarks/vision_probe.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Keras models and the maths of methods; knows neither pipelines nor the command line."""

@@ -1,0 +1,23 @@
+"""Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391): which part of a picture speaks for a class."""
+
+import keras
+import numpy as np
+
+
+def grad_cam(answers: keras.Model, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return heat maps float32 `[n, h, w]` in 0…1 for uint8 pixels `[n, s, s, 3]` and one class index per picture.
+
+    With average pooling before one dense layer, the gradient of a logit with respect to a map is that layer's weight
+    divided by the map's size, so the maps weighted by the head's kernel are Grad-CAM exactly, on any Keras backend.
+
+    Raises:
+        ValueError: the encoder has no spatial maps before its pooling.
+    """
+    encoder = answers.get_layer("encoder")
+    pool = encoder.get_layer("pool")
+    if len(pool.input.shape) != 4:
+        raise ValueError("Grad-CAM needs a backbone with spatial maps, such as a convolutional one")
+    maps = np.asarray(keras.Model(encoder.input, pool.input).predict_on_batch(pixels), np.float32)
+    kernel = np.asarray(answers.get_layer("head").kernel, np.float32)
+    heat = np.maximum(np.einsum("nhwc,cn->nhw", maps, kernel[:, classes]), 0)
+    return heat / np.maximum(heat.max((1, 2), keepdims=True), 1e-12)

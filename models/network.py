@@ -1,0 +1,102 @@
+"""The shape of every model with a backbone: raw input → encoder → head → scores, in one saved file."""
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("horngate")
+class Scores(layers.Layer):
+    """Turns logits into scores: softmax, or sigmoid for several labels, after division by a temperature.
+
+    The temperature is a weight, so that every export of the model has it (Guo et al. 2017, arXiv 1706.04599).
+    """
+
+    def __init__(self, several=False, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.several = several
+
+    def build(self, input_shape):
+        self.temperature = self.add_weight(shape=(), initializer="ones", trainable=False, name="temperature")
+
+    def call(self, logits):
+        """Return float32 scores `[n, classes]` from logits of the same shape."""
+        cooled = ops.cast(logits, "float32") / self.temperature
+        return ops.sigmoid(cooled) if self.several else ops.softmax(cooled)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"several": self.several}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A classifier and its parts, which share their weights.
+
+    Attributes:
+        answers: raw input → scores `[n, classes]`; what is saved and used.
+        logits: raw input → logits `[n, classes]`; what is trained.
+        encoder: raw input → features `[n, d]`.
+        head: the dense layer on the features.
+    """
+
+    answers: keras.Model
+    logits: keras.Model
+
+    @property
+    def encoder(self) -> keras.Model:
+        return self.answers.get_layer("encoder")
+
+    @property
+    def head(self) -> layers.Dense:
+        return self.answers.get_layer("head")
+
+    @property
+    def scores(self) -> Scores:
+        return self.answers.get_layer("scores")
+
+    @classmethod
+    def around(cls, encoder: keras.Model, classes: int, several: bool, dropout: float = 0.2, seed: int = 0) -> "Network":
+        """Return a classifier on an encoder (a model named `encoder`) with a head that starts at zero."""
+        features = encoder(encoder.input)
+        dropped = layers.Dropout(dropout, seed=seed, name="dropout")(features)
+        head = layers.Dense(classes, kernel_initializer="zeros", dtype="float32", name="head")
+        logits = head(dropped)
+        return cls(
+            answers=keras.Model(encoder.input, Scores(several, name="scores")(logits), name="answers"),
+            logits=keras.Model(encoder.input, logits, name="logits"),
+        )
+
+    @classmethod
+    def within(cls, answers: keras.Model) -> "Network":
+        """Return the parts of a saved classifier."""
+        return cls(answers, keras.Model(answers.input, answers.get_layer("head").output, name="logits"))
+
+
+def thaw(encoder: keras.Model, norms: bool) -> None:
+    """Make every layer of an encoder trainable; batch normalisation only where `norms` (else it stays in inference)."""
+    encoder.trainable = True
+    for layer in _all_layers(encoder):
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = norms
+
+
+def depths(encoder: keras.Model) -> dict[str, float]:
+    """Return for each trainable variable (by path) how deep it lies: 0 at the input, 1 at the features."""
+    found = [layer for layer in _all_layers(encoder) if layer.trainable_variables]
+    return {
+        variable.path: (place + 1) / len(found)
+        for place, layer in enumerate(found)
+        for variable in layer.trainable_variables
+    }
+
+
+def _all_layers(model: keras.Model) -> list:
+    """Return the layers of a model in order, those of models within it in their place."""
+    found = []
+    for layer in model.layers:
+        found += _all_layers(layer) if isinstance(layer, keras.Model) else [layer]
+    return found

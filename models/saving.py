@@ -1,0 +1,68 @@
+"""Opening saved models without running what a stranger put into them."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+
+from horngate.models import network, optimizer, scaling  # noqa: F401 - register the classes of saved models
+
+TRUSTED = {"keras", "keras_hub", "keras_rs", "horngate", "builtins"}
+
+
+class Untrusted(ValueError):
+    """A model file that isn't opened; one line that says why."""
+
+
+def open_model(path: Path) -> keras.Model:
+    """Load a `.keras` file in safe mode: only classes of keras, keras_hub, keras_rs and horngate, no Lambda.
+
+    Raises:
+        Untrusted: damaged, of another format, or with a class from elsewhere.
+    """
+    modules = _modules(path)
+    strange = sorted(module for module in modules if module.split(".")[0] not in TRUSTED)
+    if strange:
+        raise Untrusted(f"{path} is not opened: it wants code from {', '.join(strange)}")
+    if any(module.startswith("keras_hub") for module in modules):
+        import keras_hub  # noqa: F401 - registers its classes
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as problem:  # Keras raises whatever a broken file makes it raise
+        raise Untrusted(f"{path} can't be opened: {' '.join(str(problem).split())[:300]}") from None
+
+
+def _modules(path: Path) -> set[str]:
+    """Return the modules of all classes that the file's configuration names."""
+    try:
+        with zipfile.ZipFile(path) as opened:
+            names = opened.namelist()
+            if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
+                raise Untrusted(f"{path} is not opened: it holds a file that would land outside its folder")
+            damaged = opened.testzip()
+            if damaged:
+                raise Untrusted(f"{path} is damaged: {damaged} doesn't match its checksum")
+            config = json.loads(opened.read("config.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as problem:
+        if isinstance(problem, Untrusted):
+            raise
+        raise Untrusted(f"{path} is no .keras file, or damaged ({' '.join(str(problem).split())[:100]})") from None
+    return set(_named(config))
+
+
+def _named(config):
+    if isinstance(config, dict):
+        if config.get("class_name") == "Lambda" or config.get("class_name") == "__lambda__":
+            yield "a Lambda (code inside the file)"
+        module = config.get("module")
+        registered = config.get("registered_name")
+        if isinstance(module, str) and "class_name" in config:
+            yield module
+        elif isinstance(registered, str) and ">" in registered:
+            yield registered.split(">")[0]
+        for value in config.values():
+            yield from _named(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _named(value)

@@ -1,0 +1,19 @@
+"""Domain pipelines: `train`, `evaluate`, `predict` and `check` for every task, from Python as from the command line."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from horngate.pipelines.verbs.check import check
+    from horngate.pipelines.verbs.evaluate import evaluate
+    from horngate.pipelines.verbs.predict import predict
+    from horngate.pipelines.verbs.train import train
+
+__all__ = ["check", "evaluate", "predict", "train"]
+
+
+def __getattr__(name: str):
+    # The verbs bring TensorFlow along, so they are imported when first used.
+    if name in __all__:
+        return getattr(import_module(f"{__name__}.verbs.{name}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,172 @@
+"""Classification in any domain: labels, decisions, measures, and learning through the transfer ladder."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute  # noqa: F401 - pa.compute
+
+from horngate.models.network import Network
+from horngate.models.saving import Untrusted, open_model
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.data.checks import Finding, label_findings
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import read_json, read_table
+from horngate.pipelines.labels import Labels, split_labels
+from horngate.pipelines.measure import calibration, classification, conformal, thresholds
+from horngate.pipelines.measure.classification import MEASURES, Outcome
+from horngate.pipelines.measure.intervals import Uncomputable
+from horngate.pipelines.run import Run
+
+MISTAKES = 20  # most confident ones, in a report
+
+
+class Classifier(Pipeline):
+    """What all classifying tasks share. A task adds how to inspect, settle, read and build."""
+
+    labels: Labels
+    network: Network
+
+    def build(self, labels: Labels) -> Network:
+        """Return the untrained network for these labels, pretrained weights in its encoder where wished."""
+        raise TypeError(f"{type(self).__name__} should say how its network is built")
+
+    def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
+        names = [split_labels(target, self.card.label_separator) for target in table["target"].to_pylist()]
+        return label_findings(names, splits)
+
+    def fit(self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any) -> dict[str, Any]:
+        from horngate.pipelines.ladder import Ladder
+
+        targets = table["target"].to_pylist()
+        train = np.flatnonzero(splits == "train")
+        self.labels = Labels.learnt([targets[row] for row in train], self.card)
+        with device.scope():
+            self.network = self.build(self.labels)
+        summary = Ladder(self, table, splits, fingerprints, run, device).climb()
+        self.labels.write(run / "labels.json")
+        return summary | {"parameters": int(self.network.answers.count_params())}
+
+    def decide(self, outcome: Outcome) -> dict[str, Any]:
+        """Fit temperature, threshold and conformal quantile on validation rows; return what was decided."""
+        temperature = 1.0
+        if self.card.calibrate and len(outcome.scores):
+            temperature = calibration.fitted_temperature(outcome)
+            self.network.scores.temperature.assign(temperature)
+            scores = calibration.at_temperature(outcome.scores, temperature, outcome.several).astype(np.float32)
+            outcome = replace(outcome, scores=scores)
+        self.labels = self.decided(self.labels, outcome, self.card.sensitivity, self.card.specificity, self.card.conformal)
+        return {"temperature": temperature, "threshold": self.labels.threshold, "conformal": self.labels.conformal}
+
+    def decided(self, labels: Labels, outcome: Outcome, sensitivity, specificity, coverage) -> Labels:
+        """Return labels with a threshold and a conformal quantile chosen on an outcome, where wished."""
+        if sensitivity is not None or specificity is not None:
+            place = labels.positive_index
+            positive = outcome.targets[:, place] > 0
+            chosen = thresholds.threshold_for(positive, outcome.scores[:, place], sensitivity, specificity)
+            labels = replace(labels, threshold=chosen)
+        if coverage is not None:
+            quantile = conformal.fitted_quantile(outcome.targets, outcome.scores, coverage)
+            labels = replace(labels, conformal={"coverage": coverage, "quantile": quantile})
+        return labels
+
+    def open(self, run: Run) -> None:
+        self.labels, self.schema = Labels.read(run / "labels.json"), read_json(run / "schema.json")
+        try:
+            self.network = Network.within(open_model(run / "model.keras"))
+        except Untrusted as problem:
+            raise UserError(str(problem)) from None
+        if self.network.answers.output_shape[-1] != len(self.labels.labels):
+            raise UserError(f"{run / 'labels.json'} doesn't belong to {run / 'model.keras'}: another number of classes")
+
+    def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
+        wishes = {name: options.get(name) for name in ("sensitivity", "specificity", "conformal")}
+        if not any(value is not None for value in wishes.values()):
+            return {}
+        if run.card.refit:
+            raise UserError("a refitted run has seen its validation rows, so nothing can be chosen on them; train without --refit")
+        if wishes["sensitivity"] is not None and wishes["specificity"] is not None:
+            raise UserError("give --sensitivity or --specificity, not both")
+        if self.labels.positive is None and (wishes["sensitivity"], wishes["specificity"]) != (None, None):
+            raise UserError(f"--sensitivity and --specificity need two classes. Found: {len(self.labels.labels)}")
+        if self.labels.several and wishes["conformal"] is not None:
+            raise UserError("--conformal needs one label per row")
+        answers = read_table(run / "evaluation" / "validation" / "answers.parquet")
+        self.labels = self.decided(self.labels, self.outcome(answers), *wishes.values())
+        return {"threshold": self.labels.threshold, "conformal": self.labels.conformal}
+
+    def forward(self, batch: np.ndarray) -> np.ndarray:
+        return np.asarray(self.network.answers.predict_on_batch(batch))
+
+    def answer_schema(self) -> pa.Schema:
+        fields = [("label", pa.string()), ("score", pa.float32()), ("scores", pa.list_(pa.float32()))]
+        if self.labels.conformal is not None:
+            fields += [("set", pa.list_(pa.string())), ("abstain", pa.bool_())]
+        return pa.schema(fields)
+
+    def rows(self, outputs: np.ndarray) -> dict[str, list]:
+        return self.labels.answers(outputs)
+
+    def widened(self, answers: pa.Table) -> pa.Table:
+        """Return answers with one column `score_<class>` per class instead of the list `scores`."""
+        place = answers.column_names.index("scores")
+        lists = answers["scores"].combine_chunks()
+        wide = answers.remove_column(place)
+        for number, label in enumerate(self.labels.labels):
+            wide = wide.add_column(place + number, f"score_{label}", pa.compute.list_element(lists, number))
+        return wide
+
+    def outcome(self, answers: pa.Table) -> Outcome:
+        count, classes = answers.num_rows, len(self.labels.labels)
+        flat = answers["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        targets = self.labels.encode(answers["target"].to_pylist())
+        said = self.labels.encode(answers["label"].to_pylist())
+        chosen = said > 0 if self.labels.several else said.argmax(1)
+        return Outcome(targets, flat.reshape(count, classes), chosen, self.labels.positive_index)
+
+    def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Outcome:
+        encoded = self.labels.encode(targets)
+        return Outcome(encoded, outputs, self.labels.chosen(outputs), self.labels.positive_index)
+
+    def guess(self, outcome: Outcome) -> Outcome:
+        """Say of every row the shares of the training rows, and so the most frequent class."""
+        scores = np.tile(np.array(self.labels.prior, np.float32), (len(outcome.scores), 1))
+        chosen = scores >= 0.5 if self.labels.several else scores.argmax(1)
+        return replace(outcome, scores=scores, chosen=chosen)
+
+    def measures(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
+        found = {}
+        for name in classification.names_for(self.card.metrics, outcome):
+            try:
+                found[name] = (MEASURES[name], MEASURES[name].prepare(outcome))
+            except Uncomputable as reason:
+                found[name] = (MEASURES[name], str(reason))
+        return found
+
+    def details(self, answers: pa.Table, outcome: Outcome) -> dict[str, Any]:
+        details: dict[str, Any] = {"labels": list(self.labels.labels)}
+        unknown = sorted({name for name in answers["target"].to_pylist() if not self.labels.encode([name]).any()})
+        if unknown:
+            details["unlearnt_labels"] = unknown
+        details["per_class"] = classification.per_class(outcome, self.labels.labels)
+        if not outcome.several:
+            details["confusion"] = classification.confusion(outcome).tolist()
+            details["reliability"] = calibration.reliability(outcome)
+            details["mistakes"] = self._mistakes(answers, outcome)
+        place = self.labels.positive_index
+        if place is not None:
+            threshold = 0.5 if self.labels.threshold is None else self.labels.threshold
+            rates = thresholds.rates_at(outcome.targets[:, place] > 0, outcome.scores[:, place], threshold)
+            details["operating_point"] = {"positive": self.labels.positive} | rates
+        if "set" in answers.column_names:
+            sets, targets = answers["set"].to_pylist(), answers["target"].to_pylist()
+            details["conformal"] = self.labels.conformal | {"measured": conformal.coverage_of(sets, targets)}
+        return details
+
+    def _mistakes(self, answers: pa.Table, outcome: Outcome) -> list[dict[str, Any]]:
+        wrong = np.flatnonzero(outcome.chosen != outcome.truth)
+        said = outcome.scores[wrong, outcome.chosen[wrong]]
+        shown = wrong[np.argsort(-said, kind="stable")[:MISTAKES]]
+        columns = answers.select(["id", "target", "label", "score"]).take(pa.array(shown))
+        return columns.to_pylist()

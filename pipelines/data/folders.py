@@ -1,0 +1,95 @@
+"""Folders as sources: one sub-folder a class, with train/validation/test above that or not; and plain lists of files."""
+
+import glob
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from horngate.pipelines.data.sources import BLOCK, SPLITS, Listing, block
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import printable
+
+CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def class_folders(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
+    """Yield blocks of a folder whose first level names the class (or the split, and the second the class)."""
+    tops = [entry.name for entry in os.scandir(root) if entry.is_dir() and not _hidden(entry.name)]
+    by_split = bool(tops) and all(name.lower() in SPLITS for name in tops) and "train" in map(str.lower, tops)
+    for paths in _batches(walk(root, suffixes, listing)):
+        columns: dict[str, list] = {name: [] for name in ("id", "input", "target", "split", "error")}
+        for path in paths:
+            parts = path.split(os.sep)
+            split = SPLITS[parts.pop(0).lower()] if by_split and len(parts) > 1 else None
+            classed = len(parts) > 1
+            columns["id"].append(printable(path.replace(os.sep, "/")))
+            columns["input"].append(os.fsencode(root / path))
+            columns["target"].append(printable(parts[0]) if classed else None)
+            columns["split"].append(split)
+            columns["error"].append(None if classed else "no target: it lies in no class folder")
+        yield block(columns)
+
+
+def files_below(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
+    """Yield blocks of the files below a folder, or of one file; ids are the paths as given."""
+    if root.is_dir():
+        found = (os.path.join(root, path) for path in walk(root, suffixes, listing))  # noqa: PTH118 keeps "./" as given
+    else:
+        found = iter([os.fspath(root)])
+    yield from _path_blocks(found)
+
+
+def globbed(pattern: str) -> Iterator[pa.Table]:
+    """Yield blocks of the files that a glob matches (`**` crosses folders), sorted by name.
+
+    Raises:
+        UserError: the pattern matches nothing.
+    """
+    found = sorted(path for path in glob.iglob(pattern, recursive=True) if not Path(path).is_dir())  # noqa: PTH207
+    if not found:
+        raise UserError(f"{pattern} matches no file")
+    yield from _path_blocks(iter(found))
+
+
+def walk(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[str]:
+    """Yield paths relative to `root`, sorted within each folder; hidden files are left out, loops of links refused."""
+
+    def below(folder: Path, relative: str, above: frozenset) -> Iterator[str]:
+        try:
+            place, entries = folder.stat(), sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+        except OSError as problem:
+            raise UserError(f"can't list {printable(folder)}: {problem.strerror}") from None
+        key = (place.st_dev, place.st_ino)
+        if key in above:
+            listing.loops.append(printable(relative))
+            return
+        for entry in entries:
+            if _hidden(entry.name):
+                continue
+            path = f"{relative}{os.sep}{entry.name}" if relative else entry.name
+            if entry.is_dir():
+                yield from below(folder / entry.name, path, above | {key})
+            elif entry.name.lower().endswith(suffixes):
+                yield path
+            else:
+                listing.skipped[Path(entry.name).suffix.lower() or "no suffix"] += 1
+
+    yield from below(root, "", frozenset())
+
+
+def _path_blocks(paths: Iterator[str]) -> Iterator[pa.Table]:
+    for batch in _batches(paths):
+        names = [printable(path.replace(os.sep, "/")) for path in batch]
+        yield block({"id": names, "input": [os.fsencode(path) for path in batch]})
+
+
+def _batches(items: Iterator[str]) -> Iterator[list[str]]:
+    while batch := list(islice(items, BLOCK)):
+        yield batch
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in CLUTTER

@@ -1,0 +1,112 @@
+"""Reading rows in threads, in order, a bounded number ahead."""
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines.errors import Unreadable, UserError
+
+LARGEST = 1 << 30  # bytes of one input
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def threads() -> int:
+    """Return how many threads read: the cores that this process may use, and one more for waiting on disks."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], ahead: int = 64) -> Iterator[Result | Unreadable]:
+    """Yield `work(item)` for each item, in order; at most `ahead` are under way. An `Unreadable` is yielded, not raised."""
+
+    def tried(item: Item) -> Result | Unreadable:
+        try:
+            return work(item)
+        except Unreadable as reason:
+            return reason
+
+    with ThreadPoolExecutor(threads(), "reader") as pool:
+        waiting: deque = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(tried, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class ReadRows:
+    """Training rows that are read when they are needed, each epoch in a random view of its own.
+
+    Args:
+        table: rows in the schema of the sources.
+        targets: float32 `[n, classes]`.
+        weights: float32 `[n]` or None.
+        read: returns the tensor of a row's bytes; its second argument seeds a random view, None asks for the plain one.
+        seed: of the views.
+    """
+
+    def __init__(self, table: pa.Table, targets: np.ndarray, weights: np.ndarray | None, read: Callable, seed: int):
+        self.inputs, self.values, self.ids = table["input"], table["value"], table["id"]
+        self.targets, self.weights, self.read, self.seed = targets, weights, read, seed
+        self.count = table.num_rows
+        self.pool = ThreadPoolExecutor(threads(), "reader")
+
+    def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
+        """Return inputs, targets and weights of some rows."""
+        inputs = np.stack(list(self.pool.map(lambda row: self._row(int(row), epoch), rows)))
+        return inputs, self.targets[rows], None if self.weights is None else self.weights[rows]
+
+    def _row(self, row: int, epoch: int | None) -> np.ndarray:
+        seed = None if epoch is None else (self.seed, epoch, row)
+        try:
+            return self.read(content(self.inputs[row].as_py(), self.values[row].as_py()), seed)
+        except Unreadable as reason:
+            raise UserError(f"{self.ids[row].as_py()} could be read before, and can't any more: {reason}") from None
+
+
+def content(path: bytes | None, value: bytes | None, error: str | None = None) -> bytes:
+    """Return the bytes of one row's input.
+
+    Raises:
+        Unreadable: with the reason: missing, a broken link, no permission, empty, too large, or the listing's own.
+    """
+    if error:
+        raise Unreadable(error)
+    if value is not None:
+        data = value
+    elif path is None:
+        raise Unreadable("no input")
+    else:
+        data = _file(path)
+    if not data:
+        raise Unreadable("empty: 0 bytes")
+    return data
+
+
+def _file(path: bytes) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - names that are no UTF-8 are bytes
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST:
+                raise Unreadable(f"too large: {size:,} bytes")
+            return file.read()
+    except FileNotFoundError:
+        raise Unreadable("broken link" if os.path.islink(path) else "missing") from None  # noqa: PTH114
+    except PermissionError:
+        raise Unreadable("no permission to read it") from None
+    except ValueError:
+        raise Unreadable("its name holds a NUL character") from None
+    except OSError as problem:
+        loop = problem.errno == errno.ELOOP
+        raise Unreadable("a link that leads back to itself" if loop else str(problem.strerror)) from None

@@ -1,0 +1,148 @@
+"""Sources: whatever `--data` names becomes blocks of rows in one schema, which everything behind them works on.
+
+A block is an Arrow table with the columns `id` (text), `input` (a path as the file system's bytes), `value` (the input
+itself as bytes, where there is no path), `target`, `split`, `group`, `error` (texts; `error` says why a row can't be
+used) and every further column of the user's table that is kept, as text.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from horngate.pipelines.card import Data
+from horngate.pipelines.errors import UserError
+
+CORE = {
+    "id": pa.string(),
+    "input": pa.binary(),
+    "value": pa.binary(),
+    "target": pa.string(),
+    "split": pa.string(),
+    "group": pa.string(),
+    "error": pa.string(),
+}
+BLOCK = 4096  # rows
+SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation"}
+SPLITS |= {"dev": "validation", "test": "test", "testing": "test"}
+TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
+
+
+@dataclass
+class Listing:
+    """What a source saw beside its rows."""
+
+    skipped: Counter = field(default_factory=Counter)  # suffix -> files that are no input of this task
+    loops: list[str] = field(default_factory=list)  # folders that lead back into themselves
+
+
+def block(columns: dict[str, list], kept: dict[str, list] | None = None) -> pa.Table:
+    """Return a block; core columns that are left out are null."""
+    rows = len(columns["id"])
+    arrays = {name: pa.array(columns.get(name) or [None] * rows, kind) for name, kind in CORE.items()}
+    return pa.table(arrays | {name: pa.array(values, pa.string()) for name, values in (kept or {}).items()})
+
+
+def examples(card: Data, suffixes: tuple[str, ...], listing: Listing | None = None) -> pa.Table:
+    """Return all rows of the card's data, with unique ids.
+
+    Raises:
+        UserError: nothing there, a column missing, an id that stands twice in the id column.
+    """
+    if card.data is None:
+        raise UserError("no data: give --data a folder, a table, tfds:NAME or sample:NAME")
+    blocks = list(labelled(card.data, card, suffixes, listing or Listing()))
+    table = pa.concat_tables(blocks) if blocks else block({"id": []})
+    if table.num_rows == 0:
+        raise UserError(f"{card.data} holds no rows that this task can use")
+    return _with_unique_ids(table, given=card.id_column is not None)
+
+
+def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
+    """Yield the blocks of a labelled source."""
+    from horngate.pipelines.data.folders import class_folders
+    from horngate.pipelines.data.samples import sample
+    from horngate.pipelines.data.tables import table_blocks
+
+    if source.startswith("sample:"):
+        yield from sample(source.removeprefix("sample:"))
+    elif source.startswith("tfds:"):
+        from horngate.pipelines.data.catalog import tfds_blocks
+
+        yield from tfds_blocks(source.removeprefix("tfds:"), card)
+    else:
+        path = Path(source)
+        if path.is_dir():
+            yield from class_folders(path, suffixes, listing)
+        elif path.suffix.lower() in TABLES and path.exists():
+            yield from table_blocks(path, card, labelled=True)
+        elif path.exists():
+            raise UserError(f"{source} is neither a folder nor one of {', '.join(TABLES)}")
+        else:
+            raise UserError(f"{source} doesn't exist")
+
+
+def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
+    """Yield the blocks of inputs to predict: files, folders, globs and tables, in the order given."""
+    from horngate.pipelines.data.folders import files_below, globbed
+    from horngate.pipelines.data.samples import sample
+    from horngate.pipelines.data.tables import table_blocks
+
+    for source in inputs:
+        path = Path(source)
+        if source.startswith("sample:"):
+            yield from sample(source.removeprefix("sample:"))
+        elif path.is_dir():
+            yield from files_below(path, suffixes, listing)
+        elif path.suffix.lower() in TABLES and path.is_file():
+            yield from table_blocks(path, card, labelled=False)
+        elif path.is_symlink() or path.exists() or not any(sign in source for sign in "*?["):
+            yield from files_below(path, suffixes, listing)  # a single file; a missing one becomes an error row
+        else:
+            yield from globbed(source)
+
+
+def split_name(text: str | None) -> str | None:
+    """Return `train`, `validation` or `test` for what a user calls them; None for an empty cell.
+
+    Raises:
+        UserError: another word.
+    """
+    if text is None or not text.strip():
+        return None
+    name = SPLITS.get(text.strip().lower())
+    if name is None:
+        raise UserError(f'the split column should hold train, validation or test. Received: "{text}"')
+    return name
+
+
+def regrouped(blocks: Iterator[pa.Table], rows: int, between: Callable[[], None] = lambda: None) -> Iterator[pa.Table]:
+    """Yield the same rows in blocks of exactly `rows` (the last one may be shorter)."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for table in blocks:
+        waiting.append(table)
+        count += table.num_rows
+        while count >= rows:
+            joined = pa.concat_tables(waiting, promote_options="default")
+            yield joined.slice(0, rows).combine_chunks()
+            waiting, count = [joined.slice(rows)], count - rows
+        between()
+    if count:
+        yield pa.concat_tables(waiting, promote_options="default").combine_chunks()
+
+
+def _with_unique_ids(table: pa.Table, given: bool) -> pa.Table:
+    ids, seen = table["id"].to_pylist(), Counter()
+    if len(set(ids)) == len(ids):
+        return table
+    if given:
+        twice = next(name for name, count in Counter(ids).items() if count > 1)
+        raise UserError(f'the id column should hold each id once; "{twice}" stands there more than once')
+    for place, name in enumerate(ids):
+        seen[name] += 1
+        if seen[name] > 1:
+            ids[place] = f"{name}#{seen[name]}"
+    return table.set_column(0, "id", pa.array(ids, pa.string()))

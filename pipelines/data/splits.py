@@ -1,0 +1,116 @@
+"""Splits: given ones are kept, missing ones are drawn with the seed, stratified by target, and no group is torn."""
+
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines.card import Data
+from horngate.pipelines.errors import UserError
+
+NAMES = ("train", "validation", "test")
+FINEST = 20  # folds: shares are drawn as so many twentieths where groups have several rows
+
+
+def assign(table: pa.Table, groups: np.ndarray, card: Data, old: pa.Table | None = None) -> tuple[np.ndarray, list[str]]:
+    """Return each row's split, and sentences on what had to be decided.
+
+    Args:
+        table: rows with `id`, `target`, `split` and `group`.
+        groups: int64 [n]; rows that must stay together share a number.
+        card: gives the shares, the seed and the rule.
+        old: the `splits.parquet` of another run, whose rows keep their split.
+
+    Raises:
+        UserError: too few groups to give every wished split one.
+    """
+    splits = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
+    notes: list[str] = []
+    if old is not None:
+        notes += _inherit(splits, table, groups, old)
+    targets = np.array([target or "" for target in table["target"].to_pylist()], dtype=object)
+    wishes = {"test": card.test, "validation": card.validation}
+    undecided = np.flatnonzero(splits == "")
+    if len(undecided):
+        _draw(splits, undecided, targets, groups, wishes, card.seed, least=1 if len(undecided) == len(splits) else 0)
+    missing = {name: share for name, share in wishes.items() if name not in splits}
+    _draw(splits, np.flatnonzero(splits == "train"), targets, groups, missing, card.seed, least=1)
+    if "train" not in splits:
+        raise UserError("no row is left for training: the split column gives none")
+    return splits, notes
+
+
+def _draw(splits, rows, targets, groups, shares: dict[str, float], seed: int, least: int) -> None:
+    """Draw the wished shares among `rows`, in place, each with `least` groups or more; what is left is train."""
+    splits[rows] = "train"
+    left, total = rows, 1.0
+    for name, share in shares.items():
+        if share > 0 and len(left) and (least or round(share / total * len(np.unique(groups[left]))) > 0):
+            taken = _taken(targets[left], groups[left], share / total, seed, name)
+            splits[left[taken]] = name
+            left, total = left[~taken], total - share
+
+
+def _taken(targets: np.ndarray, groups: np.ndarray, share: float, seed: int, name: str) -> np.ndarray:
+    """Return bool [n]: about `share` of the rows, whole groups only, at least one and not all."""
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, StratifiedShuffleSplit
+
+    rows, count = len(targets), len(np.unique(groups))
+    if count < 2:
+        raise UserError(f"can't set rows aside for {name}: all {rows} rows belong together; use --{name} 0 or add data")
+    state = np.random.RandomState([seed, NAMES.index(name)])
+    taken = np.zeros(rows, bool)
+    common = _common(targets, count)
+    if count == rows and (common == common[0]).sum() >= 2:
+        wished = min(max(round(share * rows), len(np.unique(common))), rows - len(np.unique(common)))
+        splitter = StratifiedShuffleSplit(1, test_size=max(wished, 1), random_state=state)
+        taken[next(splitter.split(common, common))[1]] = True
+    elif count >= 2 * FINEST:
+        part = Fraction(share).limit_denominator(FINEST)
+        part = part if 0 < part < 1 else Fraction(1, FINEST)
+        splitter = StratifiedGroupKFold(part.denominator, shuffle=True, random_state=state)
+        for _, (_, fold) in zip(range(part.numerator), splitter.split(common, common, groups), strict=False):
+            taken[fold] = True
+    else:
+        wished = min(max(round(share * count), 1), count - 1)
+        splitter = GroupShuffleSplit(1, test_size=wished, random_state=state)
+        taken[next(splitter.split(targets, targets, groups))[1]] = True
+    return taken
+
+
+def _common(targets: np.ndarray, count: int) -> np.ndarray:
+    """Return what to stratify by: rare targets share one name; one name for all, where there are too many targets."""
+    counts = Counter(targets)
+    if len(counts) > count / 2:
+        return np.full(len(targets), "", dtype=object).astype(str)
+    merged = np.array(["(rare)" if counts[target] < 3 else target for target in targets]).astype(str)
+    names, sizes = np.unique(merged, return_counts=True)
+    if sizes.min() < 2:
+        merged[merged == names[sizes.argmin()]] = names[sizes.argmax()]
+    return merged
+
+
+def _inherit(splits: np.ndarray, table: pa.Table, groups: np.ndarray, old: pa.Table) -> list[str]:
+    """Take over the old run's split by id; a new row follows its group. Returns sentences on what that meant."""
+    known = dict(zip(old["id"].to_pylist(), old["split"].to_pylist(), strict=True))
+    ids = table["id"].to_pylist()
+    inherited = np.array([known.get(name) or "" for name in ids], dtype=object)
+    where: dict[int, set[str]] = {}
+    for group, split in zip(groups, inherited, strict=True):
+        if split:
+            where.setdefault(int(group), set()).add(split)
+    torn = []
+    for row, group in enumerate(groups):
+        if not inherited[row] and int(group) in where:
+            sides = where[int(group)]
+            inherited[row] = next(name for name in NAMES if name in sides)
+            if len(sides) > 1:
+                torn.append(ids[row])
+    fresh = (splits == "") | (inherited != "")
+    splits[fresh] = inherited[fresh]
+    kept = sum(name in known for name in ids)
+    notes = [f"{kept} of {len(ids)} rows keep the split of the earlier run"]
+    if torn:
+        notes.append(f"{len(torn)} new rows tie two splits together (first: {torn[0]}); they went to the first of the two")
+    return notes

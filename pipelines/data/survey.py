@@ -1,0 +1,124 @@
+"""The first look at all rows: which can be read, what they are, which show the same, what is wrong."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines import progress
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.data import checks, duplicates
+from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.data.duplicates import Duplicates
+from horngate.pipelines.data.reading import content, in_order
+from horngate.pipelines.data.sources import Listing, examples
+from horngate.pipelines.errors import Unreadable
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen.
+
+    Attributes:
+        table: the rows that can be used, in the schema of the sources.
+        listed: how many rows the source listed; `table` and `quarantined` add up to it.
+        quarantined: (id, reason) of the rows that can't be used.
+        facts: the pipeline's facts of each row of `table`.
+        fingerprints: hash of each row's bytes.
+        same: which rows show the same.
+        findings: what is wrong, worst first.
+    """
+
+    table: pa.Table
+    listed: int
+    quarantined: list[tuple[str, str]]
+    facts: list[Any]
+    fingerprints: list[str]
+    same: Duplicates
+    findings: list[Finding]
+
+    @property
+    def groups(self) -> np.ndarray:
+        """int64 `[n]`: rows that must stay together, by the user's groups and by showing the same."""
+        named = self.table["group"].to_pylist()
+        first: dict[Any, int] = {}
+        pairs = []
+        for row, number in enumerate(self.same.near):
+            pairs.append((row, first.setdefault(int(number), row)))
+            if named[row] is not None:
+                pairs.append((row, first.setdefault(named[row], row)))
+        return duplicates.merged(len(named), pairs)
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.grade == "error"]
+
+
+def survey(pipeline: Pipeline) -> Survey:
+    """List, read and compare all rows of the pipeline's data.
+
+    Raises:
+        UserError: the source itself can't be used.
+    """
+    listing = Listing()
+    table = examples(pipeline.card, pipeline.suffixes, listing)
+    facts, prints, quarantined, kept = [], [], [], []
+
+    def look(row: tuple) -> tuple[Any, str]:
+        data = content(*row)
+        return pipeline.inspect(data), hashlib.sha256(data).hexdigest()[:32]
+
+    columns = [table[name] for name in ("input", "value", "error")]
+    rows = zip(*(_values(column) for column in columns), strict=True)
+    ids = table["id"].to_pylist()
+    for row, seen in enumerate(progress.tracked(in_order(look, rows), "looking at the data", table.num_rows)):
+        if progress.stop.is_set():
+            raise KeyboardInterrupt
+        if isinstance(seen, Unreadable):
+            quarantined.append((ids[row], str(seen)))
+        else:
+            kept.append(row)
+            facts.append(seen[0])
+            prints.append(seen[1])
+    usable = table.take(pa.array(kept, pa.int64()))
+    thumbnails = [fact.thumbnail for fact in facts]
+    same = duplicates.find(prints, np.stack(thumbnails) if thumbnails and thumbnails[0] is not None else None)
+    findings = checks.quarantine_findings(quarantined, len(ids), pipeline.card.max_quarantine)
+    if kept:
+        findings += _of_rows(pipeline, usable, same) + _conversions(usable, facts)
+    findings += _of_listing(listing)
+    order = {"error": 0, "warning": 1, "note": 2}
+    findings.sort(key=lambda finding: order[finding.grade])
+    return Survey(usable, len(ids), quarantined, facts, prints, same, findings)
+
+
+def _values(column: pa.ChunkedArray):
+    return (value.as_py() for value in column)
+
+
+def _of_rows(pipeline: Pipeline, table: pa.Table, same: Duplicates) -> list[Finding]:
+    given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
+    findings = pipeline.findings(table, given if "train" in given and "" not in given else None)
+    return findings + checks.group_findings(table, given) + checks.duplicate_findings(table, same, given)
+
+
+def _conversions(table: pa.Table, facts: list[Any]) -> list[Finding]:
+    counts = Counter(name for fact in facts for name in fact.converted)
+    shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common())
+    total = sum(bool(fact.converted) for fact in facts)
+    return [Finding("note", "converted", f"{total} inputs are converted when read: {shown}", total)] if counts else []
+
+
+def _of_listing(listing: Listing) -> list[Finding]:
+    findings = []
+    if listing.skipped:
+        shown = ", ".join(f"{suffix} ({count})" for suffix, count in listing.skipped.most_common(5))
+        total = sum(listing.skipped.values())
+        findings.append(Finding("note", "skipped_files", f"{total} files are no inputs of this task by their suffix: {shown}", total))
+    if listing.loops:
+        message = f"{len(listing.loops)} links lead back into a folder above them and are not followed"
+        findings.append(Finding("warning", "link_loops", message, len(listing.loops), tuple(listing.loops[:5])))
+    return findings

@@ -1,0 +1,201 @@
+"""Tables as sources: CSV, TSV, JSONL and Parquet, read in blocks, with columns that play roles."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from horngate.pipelines.card import Data
+from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
+from horngate.pipelines.errors import UserError, nearest
+
+Rows = list[tuple[dict | None, str | None]]  # a row's cells, or why it has none
+
+
+def table_blocks(path: Path, card: Data, labelled: bool) -> Iterator[pa.Table]:
+    """Yield blocks of a table file; ragged or broken rows come with `error` filled, none is dropped.
+
+    Raises:
+        UserError: a column that a role needs is missing, or the file is no such table.
+    """
+    roles, kept, outside = None, [], path.parent
+    for names, rows in _batches(path, card.encoding):
+        if roles is None:
+            roles = _roles(card, names, path, labelled)
+            kept = _kept(card, names, roles, path)
+        yield _block(rows, roles, kept, None if card.allow_outside else outside, path)
+
+
+def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str, str]:
+    roles = {}
+    for role, guesses in card.roles.items():
+        if role == "target" and not labelled:
+            continue
+        wish = getattr(card, f"{role}_column")
+        found = [wish] if wish else [name for name in guesses if name in names]
+        if len(found) != 1 or found[0] not in names:
+            why = f"has no column {wish}.{nearest(wish, names)}" if wish else f"has no clear {role} column"
+            hint = "" if len(names) > 1 or ";" not in names[0] else " Is it separated by semicolons? Save it with commas."
+            raise UserError(f"{path} {why} Columns: {', '.join(names)}. Name it with --{role}-column.{hint}")
+        roles[role] = found[0]
+    for role in ("split", "group", "id"):
+        wish = getattr(card, f"{role}_column")
+        if wish and (labelled or role == "id"):
+            if wish not in names:
+                raise UserError(f"{path} has no column {wish}.{nearest(wish, names)} Columns: {', '.join(names)}")
+            roles[role] = wish
+    return roles
+
+
+def _kept(card: Data, names: list[str], roles: dict[str, str], path: Path) -> list[str]:
+    if card.keep_column is None:
+        return [name for name in names if name not in roles.values()]
+    for name in card.keep_column:
+        if name not in names:
+            raise UserError(f"{path} has no column {name}.{nearest(name, names)} Columns: {', '.join(names)}")
+    return list(card.keep_column)
+
+
+def _block(rows: Rows, roles: dict[str, str], kept: list[str], inside: Path | None, path: Path) -> pa.Table:
+    columns: dict[str, list] = {name: [] for name in CORE}
+    for cells, error in rows:
+        cells = cells or {}
+        given = cells.get(roles["input"])
+        columns["value"].append(given if isinstance(given, bytes) else None)
+        place, refused = (None, None) if isinstance(given, bytes) else _place(given, path.parent, inside)
+        columns["input"].append(place)
+        name = cells.get(roles["id"]) if "id" in roles else (given if isinstance(given, str) else None)
+        columns["id"].append(_text(name) or f"row {cells.get('', '?') if cells else error}")
+        target = _text(cells.get(roles.get("target", "")))
+        columns["target"].append(target)
+        columns["group"].append(_text(cells.get(roles.get("group", ""))))
+        columns["split"].append(split_name(_text(cells.get(roles.get("split", "")))))
+        missing = "no target" if "target" in roles and target is None else None
+        columns["error"].append(error or refused or missing)
+    texts = {_free(name): [_text((cells or {}).get(name)) for cells, _ in rows] for name in kept}
+    return block(columns, texts)
+
+
+def _place(cell, folder: Path, inside: Path | None) -> tuple[bytes | None, str | None]:
+    text = _text(cell)
+    if text is None:
+        return None, "no input"
+    place = os.path.normpath(folder / text)
+    if inside is not None and not Path(os.path.abspath(place)).is_relative_to(os.path.abspath(inside)):  # noqa: PTH100
+        return None, f"its path leaves the table's folder ({text[:80]}); pass --allow-outside if that is meant"
+    return os.fsencode(place), None
+
+
+def _free(name: str) -> str:
+    """Return a name for a kept column that doesn't collide with the columns that horngate writes."""
+    return f"data_{name}" if name in (*CORE, "label", "score", "scores", "set", "abstain") else name
+
+
+def _text(cell) -> str | None:
+    if cell is None or cell == "":
+        return None
+    return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=str)
+
+
+def _batches(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
+    read = {".parquet": _parquet, ".jsonl": _jsonl}.get(path.suffix.lower(), _separated)
+    try:
+        yield from read(path, encoding)
+    except UnicodeDecodeError as problem:
+        offset = _bad_byte(path, encoding)
+        raise UserError(
+            f"{path} is no {encoding}: byte {offset} can't be decoded ({problem.reason}); name its --encoding"
+        ) from None
+    except OSError as problem:
+        raise UserError(f"{path} can't be read: {problem.strerror or problem}") from None
+
+
+def _separated(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
+    csv.field_size_limit(sys.maxsize)
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
+        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        names = next(reader, None)
+        if not names:
+            raise UserError(f"{path} is empty: it should begin with a line of column names")
+        _refuse_doubled(names, path)
+        counted = enumerate((row for row in reader if row), start=1)
+        while lines := list(islice(counted, BLOCK)):
+            yield names, [_cells(names, row, number) for number, row in lines]
+
+
+def _cells(names: list[str], row: list[str], number: int) -> tuple[dict | None, str | None]:
+    error = None if len(row) == len(names) else f"{number} has {len(row)} cells, the header {len(names)}"
+    return dict(zip(names, row, strict=False)) | {"": number}, error and f"row {error}"
+
+
+def _jsonl(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
+        counted = enumerate((line for line in file if line.strip()), start=1)
+        names = None
+        while lines := list(islice(counted, BLOCK)):
+            rows = [_object(line, number) for number, line in lines]
+            if names is None:
+                names = list(dict.fromkeys(name for cells, _ in rows for name in cells or {} if name))
+            yield names, rows
+    if names is None:
+        raise UserError(f"{path} is empty")
+
+
+def _object(line: str, number: int) -> tuple[dict | None, str | None]:
+    try:
+        cells = json.loads(line)
+    except (ValueError, RecursionError):
+        return {"": number}, f"row {number} is no JSON"
+    if not isinstance(cells, dict):
+        return {"": number}, f"row {number} is no JSON object"
+    return cells | {"": number}, None
+
+
+def _parquet(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
+    try:
+        with path.open("rb") as opened:
+            file = pq.ParquetFile(opened)
+            names, number = file.schema_arrow.names, 0
+            _refuse_doubled(names, path)
+            for batch in file.iter_batches(batch_size=BLOCK):
+                rows = [(_unwrapped(cells) | {"": number + place}, None) for place, cells in enumerate(batch.to_pylist(), 1)]
+                number += batch.num_rows
+                yield names, rows
+    except pa.ArrowException as problem:
+        raise UserError(f"{path} is no readable Parquet file: {str(problem).splitlines()[0]}") from None
+
+
+def _unwrapped(cells: dict) -> dict:
+    """Return the cells; a struct of `bytes` and `path`, as Hugging Face writes pictures, becomes its bytes."""
+    return {
+        name: cell["bytes"] if isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes) else cell
+        for name, cell in cells.items()
+    }
+
+
+def _refuse_doubled(names: list[str], path: Path) -> None:
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise UserError(f'{path} has the column "{doubled[0]}" more than once in its header')
+
+
+def _bad_byte(path: Path, encoding: str) -> int:
+    """Return the offset of the first byte that isn't of the encoding, reading a megabyte at a time."""
+    import codecs
+
+    decoder, offset = codecs.getincrementaldecoder(encoding)(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            waiting = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as problem:
+                return offset - waiting + problem.start
+            offset += len(chunk)
+    return offset

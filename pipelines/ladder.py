@@ -1,0 +1,243 @@
+"""The climb of a classifier: which rungs of the transfer ladder are tried, on which rows, and which one is kept."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.models import checkpoint, transfer
+from horngate.models.checkpoint import DamagedCheckpoint
+from horngate.models.learning import Diverged, Keeper
+from horngate.pipelines import progress
+from horngate.pipelines.data import cache
+from horngate.pipelines.data.reading import ReadRows, content, in_order
+from horngate.pipelines.device import Device
+from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.files import digest, write_rows
+from horngate.pipelines.measure.classification import Outcome
+from horngate.pipelines.measure.intervals import bootstrap
+from horngate.pipelines.run import Run
+
+if TYPE_CHECKING:
+    from horngate.pipelines.classifier import Classifier
+
+HISTORY = ["phase", "epoch", "loss", "accuracy", "cross_entropy", "val_loss", "val_accuracy", "val_cross_entropy", "learning_rate"]
+
+
+class Ladder:
+    """One training's way up, resumable: finished phases and complete features are found again, not repeated."""
+
+    def __init__(
+        self, task: "Classifier", table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Device
+    ):
+        self.task, self.card, self.run, self.device = task, task.card, run, device
+        self.network = task.network
+        self.rows = {name: np.flatnonzero(splits == name) for name in ("train", "validation")}
+        self.table, self.fingerprints = table, fingerprints
+        self.targets = task.labels.encode(table["target"].to_pylist())
+        self.settings = transfer.Settings(
+            task.labels.several, self.card.seed, self.card.epochs, self.card.batch_size, self.card.learning_rate
+        )
+        self.history: list[dict[str, Any]] = []
+        self.costs: dict[str, float] = {}
+
+    def climb(self) -> dict[str, Any]:
+        """Learn by the card's method, choose, decide and save the model; return the summary."""
+        method = self._method()
+        try:
+            with self.device.scope():
+                kept, why = self._learn(method)
+                summary = self._choose(method, kept, why)
+        except DamagedCheckpoint as problem:
+            raise UserError(str(problem)) from None
+        except Diverged as problem:
+            raise UserError(str(problem)) from None
+        write_rows(self.run / "history.csv", self.history, HISTORY)
+        return summary
+
+    def _method(self) -> str:
+        method = self.card.method
+        if not self.task.pretrained:
+            if method in ("probe", "finetune"):
+                raise UserError(f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch")
+            return "scratch"
+        return method
+
+    def _learn(self, method: str) -> tuple[str, str]:
+        """Climb the rungs of a method; return the rung that is kept and why."""
+        if method == "scratch":
+            self._timed("scratch", lambda: self._all_layers(transfer.scratch))
+            return "scratch", "asked for" if self.card.method == "scratch" else "no pretrained weights"
+        self.penalty = self._timed("probe", self._probe)
+        if method == "probe":
+            return "probe", "asked for"
+        low = self._snapshot() if method == "auto" else None
+        self._timed("finetune", lambda: self._all_layers(transfer.finetune))
+        return ("finetune", "asked for") if low is None else self._compared(low)
+
+    def _timed(self, phase: str, work):
+        started = time.monotonic()
+        result = work()
+        self.costs[phase] = round(time.monotonic() - started, 1)
+        return result
+
+    def _probe(self) -> float:
+        """Learn the head on cached features and put it into the network; return the penalty that won."""
+        train = self._features("train", self.card.views if self.task.varied else 1)
+        held = self._features("validation", 1)
+        with _told(self) as keeper:
+            found = transfer.probe(train, held[:2], self.settings, keeper)
+        self.network.head.set_weights([found.kernel, found.bias])
+        self.history += found.history
+        return found.penalty
+
+    def _all_layers(self, rung) -> None:
+        """Learn all layers; the rung is `transfer.finetune` or `transfer.scratch`."""
+        with _told(self) as keeper:
+            self.history += rung(self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, keeper)
+
+    def _snapshot(self) -> tuple[list[np.ndarray], Outcome]:
+        return checkpoint.values_of(self.network.logits.weights), self._validation()
+
+    def _compared(self, low: tuple[list[np.ndarray], Outcome]) -> tuple[str, str]:
+        """Keep the probe unless fine-tuning is better on validation beyond its interval."""
+        weights, before = low
+        after = self._validation()
+        if not len(after.scores):
+            return "finetune", "no validation rows to compare on"
+        name = next(iter(self.task.measures(after)))
+        spec, new = self.task.measures(after)[name]
+        _, old = self.task.measures(before)[name]
+        if isinstance(new, str) or isinstance(old, str):
+            return "finetune", f"{name} can't be computed on validation"
+        sign = 1 if spec.higher_is_better else -1
+        gain = {"gain": lambda weights: sign * (new(weights) - old(weights))}
+        interval = bootstrap(gain, len(after.scores), seed=self.card.seed)["gain"]
+        value = gain["gain"](np.ones(len(after.scores)))
+        low_end, high_end = interval or (float("nan"), float("nan"))
+        said = f"{name} on validation {value:+.4f} [{low_end:+.4f}, {high_end:+.4f}] from probe to finetune"
+        if low_end > 0:
+            return "finetune", said
+        checkpoint.assign(self.network.logits.weights, weights)
+        return "probe", f"{said}: no sure gain"
+
+    def _choose(self, method: str, kept: str, why: str) -> dict[str, Any]:
+        """Decide on validation rows, refit where wished, save."""
+        if self.card.refit:
+            self._refit()
+            decided = {"temperature": 1.0, "threshold": None, "conformal": None}
+        else:
+            decided = self.task.decide(self._validation())
+        self.network.answers.save(self.run / "model.keras", include_optimizer=False)
+        protocol = {"method": kept, "chosen_because": why, "refit": self.card.refit} | decided
+        return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
+
+    def _refit(self) -> None:
+        card = self.card
+        if card.sensitivity is not None or card.specificity is not None or card.conformal is not None:
+            raise UserError("--refit leaves no unseen validation rows: drop --sensitivity, --specificity and --conformal, or --refit")
+        train, held = self._features("train", 1), self._features("validation", 1)
+        weights = None if train[2] is None else np.concatenate([train[2], self._weights(self.rows["validation"])])
+        joined = (np.concatenate([train[0], held[0]]), np.concatenate([train[1], held[1]]), weights)
+        none = (joined[0][:0], joined[1][:0])
+        penalty = getattr(self, "penalty", transfer.PENALTIES[1])
+        with _told(self) as keeper:
+            found = transfer.probe(joined, none, self.settings, keeper, penalties=(penalty,), phase="refit")
+        self.network.head.set_weights([found.kernel, found.bias])
+        self.history += found.history
+
+    def _features(self, split: str, views: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return features, targets and weights of a split; each row once per view, the first view being the plain one."""
+        parts = [self._view(split, view) for view in range(views)]
+        rows = np.tile(self.rows[split], views)
+        features = parts[0] if views == 1 else np.concatenate(parts)
+        return features, self.targets[rows], self._weights(rows)
+
+    def _view(self, split: str, view: int) -> np.ndarray:
+        encoder, rows, task = self.network.encoder, self.rows[split], self.task
+        seed = (self.card.seed, view)
+        change = "" if view == 0 else f"{self.card.augment} {self.card.flip} {seed}"
+        prints = "".join(self.fingerprints[row] for row in rows)
+        weights = digest(*(value.tobytes() for value in checkpoint.values_of(encoder.weights)))
+        key = digest("features 1", prints, str(sorted(task.schema.items())), encoder.to_json(), weights, change, self.device.precision)
+        shape = (len(rows), encoder.output_shape[-1])
+
+        def fill(out: np.ndarray) -> None:
+            label = f"features of {split}" + (f", view {view + 1}" if view else "")
+            with progress.job(label, len(rows)) as done:
+                batches = self._batches(rows, seed if view else None)
+                transfer.features_of(encoder, batches, len(rows), task.batch_size, out, done)
+
+        return cache.cached_array(key, shape, fill) if len(rows) else np.zeros(shape, np.float32)
+
+    def _batches(self, rows: np.ndarray, seed: tuple[int, ...] | None):
+        """Yield the tensors of rows in batches, read in threads."""
+        size, waiting = self.task.batch_size, []
+        inputs, values, ids = (self.table[name] for name in ("input", "value", "id"))
+
+        def read(row: int) -> np.ndarray:
+            data = content(inputs[row].as_py(), values[row].as_py())
+            return self.task.read(data, None if seed is None else (*seed, row))
+
+        for row, tensor in zip(rows, in_order(read, map(int, rows), ahead=4 * size), strict=True):
+            if progress.stop.is_set():
+                raise KeyboardInterrupt
+            if isinstance(tensor, Unreadable):
+                raise UserError(f"{ids[int(row)].as_py()} could be read before, and can't any more: {tensor}")
+            waiting.append(tensor)
+            if len(waiting) == size:
+                yield np.stack(waiting)
+                waiting = []
+        if waiting:
+            yield np.stack(waiting)
+
+    def _read_rows(self, split: str) -> ReadRows:
+        rows = self.rows[split]
+        table = self.table.take(pa.array(rows))
+        return ReadRows(table, self.targets[rows], self._weights(rows) if split == "train" else None, self.task.read, self.card.seed)
+
+    def _weights(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return float32 weights that give every class the same sum, or None where all rows count alike."""
+        if self.card.class_weights == "none":
+            return None
+        targets = self.targets[self.rows["train"]]
+        shares = np.maximum(targets.sum(0), 1) / len(targets)
+        each = self.targets[rows] / (shares * self.targets.shape[1])
+        return (each.sum(1) / np.maximum(self.targets[rows].sum(1), 1)).astype(np.float32)
+
+    def _validation(self) -> Outcome:
+        """Return the outcome of the network, as it stands, on the validation rows."""
+        rows, size = self.rows["validation"], self.task.batch_size
+        scores = np.zeros((len(rows), self.targets.shape[1]), np.float32)
+        with progress.job("answers on validation", len(rows)) as done:
+            transfer.features_of(self.network.answers, self._batches(rows, None), len(rows), size, scores, done)
+        return Outcome(self.targets[rows], scores, self.task.labels.chosen(scores), self.task.labels.positive_index)
+
+
+class _told:
+    """A context that gives a phase its keeper, with progress told by step."""
+
+    def __init__(self, ladder: Ladder):
+        self.ladder, self.jobs = ladder, {}
+
+    def __enter__(self) -> Keeper:
+        return Keeper(self.ladder.run / "checkpoints", stop=progress.stop, told=self._told, stepped=self._stepped)
+
+    def __exit__(self, *problem) -> None:
+        for job, _ in self.jobs.values():
+            job.__exit__(*problem)
+
+    def _stepped(self, phase: str, step: int, steps: int) -> None:
+        if phase not in self.jobs:
+            job = progress.job(f"learning: {phase}", steps)
+            self.jobs[phase] = (job, [job.__enter__(), 0])
+        state = self.jobs[phase][1]
+        state[0](step - state[1])
+        state[1] = step
+
+    def _told(self, phase: str, history: list[dict[str, Any]]) -> None:
+        write_rows(self.ladder.run / "history.csv", self.ladder.history + history, HISTORY)
+        row = history[-1]
+        shown = ", ".join(f"{name} {row[name]:.4f}" for name in ("loss", "val_loss", "val_accuracy") if name in row)
+        progress.detail(f"{phase} epoch {row['epoch']}: {shown}")

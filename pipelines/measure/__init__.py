@@ -1,0 +1,1 @@
+"""Measures of tables of answers, free of any domain."""

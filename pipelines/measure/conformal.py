@@ -1,0 +1,33 @@
+"""Split conformal sets: sets of labels that hold the true one with a wished probability (Sadinle et al. 2019)."""
+
+import numpy as np
+
+from horngate.pipelines.errors import UserError
+
+
+def fitted_quantile(targets: np.ndarray, scores: np.ndarray, coverage: float) -> float:
+    """Return the quantile of 1 − score of the true class, with the correction for a finite number of rows.
+
+    Args:
+        targets: float32 `[n, classes]`, one-hot.
+        scores: float32 `[n, classes]` of rows that the model wasn't trained on.
+        coverage: wished probability that a set holds the true label.
+
+    Raises:
+        UserError: too few rows for this coverage.
+    """
+    count = len(targets)
+    rank = int(np.ceil((count + 1) * coverage))
+    if rank > count:
+        needed = int(np.ceil(coverage / (1 - coverage)))
+        raise UserError(f"conformal sets of {coverage:.1%} need at least {needed} validation rows. Received: {count}")
+    return float(np.sort(1 - (scores * targets).sum(1))[rank - 1])
+
+
+def coverage_of(sets: list[list[str]], targets: list[str]) -> dict[str, float]:
+    """Return how often the sets hold the target, their mean size, and the share of rows to abstain on."""
+    return {
+        "coverage": float(np.mean([target in members for members, target in zip(sets, targets, strict=True)])),
+        "mean_size": float(np.mean([len(members) for members in sets])),
+        "abstained": float(np.mean([len(members) != 1 for members in sets])),
+    }

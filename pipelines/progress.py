@@ -1,0 +1,56 @@
+"""What a long job tells while it runs. Silent by default; the command line plugs in its own teller."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Teller:
+    """Takes notices and progress; this one says nothing."""
+
+    def notice(self, line: str) -> None:
+        """Tell one line that the user should see."""
+
+    def detail(self, line: str) -> None:
+        """Tell one line that only a curious user wants."""
+
+    @contextmanager
+    def task(self, label: str, total: int | None) -> Iterator[Any]:
+        """Open a job of `total` steps; yields a function that reports steps done."""
+        yield lambda steps=1, note="": None
+
+
+stop = threading.Event()  # set by a signal: long jobs end at the next place from which they can go on
+_teller = Teller()
+
+
+def tell_through(teller: Teller) -> None:
+    """Send notices and progress to `teller` from now on."""
+    global _teller
+    _teller = teller
+
+
+def notice(line: str) -> None:
+    """Tell one line that the user should see."""
+    _teller.notice(line)
+
+
+def detail(line: str) -> None:
+    """Tell one line that only a curious user wants."""
+    _teller.detail(line)
+
+
+def job(label: str, total: int | None = None):
+    """Open a job of `total` steps: `with job("reading", n) as done: … done()`."""
+    return _teller.task(label, total)
+
+
+def tracked(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+    """Yield the items, reporting each as one step."""
+    with job(label, total) as done:
+        for item in items:
+            yield item
+            done()

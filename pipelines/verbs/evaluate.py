@@ -1,0 +1,123 @@
+"""evaluate: predict on labelled rows, then measure the table of answers."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines import device, progress
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.card import Data
+from horngate.pipelines.data.sources import Listing, examples, labelled
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import only_writer, read_json, write_table
+from horngate.pipelines.report import Report
+from horngate.pipelines.run import Run
+from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.verbs.answering import answered
+from horngate.pipelines.verbs.measuring import measured
+
+
+def evaluate(
+    run: str | os.PathLike,
+    split: str | None = None,
+    data: str | None = None,
+    name: str | None = None,
+    by: tuple[str, ...] | None = None,
+    output: str | os.PathLike | None = None,
+    **options,
+) -> Report:
+    """Evaluate a run on one of its splits, or on other labelled data, and write answers and report.
+
+    Args:
+        run: the run or its folder.
+        split: `train`, `validation` or `test` (the default without `data`).
+        data: another source; all its rows, or those of `split`.
+        name: of the evaluation of `data`; default: the source's own name.
+        by: columns to slice by; default: kept columns with 2 to 20 values.
+        output: where to write instead of `<run>/evaluation/<split or name>`.
+        options: the task's own, such as `sensitivity`, `conformal`, `grad_cam`.
+
+    Raises:
+        UserError: no such rows, or the data is not there any more.
+    """
+    run = Run.open(run)
+    device.set_up(run.card.device, run.card.precision, run.card.seed)
+    pipeline = pipeline_of(run.card)
+    pipeline.open(run)
+    adjusted = pipeline.adjust(run, options)
+    if data is None:
+        split = split or "test"
+        table, leaking = _own_rows(run, pipeline, split)
+        where, beside = split, {title: scores[split] for title, scores in _references(run).items() if split in scores}
+    else:
+        table, leaking, beside = _other_rows(run.card, pipeline, data, split), None, {}
+        where = name or Path(data.replace(":", "-")).stem
+        if where in ("train", "validation", "test"):
+            raise UserError(f'an evaluation of other data can\'t be named "{where}"; give it a --name')
+    folder = Path(output) if output is not None else run / "evaluation" / _plain_name(where)
+    blocks = answered(pipeline, (table.slice(start, 1024) for start in range(0, table.num_rows, 1024)), labelled=True)
+    answers = pa.concat_tables(_counted(blocks, table.num_rows))
+    protocol = run.summary["protocol"] | adjusted
+    report = measured(pipeline, answers, run.folder.name, where, protocol, by, beside, leaking)
+    with only_writer(folder, "writing the evaluation in"):
+        write_table(folder / "answers.parquet", answers)
+        pipeline.pictured(report, table, folder, options)
+        report.write(folder / "report.json")
+    return report
+
+
+def _counted(blocks, total: int):
+    with progress.job("evaluating", total) as done:
+        for block in blocks:
+            if progress.stop.is_set():
+                raise KeyboardInterrupt
+            yield block
+            done(block.num_rows)
+
+
+def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.ndarray]:
+    """Return the rows of one of the run's splits, and which of them show the same as a training row."""
+    splits = run.splits
+    sides = np.array(splits["split"].to_pylist())
+    ids = np.array(splits["id"].to_pylist(), dtype=object)[sides == split]
+    if not len(ids):
+        raise UserError(f"{run.folder} has no rows in {split}; it has {', '.join(sorted(set(sides)))}")
+    try:
+        table = examples(run.card, pipeline.suffixes)
+    except UserError as problem:
+        kept = run / "evaluation" / split / "report.json"
+        hint = f"; the report of that split is kept in {kept}" if kept.is_file() else ""
+        raise UserError(f"the run's data can't be listed any more: {problem}{hint}") from None
+    places = {name: row for row, name in enumerate(table["id"].to_pylist())}
+    missing = [name for name in ids if name not in places]
+    if missing:
+        raise UserError(f"{len(missing)} of {len(ids)} rows of {split} are not in {run.card.data} any more (first: {missing[0]})")
+    same = np.array(splits["same"].to_pylist())
+    learnt = np.isin(same[sides == split], same[sides == "train"]) & (split != "train")
+    rows = table.take(pa.array([places[name] for name in ids]))
+    return rows.set_column(rows.column_names.index("split"), "split", pa.array([split] * len(ids))), learnt
+
+
+def _other_rows(card: Data, pipeline: Pipeline, data: str, split: str | None) -> pa.Table:
+    table = pa.concat_tables(labelled(data, replace(card, data=data), pipeline.suffixes, Listing()))
+    if split is not None:
+        table = table.filter(pa.compute.equal(table["split"], split))
+    if not table.num_rows:
+        raise UserError(f"{data} holds no labelled rows{'' if split is None else f' in {split}'}")
+    return table
+
+
+def _references(run: Run) -> dict:
+    path = run / "references.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def _plain_name(text: str) -> str:
+    """Return a name that stays in its folder."""
+    plain = "".join(sign if sign.isalnum() or sign in "-_. " else "_" for sign in text).strip(". ")
+    if not plain:
+        raise UserError(f'"{text}" can\'t name an evaluation; give it a --name of letters and digits')
+    return plain

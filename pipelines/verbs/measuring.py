@@ -1,0 +1,127 @@
+"""From a table of answers to a report: scores with interval, baseline and references, slices, leaks."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.card import task_name
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.measure.intervals import DRAWS, bootstrap, numbered
+from horngate.pipelines.measure.slices import slices_of, worth_slicing
+from horngate.pipelines.report import Report, Score
+from horngate.pipelines.verbs.answering import TRUTH
+
+
+def measured(
+    pipeline: Pipeline,
+    answers: pa.Table,
+    run: str,
+    split: str,
+    protocol: dict[str, Any],
+    by: tuple[str, ...] | None = None,
+    references: dict | None = None,
+    leaking: np.ndarray | None = None,
+) -> Report:
+    """Return the report of a labelled table of answers.
+
+    Args:
+        by: columns to slice by; None for all kept columns with 2 to 20 values.
+        references: scores of rivals on the same rows, as `references.json` holds them.
+        leaking: ids of rows that show the same as a training row; the report adds the scores without them.
+
+    Raises:
+        UserError: no row could be answered, or a column to slice by is missing.
+    """
+    good = answers.filter(pc.is_null(answers["error"]))
+    if good.num_rows == 0:
+        raise UserError(f"none of the {answers.num_rows} rows of {split} could be read and measured")
+    outcome, groups = pipeline.outcome(good), numbered(good["group"].to_pylist())
+    seed = pipeline.card.seed
+    metrics = scores_of(pipeline, outcome, groups, seed)
+    if leaking is not None and leaking.any():
+        protocol = protocol | _without(pipeline, outcome, groups, leaking[np.array(answers["error"].is_null())], seed)
+    domain, task = task_name(pipeline.card)
+    return Report(
+        domain=domain,
+        task=task,
+        run=run,
+        split=split,
+        rows=good.num_rows,
+        groups=None if groups is None else int(groups.max()) + 1,
+        quarantined=answers.num_rows - good.num_rows,
+        metrics=metrics,
+        references=references or {},
+        slices=_slices(pipeline, good, outcome, groups, by, seed),
+        protocol=protocol | {"interval": f"95 % bootstrap over {'rows' if groups is None else 'groups'}, {DRAWS} draws"},
+        details=pipeline.details(good, outcome),
+    )
+
+
+def scores_of(pipeline: Pipeline, outcome: Any, groups: np.ndarray | None, seed: int, trivial: bool = True) -> dict[str, Score]:
+    """Return all measures of an outcome, each with its interval and, where `trivial`, the trivial guess beside it."""
+    measures = pipeline.measures(outcome)
+    usable = {name: measure for name, (_, measure) in measures.items() if not isinstance(measure, str)}
+    rows = len(outcome.scores)
+    ones = np.ones(rows)
+    intervals = bootstrap(usable, rows, groups, seed=seed)
+    guessed = pipeline.measures(pipeline.guess(outcome)) if trivial else {}
+    scores = {}
+    for name, (spec, measure) in measures.items():
+        base = guessed.get(name, (None, ""))[1]
+        baseline = None if isinstance(base, str) else _finite(base(ones))
+        common = {"baseline": baseline, "higher_is_better": spec.higher_is_better, "unit": spec.unit}
+        if isinstance(measure, str):
+            scores[name] = Score(None, **common, reason=measure)
+            continue
+        low, high = intervals[name] or (None, None)
+        reason = None if intervals[name] else "no interval: too few rows or groups to draw from"
+        scores[name] = Score(_finite(measure(ones)), low, high, **common, reason=reason)
+    return scores
+
+
+def reference_scores(pipeline: Pipeline, outputs: dict[str, np.ndarray], targets: dict[str, list]) -> dict[str, dict]:
+    """Return a rival's scores by split: metric → value, low, high."""
+    found = {}
+    for split, scores in outputs.items():
+        outcome = pipeline.outcome_of(scores, targets[split])
+        measures = scores_of(pipeline, outcome, None, pipeline.card.seed, trivial=False)
+        found[split] = {name: {"value": score.value, "low": score.low, "high": score.high} for name, score in measures.items()}
+    return found
+
+
+def _slices(pipeline: Pipeline, answers: pa.Table, outcome, groups, by, seed: int) -> list[dict[str, Any]]:
+    columns = _sliced_columns(pipeline, answers) if by is None else by
+    found = []
+    for column in columns:
+        if column not in answers.column_names:
+            raise UserError(f"no column {column} to slice by. Columns: {', '.join(answers.column_names)}")
+        for value, rows in slices_of(answers[column].to_pylist()):
+            part = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+            scores = scores_of(pipeline, outcome.at(rows), part, seed)
+            metrics = {name: score.plain() for name, score in scores.items()}
+            found.append({"column": column, "value": value, "rows": len(rows), "metrics": metrics})
+    return found
+
+
+def _sliced_columns(pipeline: Pipeline, answers: pa.Table) -> list[str]:
+    own = {"id", "error", *TRUTH, *pipeline.answer_schema().names}
+    return [name for name in answers.column_names if name not in own and worth_slicing(answers[name].to_pylist())]
+
+
+def _without(pipeline: Pipeline, outcome, groups, leaking: np.ndarray, seed: int) -> dict[str, Any]:
+    rows = np.flatnonzero(~leaking)
+    if not len(rows):
+        return {"leaking_rows": int(leaking.sum()), "without_leaks": None}
+    part = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+    scores = scores_of(pipeline, outcome.at(rows), part, seed)
+    return {
+        "leaking_rows": int(leaking.sum()),
+        "without_leaks": {name: {"value": score.value, "low": score.low, "high": score.high} for name, score in scores.items()},
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

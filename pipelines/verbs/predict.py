@@ -1,0 +1,151 @@
+"""predict: one row per input, in order, in parts that survive a kill."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from horngate.pipelines import device, progress
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.card import Data
+from horngate.pipelines.data.sources import Listing, regrouped, unlabelled
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import digest, file_digest, only_writer, read_json, write_json
+from horngate.pipelines.run import Run
+from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.verbs.answering import answered
+from horngate.pipelines.verbs.parts import PART, Parts, json_lines, writer_for
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a prediction left: its file (None for stdout), and how many rows and how many of them with an error."""
+
+    path: Path | None
+    rows: int
+    errors: int
+
+
+def predict(
+    run: str | os.PathLike,
+    inputs: list[str],
+    output: str | os.PathLike,
+    id_column: str | None = None,
+    keep_column: tuple[str, ...] | None = None,
+    overwrite: bool = False,
+    max_errors: float = 1.0,
+    **options,
+) -> Prediction:
+    """Answer every input and write one row for each, in their order, `error` filled where one can't be read.
+
+    The listing is cut into parts of 1,024 rows. A part is written to a temporary name and renamed, so the same command
+    goes on after a kill where it was cut; another model, option or listing refuses to mix.
+
+    Args:
+        run: the run or its folder.
+        inputs: files, folders, globs or tables.
+        output: a .parquet, .jsonl or .csv file, or `-` for JSON lines on stdout.
+        id_column, keep_column: columns of a table that are carried into the answers.
+        overwrite: throw away an earlier output that another model, option or listing made.
+        max_errors: share of rows with an error above which, after all rows are written, a UserError is raised.
+        options: the task's own, such as `wide`.
+
+    Raises:
+        UserError: an input that isn't there, an output that can't be written or that something else made.
+    """
+    from dataclasses import replace
+
+    run = Run.open(run)
+    target = None if str(output) == "-" else Path(output)
+    if target is not None:
+        writer_for(target)
+    card = replace(run.card, id_column=id_column, keep_column=keep_column)
+    device.set_up(card.device, card.precision, card.seed)
+    pipeline = pipeline_of(card)
+    pipeline.open(run)
+    pipeline.adjust(run, options)
+    listing = Listing()
+    blocks = regrouped(unlabelled(list(inputs), card, pipeline.suffixes, listing), PART)
+    wide = bool(options.get("wide"))
+    done = _streamed(pipeline, blocks, wide) if target is None else _written(run, pipeline, blocks, target, options, overwrite)
+    if listing.skipped:
+        progress.notice(f"{sum(listing.skipped.values())} files below the folders are no inputs of this task by their suffix")
+    if done.errors:
+        progress.notice(f"{done.errors} of {done.rows} rows couldn't be read; their `error` says why")
+    if done.rows and done.errors / done.rows > max_errors:
+        raise UserError(f"{done.errors} of {done.rows} rows have an error, more than --max-errors {max_errors:.1%}; all rows are written")
+    return done
+
+
+def _streamed(pipeline: Pipeline, blocks: Iterator[pa.Table], wide: bool) -> Prediction:
+    rows = errors = 0
+    for table in answered(pipeline, blocks, labelled=False):
+        for line in json_lines(_shaped(pipeline, table, wide)):
+            sys.__stdout__.write(line)
+        sys.__stdout__.flush()
+        rows, errors = rows + table.num_rows, errors + _errors(table)
+    return Prediction(None, rows, errors)
+
+
+def _written(run: Run, pipeline: Pipeline, blocks, target: Path, options: dict[str, Any], overwrite: bool) -> Prediction:
+    chosen = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
+    key = {"model": _model_hash(run), "options": chosen, "format": FORMAT}
+    parts = Parts(target, key, overwrite)
+    with only_writer(parts.folder, "writing"):
+        finished = _finished(target, parts, blocks, key, overwrite)
+        if isinstance(finished, Prediction):
+            return finished
+        with progress.job("predicting") as done:
+            missing = parts.missing(finished, done)
+            for table in answered(pipeline, missing, labelled=False):
+                parts.write(_shaped(pipeline, table, bool(options.get("wide"))), _errors(table))
+                done(table.num_rows)
+                if progress.stop.is_set():
+                    raise KeyboardInterrupt
+        rows, errors = parts.join()
+        manifest = key | {"listing": parts.listing, "rows": rows, "errors": errors, "run": run.folder.name}
+        write_json(_manifest(target), manifest)
+        parts.clear()
+    return Prediction(target, rows, errors)
+
+
+def _finished(target: Path, parts: Parts, blocks, key: dict, overwrite: bool):
+    """Return the finished prediction, if the same one stands there already; else the blocks to answer."""
+    path = _manifest(target)
+    if overwrite or not (target.exists() or path.exists()):
+        return blocks
+    if not (target.exists() and path.exists()):
+        if parts.begun:
+            return blocks
+        raise UserError(f"{target} exists and is no finished prediction of this command; name another output or give --overwrite")
+    held = list(blocks)
+    manifest = read_json(path)
+    same = all(manifest.get(name) == value for name, value in key.items())
+    if not same or manifest.get("listing") != parts.listing_of(held):
+        raise UserError(f"{target} was made from another model, option or listing; name another output or give --overwrite")
+    progress.notice(f"{target} is complete already: {manifest['rows']} rows")
+    parts.clear()
+    return Prediction(target, manifest["rows"], manifest["errors"])
+
+
+def _shaped(pipeline: Pipeline, table: pa.Table, wide: bool) -> pa.Table:
+    return pipeline.widened(table) if wide else table
+
+
+def _errors(table: pa.Table) -> int:
+    return table.num_rows - table["error"].null_count
+
+
+def _manifest(target: Path) -> Path:
+    return target.with_name(f"{target.name}.manifest.json")
+
+
+def _model_hash(run: Run) -> str:
+    return digest(*(file_digest(run / name) for name in ("model.keras", "labels.json", "schema.json") if (run / name).is_file()))

@@ -1,0 +1,157 @@
+"""train: data in, a run folder out."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines import device, progress
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.card import Data
+from horngate.pipelines.data.splits import NAMES, assign
+from horngate.pipelines.data.survey import Survey, survey
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import digest, only_writer, write_json, write_rows, write_table
+from horngate.pipelines.run import Run
+from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.verbs.answering import answered
+from horngate.pipelines.verbs.measuring import measured, reference_scores
+
+
+def train(card: Data | None = None, resume: str | os.PathLike | None = None) -> Run:
+    """Train by a card, or go on with an unfinished run, and return the run.
+
+    Args:
+        card: the knobs of a task.
+        resume: an unfinished run's folder; its own recipe holds, so `card` is left out.
+
+    Raises:
+        UserError: the data, the knobs or the machine don't allow it; the message says what to do.
+        KeyboardInterrupt: stopped by a signal; the run can be resumed.
+    """
+    if (card is None) == (resume is None):
+        raise UserError("give either a card or a run to resume")
+    run = Run.open(resume, finished=False) if resume is not None else None
+    if run is not None and run.finished:
+        return run
+    card = run.card if run is not None else card
+    if card.data is None:
+        raise UserError("no data: give --data a folder, a table, tfds:NAME or sample:NAME")
+    machine = device.set_up(card.device, card.precision, card.seed)
+    run = run or Run.create(_anchored(card))
+    with only_writer(run.folder, "training in"):
+        return run if run.finished else _trained(run, card, machine)
+
+
+def _anchored(card: Data) -> Data:
+    """Return the card as the run keeps it: paths that don't depend on the working folder."""
+    from dataclasses import replace
+
+    changes: dict[str, Any] = {"output": str(Path(card.output).resolve())}
+    if ":" not in card.data or Path(card.data).exists():
+        changes["data"] = str(Path(card.data).resolve())
+    for name in ("weights", "backbone", "splits"):
+        value = getattr(card, name, None)
+        if value and Path(value).exists() and value not in ("imagenet", "none"):
+            changes[name] = str(Path(value).resolve())
+    return replace(card, **changes)
+
+
+def _trained(run: Run, card: Data, machine: device.Device) -> Run:
+    started = time.monotonic()
+    pipeline = pipeline_of(card)
+    seen = survey(pipeline)
+    _told(seen, run)
+    splits, notes = _split(run, card, seen)
+    print_of_data = digest(*(f"{name} {mark}" for name, mark in zip(seen.table["id"].to_pylist(), seen.fingerprints, strict=True)))
+    facts = device.environment(card.seed) | {"device": machine.name, "precision": machine.precision, "data": print_of_data}
+    _same_data(run, print_of_data)
+    write_json(run / "environment.json", facts)
+    train_rows = np.flatnonzero(splits == "train")
+    pipeline.settle([seen.facts[row] for row in train_rows])
+    summary = pipeline.fit(seen.table, splits, seen.fingerprints, run, machine)
+    write_json(run / "schema.json", pipeline.schema)
+    protocol = {"split_rule": card.split_rule, "split": notes} | summary.pop("protocol")
+    references = _references(pipeline, seen, splits, run)
+    headlines = _evaluate(pipeline, seen, splits, run, protocol, references)
+    counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}
+    seconds = round(time.monotonic() - started, 1)
+    run.finish(summary | {"rows": counts, "seconds": seconds, "device": machine.name, "protocol": protocol, "metrics": headlines})
+    return run
+
+
+def _told(seen: Survey, run: Run) -> None:
+    """Write the quarantine, tell findings, and stop on errors."""
+    rows = [{"id": name, "reason": reason} for name, reason in seen.quarantined]
+    write_rows(run / "quarantine.csv", rows, ["id", "reason"])
+    for finding in seen.findings:
+        (progress.notice if finding.grade == "warning" else progress.detail)(f"{finding.grade}: {finding.message}")
+    if seen.errors:
+        raise UserError("; ".join(finding.message for finding in seen.errors))
+
+
+def _split(run: Run, card: Data, seen: Survey) -> tuple[np.ndarray, list[str]]:
+    """Assign and write the splits; check that every class is learnt."""
+    old = Run.open(card.splits).splits if card.splits else None
+    given = [name for name in NAMES if name in set(seen.table["split"].to_pylist())]
+    splits, notes = assign(seen.table, seen.groups, card, old)
+    drawn = [name for name in NAMES if name in set(splits) and name not in given]
+    if given:
+        notes.insert(0, f"given: {', '.join(given)}")
+    if drawn and old is None:
+        notes.append(f"drawn anew with seed {card.seed}: {', '.join(drawn)}")
+    for finding in pipeline_of(card).findings(seen.table, splits):
+        if finding.grade == "error":
+            raise UserError(finding.message)
+    columns = {"id": seen.table["id"], "split": pa.array(splits, pa.string())}
+    columns |= {"group": seen.table["group"], "target": seen.table["target"]}
+    columns |= {"fingerprint": pa.array(seen.fingerprints, pa.string()), "same": pa.array(seen.same.near)}
+    write_table(run / "splits.parquet", pa.table(columns))
+    return splits, notes
+
+
+def _same_data(run: Run, print_of_data: str) -> None:
+    """Refuse to go on with a run whose data changed since."""
+    from horngate.pipelines.files import read_json
+
+    path = run / "environment.json"
+    if path.is_file() and read_json(path).get("data") != print_of_data:
+        raise UserError(f"the data changed since {run.folder} was begun; train anew, with --splits {run.folder} to keep its split")
+
+
+def _references(pipeline: Pipeline, seen: Survey, splits: np.ndarray, run: Run) -> dict[str, dict]:
+    targets = {name: [seen.table["target"][int(row)].as_py() for row in np.flatnonzero(splits == name)] for name in NAMES}
+    found = pipeline.references(seen.table, splits, seen.facts)
+    scores = {name: reference_scores(pipeline, outputs, targets) for name, outputs in found.items()}
+    write_json(run / "references.json", scores)
+    return scores
+
+
+def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, protocol: dict, references: dict) -> dict[str, Any]:
+    """Answer and measure validation and test rows; return the scores for `run.json`."""
+    headlines = {}
+    learnt = set(seen.same.near[splits == "train"].tolist())
+    table = seen.table.set_column(seen.table.column_names.index("split"), "split", pa.array(splits, pa.string()))
+    for split in ("validation", "test"):
+        rows = np.flatnonzero(splits == split)
+        if not len(rows):
+            continue
+        label = f"evaluating {split}"
+        blocks = progress.tracked(answered(pipeline, _blocks(table.take(pa.array(rows))), labelled=True), label)
+        answers = pa.concat_tables(blocks)
+        leaking = np.array([int(seen.same.near[row]) in learnt for row in rows])
+        beside = {name: scores[split] for name, scores in references.items() if split in scores}
+        seen_in_refit = {"learnt_from_these_rows": True} if split == "validation" and pipeline.card.refit else {}
+        report = measured(pipeline, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
+        write_table(run / "evaluation" / split / "answers.parquet", answers)
+        report.write(run / "evaluation" / split / "report.json")
+        headlines[split] = {name: score.plain() for name, score in report.metrics.items()}
+    return headlines
+
+
+def _blocks(table: pa.Table, rows: int = 1024):
+    for start in range(0, table.num_rows, rows):
+        yield table.slice(start, rows)
