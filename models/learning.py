@@ -63,7 +63,7 @@ class Plan:
     Attributes:
         phase: names it in the history and the checkpoint.
         patience: epochs without a lower `monitor` before it stops; None never stops early.
-        monitor: the validation measure that says which epoch is best; lower is better.
+        monitor: the validation measure that says which epoch is best (lower is better); None keeps the last epoch.
     """
 
     phase: str
@@ -71,7 +71,7 @@ class Plan:
     batch_size: int
     seed: int
     patience: int | None = None
-    monitor: str = "val_loss"
+    monitor: str | None = "val_loss"
 
     def steps(self, rows: int) -> int:
         """Return the steps of one epoch; batches are as equal as can be, none larger than `batch_size`."""
@@ -90,7 +90,7 @@ class ArrayRows:
 
 
 def learn(model: keras.Model, rows: Rows, validation: Rows, plan: Plan, keeper: Keeper) -> list[dict[str, Any]]:
-    """Train a compiled model and leave in it the weights of the epoch with the lowest validation loss.
+    """Train a compiled model and leave in it the weights of the best epoch by `plan.monitor`.
 
     A phase that was finished before only loads its weights; one that was cut goes on at the step after its checkpoint.
 
@@ -264,7 +264,7 @@ class _State(keras.callbacks.Callback):
     def _compare(self, loss: float, measure: float | None) -> None:
         if not math.isfinite(loss):
             raise Diverged(f"the loss became {loss} in epoch {self.epoch} of {self.plan.phase}; lower --learning-rate")
-        if measure is None:  # no validation rows: the last epoch's weights are the result
+        if measure is None:  # no validation rows, or no wish to choose: the last epoch's weights are the result
             return
         if measure < self.best_loss:
             self.best_loss, self.waited, self.best = measure, 0, checkpoint.values_of(self._weights())

@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pyarrow as pa
 
@@ -160,7 +161,9 @@ class Ladder:
         change = "" if view == 0 else f"{self.card.augment} {self.card.flip} {seed}"
         prints = "".join(self.fingerprints[row] for row in rows)
         weights = digest(*(value.tobytes() for value in checkpoint.values_of(encoder.weights)))
-        key = digest("features 1", prints, str(sorted(task.schema.items())), encoder.to_json(), weights, change, self.device.precision)
+        network = f"{self.card.backbone} {getattr(self.card, 'alpha', None)} keras {keras.__version__}"
+        schema = str(sorted(task.schema.items()))
+        key = digest("features 1", prints, schema, network, weights, change, self.device.precision)
         shape = (len(rows), encoder.output_shape[-1])
 
         def fill(out: np.ndarray) -> None:
@@ -219,14 +222,16 @@ class _told:
     """A context that gives a phase its keeper, with progress told by step."""
 
     def __init__(self, ladder: Ladder):
-        self.ladder, self.jobs = ladder, {}
+        self.ladder, self.jobs, self.patience = ladder, {}, progress.patiently()
 
     def __enter__(self) -> Keeper:
+        self.patience.__enter__()
         return Keeper(self.ladder.run / "checkpoints", stop=progress.stop, told=self._told, stepped=self._stepped)
 
     def __exit__(self, *problem) -> None:
         for job, _ in self.jobs.values():
             job.__exit__(*problem)
+        self.patience.__exit__(*problem)
 
     def _stepped(self, phase: str, step: int, steps: int) -> None:
         if phase not in self.jobs:

@@ -27,6 +27,25 @@ stop = threading.Event()  # set by a signal: long jobs end at the next place fro
 _teller = Teller()
 
 
+_patience = 0
+
+
+@contextmanager
+def patiently() -> Iterator[None]:
+    """Mark work that ends by itself, with its state saved, soon after `stop` is set."""
+    global _patience
+    _patience += 1
+    try:
+        yield
+    finally:
+        _patience -= 1
+
+
+def is_patient() -> bool:
+    """Whether the running work looks at `stop` by itself and must not be torn out."""
+    return _patience > 0
+
+
 def tell_through(teller: Teller) -> None:
     """Send notices and progress to `teller` from now on."""
     global _teller

@@ -49,6 +49,16 @@ def _interval(values: np.ndarray) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
+def flawless(value: float, units: int) -> tuple[float, float]:
+    """Return an interval for a share of exactly 0 or 1, where a bootstrap has nothing to vary.
+
+    It is the exact binomial one (Clopper & Pearson 1934) for that many rows or groups.
+    """
+    if value == 0.0:
+        return 0.0, 1 - ((1 - LEVEL) / 2) ** (1 / units)
+    return ((1 - LEVEL) / 2) ** (1 / units), 1.0
+
+
 def numbered(groups: list[str | None]) -> np.ndarray | None:
     """Return int64 `[n]` numbers of the groups; rows without one stand alone; None where no row has one."""
     if all(group is None for group in groups):

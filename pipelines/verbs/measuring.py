@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.card import task_name
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.measure.intervals import DRAWS, bootstrap, numbered
+from horngate.pipelines.measure.intervals import DRAWS, bootstrap, flawless, numbered
 from horngate.pipelines.measure.slices import slices_of, worth_slicing
 from horngate.pipelines.report import Report, Score
 from horngate.pipelines.verbs.answering import TRUTH
@@ -76,9 +76,12 @@ def scores_of(pipeline: Pipeline, outcome: Any, groups: np.ndarray | None, seed:
         if isinstance(measure, str):
             scores[name] = Score(None, **common, reason=measure)
             continue
+        value = _finite(measure(ones))
         low, high = intervals[name] or (None, None)
+        if low == high and value in (0.0, 1.0) and spec.unit == "share":
+            low, high = flawless(value, rows if groups is None else int(groups.max()) + 1)
         reason = None if intervals[name] else "no interval: too few rows or groups to draw from"
-        scores[name] = Score(_finite(measure(ones)), low, high, **common, reason=reason)
+        scores[name] = Score(value, low, high, **common, reason=reason)
     return scores
 
 

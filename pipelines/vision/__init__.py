@@ -16,7 +16,8 @@ class Classify(Decision, Transfer, Optimisation, Data):
     }
     metrics = ("accuracy", "macro_f1", "log_loss", "ece")
     recipes = {
-        "digits": {"data": "sample:digits", "image_size": 32, "epochs": 30, "augment": "light"},
+        "tiny": {"data": "sample:digits", "image_size": 16, "epochs": 1},
+        "digits": {"data": "sample:digits", "image_size": 32, "epochs": 12, "augment": "light"},
         "quick": {"method": "probe"},
         "thorough": {"method": "finetune", "augment": "light", "epochs": 15},
     }

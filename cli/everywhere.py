@@ -1,0 +1,126 @@
+"""Commands that hold for all tasks: short forms, runs, recipes, doctor, demo."""
+
+import click
+
+from horngate.cli.output import say, say_json, show, speech_options, table, wake
+from horngate.pipelines.card import task_name
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.tasks import card_class, domains
+
+
+class Short(click.Command):
+    """`horngate evaluate RUN …`: the verb of the run's own task, with all its options."""
+
+    def __init__(self, verb: str, help: str):
+        super().__init__(verb, help=help, add_help_option=False, context_settings={"ignore_unknown_options": True})
+        self.verb = verb
+        self.params = [click.Argument(["words"], nargs=-1, type=click.UNPROCESSED, metavar="RUN [OPTIONS]...")]
+
+    def invoke(self, ctx):
+        from horngate.cli import verbs
+        from horngate.pipelines.run import Run
+
+        words = list(ctx.params["words"])
+        run = next((word for word in words if not word.startswith("-")), None)
+        if run is None:
+            if "--help" in words or "-h" in words or not words:
+                click.echo(f"{ctx.get_help()}\n\nIts options: horngate DOMAIN TASK {self.verb} --help")
+                return None
+            raise UserError(f"name the run first: horngate {self.verb} RUN …")
+        domain, task = task_name(Run.open(run).card)
+        command = getattr(verbs, f"{self.verb}_command")(card_class(domain, task))
+        return command.main(words, prog_name=f"horngate {domain} {task} {self.verb}", standalone_mode=False)
+
+
+def _plain(command: click.Command) -> click.Command:
+    command.params += speech_options()
+    return command
+
+
+@_plain
+@click.command("runs")
+@click.argument("folder", default="runs")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def runs(folder: str, as_json: bool) -> None:
+    """List the runs in FOLDER with their headline scores."""
+    from horngate.pipelines.run import list_runs
+
+    found = [_row(run) for run in list_runs(folder)]
+    if as_json:
+        say_json(found)
+    elif not found:
+        raise UserError(f"no runs in {folder}; train one, or name another folder")
+    else:
+        rows = [[str(row[name]) for name in ("run", "task", "method", "metric", "test", "rows")] for row in found]
+        show(table(f"runs in {folder}", ["run", "task", "method", "metric", "test", "training rows"], rows))
+
+
+def _row(run) -> dict:
+    row = {"run": str(run.folder), "task": "–", "method": "–", "metric": "–", "test": "unfinished", "rows": "–"}
+    try:
+        row["task"] = " ".join(task_name(run.card))
+        if run.finished:
+            summary = run.summary
+            row |= {"method": summary["method"], "rows": summary["rows"]["train"], "test": "–"}
+            if scores := summary["metrics"].get("test"):
+                name, score = next(iter(scores.items()))
+                span = "" if score["low"] is None else f" [{score['low']:.4f}, {score['high']:.4f}]"
+                row |= {"metric": name, "test": f"{score['value']:.4f}{span}" if score["value"] is not None else "–"}
+    except (UserError, KeyError) as problem:
+        row["test"] = f"can't be opened: {problem}"
+    return row
+
+
+@_plain
+@click.command("recipes")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def recipes(as_json: bool) -> None:
+    """List the named recipes of all tasks."""
+    found = [
+        {"task": f"{domain} {task}", "recipe": name, "knobs": knobs}
+        for domain, cards in domains().items()
+        for task, card in cards.items()
+        for name, knobs in card.recipes.items()
+    ]
+    if as_json:
+        say_json(found)
+        return
+    rows = [[row["task"], row["recipe"], ", ".join(f"{name}={value}" for name, value in row["knobs"].items())] for row in found]
+    show(table("recipes, for train --recipe NAME", ["task", "recipe", "knobs"], rows))
+
+
+@_plain
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def doctor(as_json: bool) -> None:
+    """Say what this machine has: versions, devices, arithmetic, cache, data folder."""
+    wake()
+    from horngate.pipelines.verbs.doctor import doctor
+
+    facts = doctor()
+    if as_json:
+        say_json(facts)
+    else:
+        show(table("horngate doctor", ["what", "found"], [[name, str(value)] for name, value in facts.items()]))
+
+
+@_plain
+@click.command("demo")
+@click.option("-o", "--output", default="horngate-demo", show_default=True, help="Folder for everything that the demo makes.")
+def demo(output: str) -> None:
+    """Train, evaluate and predict on real handwritten digits, in under two minutes and without a network."""
+    wake()
+    from horngate.cli.demo import demo
+
+    for line in demo(output):
+        say(line)
+
+
+COMMANDS = {
+    "evaluate": Short("evaluate", "Score a run: short for the `evaluate` of the run's own task."),
+    "predict": Short("predict", "Answer inputs: short for the `predict` of the run's own task."),
+    "runs": runs,
+    "recipes": recipes,
+    "doctor": doctor,
+    "demo": demo,
+}

@@ -1,0 +1,73 @@
+"""A card's knobs and options as click options: the only place that knows both."""
+
+from dataclasses import fields
+from typing import Any, Literal, get_args, get_origin
+
+import click
+
+from horngate.pipelines.card import Data, Option, knob_types
+
+
+def knob_options(cls: type[Data], only: tuple[str, ...] | None = None) -> list[click.Option]:
+    """Return one option per knob of a card, or for some of them; an option that isn't given is None."""
+    types = knob_types(cls)
+    made = []
+    for spec in fields(cls):
+        if only is not None and spec.name not in only:
+            continue
+        hint, _ = types[spec.name]
+        flags = ([spec.metadata["flag"]] if spec.metadata["flag"] else []) + [_flag(spec.name)]
+        help = spec.metadata["help"] + _default(spec.default)
+        if hint is bool:
+            made.append(click.Option([*flags[:-1], f"{_flag(spec.name)}/--no-{_word(spec.name)}"], default=None, help=help))
+        elif get_origin(hint) is tuple:
+            made.append(click.Option(flags, multiple=True, help=help, metavar="NAME"))
+        else:
+            made.append(click.Option(flags, type=_type(hint, spec.metadata), help=help, metavar=_metavar(spec.name, hint)))
+    return made
+
+
+def verb_options(cls: type[Data], verb: str) -> list[click.Option]:
+    """Return the options that a task adds to a verb."""
+    return [_option(name, option) for name, option in cls.options.get(verb, {}).items()]
+
+
+def given(cls: type[Data], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the knobs among parsed options that the user gave."""
+    names = {spec.name for spec in fields(cls)}
+    return {name: value for name, value in values.items() if name in names and value not in (None, ())}
+
+
+def _option(name: str, option: Option) -> click.Option:
+    if option.kind is bool:
+        return click.Option([_flag(name)], is_flag=True, help=option.help)
+    bounds = {"low": option.low, "high": option.high}
+    return click.Option([_flag(name)], type=_type(option.kind, bounds), help=option.help)
+
+
+def _type(hint: Any, bounds: dict[str, Any]):
+    if get_origin(hint) is Literal:
+        return click.Choice(get_args(hint))
+    if hint is int:
+        return click.IntRange(bounds["low"], bounds["high"])
+    if hint is float:
+        return click.FloatRange(bounds["low"], bounds["high"])
+    return click.STRING
+
+
+def _metavar(name: str, hint: Any) -> str | None:
+    if hint is not str:
+        return None
+    return {"data": "SOURCE", "output": "DIR", "splits": "RUN", "weights": "imagenet|none|FILE"}.get(name, "NAME")
+
+
+def _default(value: Any) -> str:
+    return "" if value in (None, ()) or isinstance(value, bool) else f"  [default: {value}]"
+
+
+def _word(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _flag(name: str) -> str:
+    return f"--{_word(name)}"

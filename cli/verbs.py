@@ -1,0 +1,148 @@
+"""The verbs of a task as commands; each asks the same function that Python users call."""
+
+from typing import Any
+
+import click
+
+from horngate.cli.options import given, knob_options, verb_options
+from horngate.cli.output import findings_table, report_tables, say, say_json, show, speech_options, wake
+from horngate.pipelines.card import Data, task_name
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.recipe import merged, to_yaml
+
+READING = ("splits", "seed", "output", "validation", "test", "split_rule")  # knobs that `check` has no use for
+
+
+def task_group(name: str, card: type[Data]) -> click.Group:
+    """Return the group of a task with its verbs."""
+    group = click.Group(name, help=card.__doc__, short_help=card.__doc__.splitlines()[0], no_args_is_help=True)
+    for make in (check_command, train_command, evaluate_command, predict_command):
+        group.add_command(make(card))
+    return group
+
+
+def check_command(card: type[Data]) -> click.Command:
+    """Return `check`."""
+    from dataclasses import fields
+
+    own = tuple(spec.name for spec in fields(Data) if spec.name not in (*READING, "data"))
+    own += tuple(f"{role}_column" for role in card.roles) + ("label_separator",)
+
+    def run(source: str, as_json: bool, strict: bool, **values: Any) -> None:
+        wake()
+        from horngate.pipelines.verbs.check import check
+
+        seen = check(merged(card, flags=given(card, values) | {"data": source}))
+        if as_json:
+            say_json(seen)
+        else:
+            show(findings_table(seen))
+        stops = ("error", "warning") if strict else ("error",)
+        bad = [finding for finding in seen["findings"] if finding["grade"] in stops]
+        if bad:
+            raise UserError(f"{len(bad)} findings would stop a training; the first: {bad[0]['message']}")
+
+    params = [
+        click.Argument(["source"], metavar="DATA"),
+        *knob_options(card, own),
+        click.Option(["--strict"], is_flag=True, help="Count warnings as errors."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+    ]
+    return _command("check", run, params, "Say what is wrong with the data, before an hour is spent.")
+
+
+def train_command(card: type[Data]) -> click.Command:
+    """Return `train`."""
+
+    def run(recipe: str | None, config: str | None, dry_run: bool, resume: str | None, **values: Any) -> None:
+        flags = given(card, values)
+        if resume is not None:
+            if flags or recipe or config or dry_run:
+                raise UserError("--resume goes on with the run's own recipe; leave the other options out")
+            _of_task(card, resume, "train --resume", finished=False)
+        chosen = None if resume is not None else merged(card, recipe, config, flags)
+        if dry_run:
+            say(to_yaml(chosen).rstrip())
+            return
+        wake()
+        from horngate.pipelines.verbs.train import train
+
+        say(str(train(chosen, resume).folder))
+
+    params = [
+        *knob_options(card),
+        click.Option(["--recipe"], metavar="NAME", help=f"Start from a named recipe: {', '.join(card.recipes)}."),
+        click.Option(["-c", "config"], metavar="FILE", help="Take knobs from a YAML file; flags win over it."),
+        click.Option(["--dry-run"], is_flag=True, help="Print the recipe as YAML and do nothing."),
+        click.Option(["--resume"], metavar="RUN", help="Go on with an unfinished run."),
+    ]
+    return _command("train", run, params, "Learn from the data and print the run's folder.")
+
+
+def evaluate_command(card: type[Data]) -> click.Command:
+    """Return `evaluate`."""
+
+    def run(run: str, as_json: bool, by: tuple[str, ...], **values: Any) -> None:
+        _of_task(card, run, "evaluate")
+        wake()
+        from horngate.pipelines.verbs.evaluate import evaluate
+
+        report = evaluate(run, by=by or None, **values).plain()
+        if as_json:
+            say_json(report)
+        else:
+            show(*report_tables(report))
+
+    params = [
+        click.Argument(["run"], metavar="RUN"),
+        click.Option(
+            ["--split"], type=click.Choice(("train", "validation", "test")), help="Which rows.  [default: test, or all of --data]"
+        ),
+        click.Option(["--data"], metavar="SOURCE", help="Other labelled data than the run's own."),
+        click.Option(["--name"], metavar="NAME", help="Name of the evaluation of --data."),
+        click.Option(["--by"], multiple=True, metavar="COLUMN", help="Slice by this column.  [default: kept columns of 2 to 20 values]"),
+        click.Option(["-o", "--output"], metavar="DIR", help="Write here instead of into the run."),
+        *verb_options(card, "evaluate"),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON."),
+    ]
+    return _command("evaluate", run, params, "Score a run, with intervals, baseline and slices.")
+
+
+def predict_command(card: type[Data]) -> click.Command:
+    """Return `predict`."""
+
+    def run(run: str, inputs: tuple[str, ...], keep_column: tuple[str, ...], **values: Any) -> None:
+        _of_task(card, run, "predict")
+        wake()
+        from horngate.pipelines.verbs.predict import predict
+
+        done = predict(run, list(inputs), keep_column=keep_column or None, **values)
+        if done.path is not None:
+            say(str(done.path))
+
+    params = [
+        click.Argument(["run"], metavar="RUN"),
+        click.Argument(["inputs"], metavar="INPUT...", nargs=-1, required=True),
+        click.Option(["-o", "--output"], metavar="FILE|-", required=True, help="A .parquet, .jsonl or .csv file, or - for stdout."),
+        *knob_options(card, ("id_column", "keep_column", *(f"{role}_column" for role in card.roles if role != "target"))),
+        click.Option(["--overwrite"], is_flag=True, help="Replace an output that another model, option or listing made."),
+        click.Option(
+            ["--max-errors"], type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Exit with 1 above this share of errors."
+        ),
+        *verb_options(card, "predict"),
+    ]
+    return _command("predict", run, params, "Answer every input, one row each, resumable.")
+
+
+def _command(name: str, run, params: list, help: str) -> click.Command:
+    return click.Command(name, callback=run, params=[*params, *speech_options()], help=help, no_args_is_help=True)
+
+
+def _of_task(card: type[Data], folder: str, verb: str, finished: bool = True) -> None:
+    """Refuse a run of another task, printing the right command."""
+    from horngate.pipelines.run import Run
+
+    run = Run.open(folder, finished)
+    theirs, ours = task_name(run.card), task_name(card)
+    if theirs != ours:
+        raise UserError(f"{folder} is a run of {' '.join(theirs)}; say: horngate {' '.join(theirs)} {verb} {folder}")

@@ -1,0 +1,26 @@
+"""doctor: what this machine has."""
+
+import os
+from typing import Any
+
+from horngate.pipelines import device
+from horngate.pipelines.data import cache
+
+
+def doctor() -> dict[str, Any]:
+    """Return versions, devices, arithmetic, cache and data folder, as plain values."""
+    machine = device.set_up()
+    facts = device.environment(seed=0)
+    files = cache.entries()
+    size = sum(path.stat().st_size for path in files) / 1e9
+    data = os.environ.get("HORNGATE_DATA")
+    return {
+        "python": f"{facts['python']} on {facts['platform']}",
+        **{name: number or "not installed" for name, number in facts["packages"].items()},
+        "device": machine.name,
+        "gpus": machine.gpus,
+        "precision": machine.precision,
+        "cache": f"{cache.folder()} ({len(files)} files, {size:.2f} of {cache.limit() / 1e9:.0f} GB)",
+        "HORNGATE_DATA": data or "not set (only tests and benchmarks use it)",
+        "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR", "not set (tensorflow-datasets uses ~/tensorflow_datasets)"),
+    }

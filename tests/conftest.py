@@ -1,0 +1,115 @@
+"""What tests share: a cache of their own, made-up pictures, and one training per task."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TASKS = None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    os.environ["HORNGATE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """The folder of real data sets; tests that need it skip where it is missing."""
+    folder = os.environ.get("HORNGATE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("HORNGATE_DATA names no folder with real data")
+    return Path(folder)
+
+
+def picture(colour, size=(24, 20), seed=0) -> Image.Image:
+    """Return a noisy picture of one colour."""
+    noise = np.random.default_rng(seed).integers(-40, 40, (size[1], size[0], 3))
+    return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype("uint8"))
+
+
+COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
+
+
+def fill_class_folders(root: Path, each: int = 12, names=tuple(COLOURS), seed: int = 0) -> Path:
+    """Write `each` pictures per class below `root`, all different."""
+    for place, name in enumerate(names):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for number in range(each):
+            picture(COLOURS[name], seed=seed + 1000 * place + number).save(root / name / f"{number:03d}.png")
+    return root
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """A folder with three classes of twelve pictures."""
+    return fill_class_folders(tmp_path / "photos")
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(tmp_path_factory):
+    """A function that trains a task's recipe `tiny`, once per session."""
+    from horngate.pipelines import train
+    from horngate.pipelines.recipe import merged
+    from horngate.pipelines.tasks import card_class
+
+    made = {}
+
+    def run(domain: str, task: str):
+        if (domain, task) not in made:
+            output = str(tmp_path_factory.mktemp("runs"))
+            made[domain, task] = train(merged(card_class(domain, task), "tiny", flags={"output": output}))
+        return made[domain, task]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def horngate():
+    """A function that runs the command in a process of its own and returns it, finished."""
+
+    def call(*words, cwd=None, timeout=300, **environment):
+        return subprocess.run(
+            [sys.executable, "-m", "horngate.cli", *map(str, words)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            timeout=timeout,
+            env=os.environ | environment,
+        )
+
+    return call
+
+
+@pytest.fixture
+def cli():
+    """A function that runs the command in this process and returns (exit code, stdout, stderr)."""
+    return run_here
+
+
+def run_here(*words) -> tuple[int, str, str]:
+    """Run the command in this process, as `main` does; return its exit code, stdout and stderr."""
+    import contextlib
+    import io
+
+    from horngate.cli.main import main
+
+    out, err = io.StringIO(), io.StringIO()
+    kept = sys.argv, sys.stdout, sys.stderr, sys.__stdout__
+    code = 0
+    try:
+        sys.argv, sys.stdout, sys.stderr, sys.__stdout__ = ["horngate", *map(str, words)], out, err, out
+        with contextlib.suppress(SystemExit):
+            try:
+                main()
+            except SystemExit as wish:
+                code = wish.code
+    finally:
+        sys.argv, sys.stdout, sys.stderr, sys.__stdout__ = kept
+    return code, out.getvalue(), err.getvalue()
