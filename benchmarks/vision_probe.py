@@ -73,7 +73,9 @@ def plain_backbone(size: int):
     """Return the pooled MobileNetV2 as a Keras user would open it."""
     import keras
 
-    backbone = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg")
+    backbone = keras.applications.MobileNetV2(
+        include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg"
+    )
     backbone.load_weights(WEIGHTS)
     return backbone
 
@@ -105,7 +107,10 @@ def scratch_row() -> dict:
     from horngate.pipelines import train
 
     card = flowers_card(image_size=160, method="scratch", augment="light", flip="horizontal", epochs=15, weights="none")
-    return {"small network": accuracy(train(replace(card, backbone=None, image_size=96))), "mobilenet_v2": accuracy(train(card))}
+    return {
+        "small network": accuracy(train(replace(card, backbone=None, image_size=96))),
+        "mobilenet_v2": accuracy(train(card)),
+    }
 
 
 def speed_row() -> dict:
@@ -138,7 +143,9 @@ def speed_row() -> dict:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss, metrics=["accuracy"])
     started = time.monotonic()
-    model.fit(dataset(sides == "train", True), epochs=10, validation_data=dataset(sides == "validation", False), verbose=0)
+    model.fit(
+        dataset(sides == "train", True), epochs=10, validation_data=dataset(sides == "validation", False), verbose=0
+    )
     plain = time.monotonic() - started
     _, score = model.evaluate(dataset(sides == "test", False), verbose=0)
     ours = run.summary["costs_seconds"]["probe"]
@@ -167,7 +174,9 @@ def step_row(steps: int = 40, rounds: int = 3) -> dict:
     pixels = read_pixels(names, 160)
     reader = Reader(160)
     table = block({"id": names, "input": [name.encode() for name in names]})
-    rows = ReadRows(table, targets, None, lambda data, seed: reader.read(data, seed and Change("light", "horizontal", seed)), 0)
+    rows = ReadRows(
+        table, targets, None, lambda data, seed: reader.read(data, seed and Change("light", "horizontal", seed)), 0
+    )
     none = ReadRows(table.slice(0, 0), targets[:0], None, rows.read, 0)
 
     def ours(epochs: int) -> float:

@@ -85,7 +85,10 @@ def recipes(as_json: bool) -> None:
     if as_json:
         say_json(found)
         return
-    rows = [[row["task"], row["recipe"], ", ".join(f"{name}={value}" for name, value in row["knobs"].items())] for row in found]
+    rows = [
+        [row["task"], row["recipe"], ", ".join(f"{name}={value}" for name, value in row["knobs"].items())]
+        for row in found
+    ]
     show(table("recipes, for train --recipe NAME", ["task", "recipe", "knobs"], rows))
 
 
@@ -106,7 +109,9 @@ def doctor(as_json: bool) -> None:
 
 @_plain
 @click.command("demo")
-@click.option("-o", "--output", default="horngate-demo", show_default=True, help="Folder for everything that the demo makes.")
+@click.option(
+    "-o", "--output", default="horngate-demo", show_default=True, help="Folder for everything that the demo makes."
+)
 def demo(output: str) -> None:
     """Train, evaluate and predict on real handwritten digits, in under two minutes and without a network."""
     wake()

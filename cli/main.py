@@ -64,7 +64,9 @@ def main() -> None:
         click.echo(f"error: {problem}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; the same work can go on: train with --resume RUN, predict with the same command", err=True)
+        click.echo(
+            "interrupted; the same work can go on: train with --resume RUN, predict with the same command", err=True
+        )
         sys.exit(_stopped_by())
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,4 +99,3 @@ def _domain(name: str) -> click.Group:
     for task, card in domains()[name].items():
         group.add_command(verbs.task_group(task, card))
     return group
-

@@ -19,11 +19,15 @@ def knob_options(cls: type[Data], only: tuple[str, ...] | None = None) -> list[c
         flags = ([spec.metadata["flag"]] if spec.metadata["flag"] else []) + [_flag(spec.name)]
         help = spec.metadata["help"] + _default(spec.default)
         if hint is bool:
-            made.append(click.Option([*flags[:-1], f"{_flag(spec.name)}/--no-{_word(spec.name)}"], default=None, help=help))
+            made.append(
+                click.Option([*flags[:-1], f"{_flag(spec.name)}/--no-{_word(spec.name)}"], default=None, help=help)
+            )
         elif get_origin(hint) is tuple:
             made.append(click.Option(flags, multiple=True, help=help, metavar="NAME"))
         else:
-            made.append(click.Option(flags, type=_type(hint, spec.metadata), help=help, metavar=_metavar(spec.name, hint)))
+            made.append(
+                click.Option(flags, type=_type(hint, spec.metadata), help=help, metavar=_metavar(spec.name, hint))
+            )
     return made
 
 

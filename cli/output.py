@@ -79,8 +79,9 @@ def findings_table(seen: dict[str, Any]):
 def wake() -> None:
     """Import TensorFlow and Keras and look for devices, with what their C++ side prints held back unless `-v`.
 
-    What was held back is shown after all when the import fails.
+    What was held back is shown after all when the import fails. What libraries print goes to stderr from here on.
     """
+    sys.stdout = sys.stderr
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         return
     sys.stderr.flush()
@@ -104,9 +105,15 @@ def wake() -> None:
 def speech_options() -> list[click.Option]:
     """Return `-q` and `-v`, which every command takes."""
     return [
-        click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_speak, help="Only results and errors."),
         click.Option(
-            ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_speak, help="Everything, also TensorFlow's own words."
+            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_speak, help="Only results and errors."
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=_speak,
+            help="Everything, also TensorFlow's own words.",
         ),
     ]
 
@@ -123,7 +130,6 @@ def _speak(ctx: click.Context, option: click.Parameter, wished: bool) -> None:
     else:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         warnings.simplefilter("ignore")
-    sys.stdout = sys.stderr  # libraries print; results go through `say`
 
 
 class Terminal(Teller):

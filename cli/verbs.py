@@ -96,11 +96,18 @@ def evaluate_command(card: type[Data]) -> click.Command:
     params = [
         click.Argument(["run"], metavar="RUN"),
         click.Option(
-            ["--split"], type=click.Choice(("train", "validation", "test")), help="Which rows.  [default: test, or all of --data]"
+            ["--split"],
+            type=click.Choice(("train", "validation", "test")),
+            help="Which rows.  [default: test, or all of --data]",
         ),
         click.Option(["--data"], metavar="SOURCE", help="Other labelled data than the run's own."),
         click.Option(["--name"], metavar="NAME", help="Name of the evaluation of --data."),
-        click.Option(["--by"], multiple=True, metavar="COLUMN", help="Slice by this column.  [default: kept columns of 2 to 20 values]"),
+        click.Option(
+            ["--by"],
+            multiple=True,
+            metavar="COLUMN",
+            help="Slice by this column.  [default: kept columns of 2 to 20 values]",
+        ),
         click.Option(["-o", "--output"], metavar="DIR", help="Write here instead of into the run."),
         *verb_options(card, "evaluate"),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON."),
@@ -123,11 +130,24 @@ def predict_command(card: type[Data]) -> click.Command:
     params = [
         click.Argument(["run"], metavar="RUN"),
         click.Argument(["inputs"], metavar="INPUT...", nargs=-1, required=True),
-        click.Option(["-o", "--output"], metavar="FILE|-", required=True, help="A .parquet, .jsonl or .csv file, or - for stdout."),
-        *knob_options(card, ("id_column", "keep_column", *(f"{role}_column" for role in card.roles if role != "target"))),
-        click.Option(["--overwrite"], is_flag=True, help="Replace an output that another model, option or listing made."),
         click.Option(
-            ["--max-errors"], type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Exit with 1 above this share of errors."
+            ["-o", "--output"],
+            metavar="FILE|-",
+            required=True,
+            help="A .parquet, .jsonl or .csv file, or - for stdout.",
+        ),
+        *knob_options(
+            card, ("id_column", "keep_column", *(f"{role}_column" for role in card.roles if role != "target"))
+        ),
+        click.Option(
+            ["--overwrite"], is_flag=True, help="Replace an output that another model, option or listing made."
+        ),
+        click.Option(
+            ["--max-errors"],
+            type=click.FloatRange(0, 1),
+            default=1.0,
+            show_default=True,
+            help="Exit with 1 above this share of errors.",
         ),
         *verb_options(card, "predict"),
     ]

@@ -14,7 +14,7 @@ HEAD = "# Command reference\n\nMade from the code by `make docs`; don't edit it 
 
 def reference() -> str:
     """Return the reference as Markdown: every command with its help."""
-    return HEAD + "".join(_sections(cli, click.Context(cli, info_name="horngate")))
+    return HEAD + "".join(_sections(cli, click.Context(cli, info_name="horngate", help_option_names=["-h", "--help"])))
 
 
 def _sections(command: click.Command, ctx: click.Context):

@@ -16,7 +16,9 @@ class BackboneError(ValueError):
     """A backbone that can't be had; one line that says what to do."""
 
 
-def picture_encoder(name: str | None, weights: str, size: int | None, alpha: float | None, small_size: int) -> keras.Model:
+def picture_encoder(
+    name: str | None, weights: str, size: int | None, alpha: float | None, small_size: int
+) -> keras.Model:
     """Return a model named `encoder` from uint8 pixels `[n, s, s, 3]` to features `[n, d]`, its scaling inside.
 
     Args:
@@ -115,7 +117,9 @@ def _not_at_hand(name: str, problem: Exception) -> str:
     if address is None:
         return f"{name} can't be built: {text[:200]}"
     url = address[0].rstrip(":,.")
-    place = Path(keras.config.keras_home() if hasattr(keras.config, "keras_home") else Path.home() / ".keras") / "models"
+    place = (
+        Path(keras.config.keras_home() if hasattr(keras.config, "keras_home") else Path.home() / ".keras") / "models"
+    )
     return (
         f"the imagenet weights of {name} are not on this machine and can't be fetched: download {url} on one with a "
         f"network and put it into {place}, or name the file with --weights FILE; here already: {_here(place)}; "

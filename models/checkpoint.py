@@ -58,5 +58,7 @@ def assign(variables, values: list[np.ndarray]) -> None:
         raise DamagedCheckpoint(f"the checkpoint holds {len(values)} variables, the model {len(variables)}")
     for variable, value in zip(variables, values, strict=True):
         if tuple(variable.shape) != value.shape:
-            raise DamagedCheckpoint(f"the checkpoint's {variable.path} has the shape {value.shape}, not {variable.shape}")
+            raise DamagedCheckpoint(
+                f"the checkpoint's {variable.path} has the shape {value.shape}, not {variable.shape}"
+            )
         variable.assign(value)

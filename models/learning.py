@@ -226,11 +226,15 @@ class _State(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.first = self.step
-        if self.sums is not None:  # the measures of the part of this epoch that was run before the cut
-            checkpoint.assign(self.model.metrics_variables, self.sums)
-            self.sums = None
 
     def on_train_batch_end(self, batch, logs=None):
+        if (
+            self.sums is not None
+        ):  # what the measures had summed up in this epoch before the cut; they exist from here on
+            now = checkpoint.values_of(self.model.metrics_variables)
+            summed = [value + before for value, before in zip(now, self.sums, strict=True)]
+            checkpoint.assign(self.model.metrics_variables, summed)
+            self.sums = None
         self.step = self.first + batch + 1
         self.keeper.stepped(self.plan.phase, self.epoch * self.steps + self.step, self.plan.epochs * self.steps)
         if self.step < self.steps and (self._stopping() or time.monotonic() - self.saved_at > self.keeper.every):

@@ -59,7 +59,9 @@ class Network:
         return self.answers.get_layer("scores")
 
     @classmethod
-    def around(cls, encoder: keras.Model, classes: int, several: bool, dropout: float = 0.2, seed: int = 0) -> "Network":
+    def around(
+        cls, encoder: keras.Model, classes: int, several: bool, dropout: float = 0.2, seed: int = 0
+    ) -> "Network":
         """Return a classifier on an encoder (a model named `encoder`) with a head that starts at zero."""
         features = encoder(encoder.input)
         dropped = layers.Dropout(dropout, seed=seed, name="dropout")(features)

@@ -12,7 +12,15 @@ from horngate.models.learning import Keeper, Plan, Rows, learn
 from horngate.models.network import Network, depths, thaw
 from horngate.models.optimizer import adamw
 
-PENALTIES = (0.003, 0.01, 0.03, 0.1)  # L2 on the probed head; the one with the lowest validation loss is kept
+PENALTIES = (
+    0.0003,
+    0.001,
+    0.003,
+    0.01,
+    0.03,
+    0.1,
+)  # L2 on the probed head; the one with the lowest validation loss is kept
+LEAST_STEPS = 1000  # of a probe, where its epochs are not given
 SHALLOWEST = 0.05  # share of the learning rate that the layers next to the input get in fine-tuning
 SMOOTHING = 0.1  # of one-hot targets, where all layers learn (Szegedy et al. 2016, arXiv 1512.00567)
 
@@ -61,20 +69,23 @@ class FeatureRows:
         return inputs, self.targets[rows], None if self.weights is None else self.weights[rows]
 
 
-def probe(train: tuple, validation: tuple, settings: Settings, keeper: Keeper, penalties=PENALTIES, phase="probe") -> Probe:
+def probe(
+    train: tuple, validation: tuple, settings: Settings, keeper: Keeper, penalties=PENALTIES, phase="probe"
+) -> Probe:
     """Return the best of several regularised linear heads on frozen features, all learnt to convergence in one pass.
 
     Args:
         train: features float32 `[n, d]`, targets float32 `[n, classes]`, weights float32 `[n]` or None.
-        validation: likewise, without weights; it may have no rows, then the second penalty is taken.
+        validation: likewise, without weights; it may have no rows, then a penalty in the middle is taken.
         penalties: factors of half the squared kernel to try; the lowest cross-entropy on validation wins.
     """
     centre, spread = _moments(train[0])
     rows = FeatureRows(*train, centre, spread)
     held = FeatureRows(*validation, None, centre, spread)
-    penalties = penalties if held.count else penalties[min(1, len(penalties) - 1) :][:1]
+    penalties = penalties if held.count else (penalties[len(penalties) // 2],)
     batch_size = settings.batch_size or int(np.clip(rows.count // 40, 64, 1024))
-    plan = Plan(phase, settings.epochs or 30, batch_size, settings.seed, monitor=None)
+    epochs = settings.epochs or int(np.clip(LEAST_STEPS * batch_size // max(rows.count, 1), 30, 100))
+    plan = Plan(phase, epochs, batch_size, settings.seed, monitor=None)
     model = _heads(rows, penalties, settings, plan.epochs * plan.steps(rows.count))
     history = learn(model, rows, held, plan, keeper)
     kernels, biases = model.get_weights()
@@ -115,7 +126,7 @@ def _heads(rows: FeatureRows, penalties, settings: Settings, steps: int) -> kera
 
     inputs = keras.Input((rows.features.shape[1],))
     model = keras.Model(inputs, _Heads(rows.targets.shape[1], penalties)(inputs))
-    model.compile(optimizer=adamw(settings.learning_rate or 3e-3, steps, 0.0, 0.0), loss=loss)
+    model.compile(optimizer=adamw(settings.learning_rate or 1e-2, steps, 0.0, 0.0), loss=loss)
     return model
 
 
@@ -132,7 +143,9 @@ def _held_losses(held: FeatureRows, kernels: np.ndarray, biases: np.ndarray, sev
     return total / held.count
 
 
-def finetune(network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper) -> list[dict[str, Any]]:
+def finetune(
+    network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper
+) -> list[dict[str, Any]]:
     """Train all layers from the head that the network has, gently near the input; return the history.
 
     Starting from a probed head keeps the features from being torn before the head makes sense (LP-FT, Kumar et al. 2022,
@@ -149,7 +162,9 @@ def finetune(network: Network, train: Rows, validation: Rows, settings: Settings
     return learn(network.logits, train, validation, plan, keeper)
 
 
-def scratch(network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper) -> list[dict[str, Any]]:
+def scratch(
+    network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper
+) -> list[dict[str, Any]]:
     """Train all layers from a random start, batch normalisation included; return the history."""
     thaw(network.encoder, norms=True)
     plan = _plan("scratch", settings, epochs=30, batch_size=32)
@@ -166,7 +181,11 @@ def features_of(encoder: keras.Model, batches, count: int, size: int, out: np.nd
     at = 0
     for inputs in batches:
         rows = len(inputs)
-        padded = inputs if rows == size else np.concatenate([inputs, np.zeros((size - rows, *inputs.shape[1:]), inputs.dtype)])
+        padded = (
+            inputs
+            if rows == size
+            else np.concatenate([inputs, np.zeros((size - rows, *inputs.shape[1:]), inputs.dtype)])
+        )
         out[at : at + rows] = np.asarray(encoder.predict_on_batch(padded))[:rows]
         at += rows
         done(rows)

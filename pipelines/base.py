@@ -59,7 +59,9 @@ class Pipeline(ABC):
     # How does it learn?
 
     @abstractmethod
-    def fit(self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any) -> dict[str, Any]:
+    def fit(
+        self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
+    ) -> dict[str, Any]:
         """Learn from the rows whose split is train, choose on validation, leave model and decisions in the run.
 
         Returns:

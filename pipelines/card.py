@@ -40,7 +40,9 @@ class Data:
     options: ClassVar[dict[str, dict[str, Option]]] = {}
 
     data: str | None = knob(None, "A folder, a .csv, .tsv, .parquet or .jsonl file, tfds:NAME or sample:NAME.")
-    split_column: str | None = knob(None, "Column with given splits (train, validation, test); they are kept as they are.")
+    split_column: str | None = knob(
+        None, "Column with given splits (train, validation, test); they are kept as they are."
+    )
     group_column: str | None = knob(None, "Column whose equal values must stay on one side of a split.")
     id_column: str | None = knob(None, "Column that names each row; default: the row's input.")
     keep_column: tuple[str, ...] | None = knob(None, "Further column to carry into answers and slices; default: all.")
@@ -97,8 +99,12 @@ class Decision:
     positive: str | None = knob(None, "Of two classes, the one that counts as positive; default: the last by name.")
     label_separator: str | None = knob(None, "Character between several labels of one row; makes the task multi-label.")
     calibrate: bool = knob(True, "Scale the scores by a temperature fitted on validation rows.")
-    sensitivity: float | None = knob(None, "Choose the threshold on validation for this sensitivity.", low=0.0, high=1.0)
-    specificity: float | None = knob(None, "Choose the threshold on validation for this specificity.", low=0.0, high=1.0)
+    sensitivity: float | None = knob(
+        None, "Choose the threshold on validation for this sensitivity.", low=0.0, high=1.0
+    )
+    specificity: float | None = knob(
+        None, "Choose the threshold on validation for this specificity.", low=0.0, high=1.0
+    )
     conformal: float | None = knob(
         None, "Add label sets that hold the true label with this probability.", low=0.5, high=0.999
     )

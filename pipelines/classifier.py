@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute  # noqa: F401 - pa.compute
+import pyarrow.compute as pc
 
 from horngate.models.network import Network
 from horngate.models.saving import Untrusted, open_model
@@ -36,7 +36,9 @@ class Classifier(Pipeline):
         names = [split_labels(target, self.card.label_separator) for target in table["target"].to_pylist()]
         return label_findings(names, splits)
 
-    def fit(self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any) -> dict[str, Any]:
+    def fit(
+        self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
+    ) -> dict[str, Any]:
         from horngate.pipelines.ladder import Ladder
 
         targets = table["target"].to_pylist()
@@ -56,7 +58,9 @@ class Classifier(Pipeline):
             self.network.scores.temperature.assign(temperature)
             scores = calibration.at_temperature(outcome.scores, temperature, outcome.several).astype(np.float32)
             outcome = replace(outcome, scores=scores)
-        self.labels = self.decided(self.labels, outcome, self.card.sensitivity, self.card.specificity, self.card.conformal)
+        self.labels = self.decided(
+            self.labels, outcome, self.card.sensitivity, self.card.specificity, self.card.conformal
+        )
         return {"temperature": temperature, "threshold": self.labels.threshold, "conformal": self.labels.conformal}
 
     def decided(self, labels: Labels, outcome: Outcome, sensitivity, specificity, coverage) -> Labels:
@@ -85,7 +89,9 @@ class Classifier(Pipeline):
         if not any(value is not None for value in wishes.values()):
             return {}
         if run.card.refit:
-            raise UserError("a refitted run has seen its validation rows, so nothing can be chosen on them; train without --refit")
+            raise UserError(
+                "a refitted run has seen its validation rows, so nothing can be chosen on them; train without --refit"
+            )
         if wishes["sensitivity"] is not None and wishes["specificity"] is not None:
             raise UserError("give --sensitivity or --specificity, not both")
         if self.labels.positive is None and (wishes["sensitivity"], wishes["specificity"]) != (None, None):
@@ -114,7 +120,7 @@ class Classifier(Pipeline):
         lists = answers["scores"].combine_chunks()
         wide = answers.remove_column(place)
         for number, label in enumerate(self.labels.labels):
-            wide = wide.add_column(place + number, f"score_{label}", pa.compute.list_element(lists, number))
+            wide = wide.add_column(place + number, f"score_{label}", pc.list_element(lists, number))
         return wide
 
     def outcome(self, answers: pa.Table) -> Outcome:

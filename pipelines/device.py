@@ -45,7 +45,9 @@ def set_up(wish: str = "auto", precision: str = "auto", seed: int = 0) -> Device
 
     gpus = tf.config.list_physical_devices("GPU")
     if wish == "gpu" and not gpus:
-        raise UserError("no GPU here that TensorFlow can use; leave --device out, or install horngate[cuda] with its driver")
+        raise UserError(
+            "no GPU here that TensorFlow can use; leave --device out, or install horngate[cuda] with its driver"
+        )
     gpus = [] if wish == "cpu" else gpus
     _configure(tf, gpus)
     keras.utils.set_random_seed(seed)

@@ -43,7 +43,9 @@ class Labels:
         positive = card.positive or (names[-1] if two else None)
         if positive is not None and (not two or positive not in names):
             known = ", ".join(names[:10])
-            raise UserError(f'--positive "{positive}" should be one of two classes.{nearest(positive, names)} Classes: {known}')
+            raise UserError(
+                f'--positive "{positive}" should be one of two classes.{nearest(positive, names)} Classes: {known}'
+            )
         if not two and (card.sensitivity is not None or card.specificity is not None):
             raise UserError(f"--sensitivity and --specificity need two classes. Found: {len(names)}")
         if card.sensitivity is not None and card.specificity is not None:

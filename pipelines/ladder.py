@@ -23,7 +23,17 @@ from horngate.pipelines.run import Run
 if TYPE_CHECKING:
     from horngate.pipelines.classifier import Classifier
 
-HISTORY = ["phase", "epoch", "loss", "accuracy", "cross_entropy", "val_loss", "val_accuracy", "val_cross_entropy", "learning_rate"]
+HISTORY = [
+    "phase",
+    "epoch",
+    "loss",
+    "accuracy",
+    "cross_entropy",
+    "val_loss",
+    "val_accuracy",
+    "val_cross_entropy",
+    "learning_rate",
+]
 
 
 class Ladder:
@@ -61,7 +71,9 @@ class Ladder:
         method = self.card.method
         if not self.task.pretrained:
             if method in ("probe", "finetune"):
-                raise UserError(f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch")
+                raise UserError(
+                    f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
+                )
             return "scratch"
         return method
 
@@ -96,7 +108,9 @@ class Ladder:
     def _all_layers(self, rung) -> None:
         """Learn all layers; the rung is `transfer.finetune` or `transfer.scratch`."""
         with _told(self) as keeper:
-            self.history += rung(self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, keeper)
+            self.history += rung(
+                self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, keeper
+            )
 
     def _snapshot(self) -> tuple[list[np.ndarray], Outcome]:
         return checkpoint.values_of(self.network.logits.weights), self._validation()
@@ -137,12 +151,14 @@ class Ladder:
     def _refit(self) -> None:
         card = self.card
         if card.sensitivity is not None or card.specificity is not None or card.conformal is not None:
-            raise UserError("--refit leaves no unseen validation rows: drop --sensitivity, --specificity and --conformal, or --refit")
+            raise UserError(
+                "--refit leaves no unseen validation rows: drop --sensitivity, --specificity and --conformal, or --refit"
+            )
         train, held = self._features("train", 1), self._features("validation", 1)
         weights = None if train[2] is None else np.concatenate([train[2], self._weights(self.rows["validation"])])
         joined = (np.concatenate([train[0], held[0]]), np.concatenate([train[1], held[1]]), weights)
         none = (joined[0][:0], joined[1][:0])
-        penalty = getattr(self, "penalty", transfer.PENALTIES[1])
+        penalty = getattr(self, "penalty", transfer.PENALTIES[len(transfer.PENALTIES) // 2])
         with _told(self) as keeper:
             found = transfer.probe(joined, none, self.settings, keeper, penalties=(penalty,), phase="refit")
         self.network.head.set_weights([found.kernel, found.bias])
@@ -198,7 +214,9 @@ class Ladder:
     def _read_rows(self, split: str) -> ReadRows:
         rows = self.rows[split]
         table = self.table.take(pa.array(rows))
-        return ReadRows(table, self.targets[rows], self._weights(rows) if split == "train" else None, self.task.read, self.card.seed)
+        return ReadRows(
+            table, self.targets[rows], self._weights(rows) if split == "train" else None, self.task.read, self.card.seed
+        )
 
     def _weights(self, rows: np.ndarray) -> np.ndarray | None:
         """Return float32 weights that give every class the same sum, or None where all rows count alike."""

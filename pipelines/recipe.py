@@ -9,6 +9,7 @@ from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.tasks import card_class
 
 LARGEST = 1_000_000  # bytes; a recipe is a page of text
+DEEPEST = 10  # levels
 
 
 def merged(
@@ -55,9 +56,13 @@ def load_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > LARGEST:
             raise UserError(f"{path} is larger than a recipe can be ({LARGEST:,} bytes)")
         text = path.read_text("utf-8-sig")
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise UserError(f"{path} uses a YAML alias (*{event.anchor}); write the value out instead")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise UserError(f"{path} is no valid YAML recipe: it nests deeper than {DEEPEST} levels")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if isinstance(node, yaml.MappingNode):
             _refuse_repeated_keys(node, path)

@@ -60,7 +60,9 @@ class Run(os.PathLike):
                 raise UserError(f"{run.folder} was written by a newer horngate; update this one to open it")
         elif finished:
             domain, task = task_name(run.card)
-            raise UserError(f"{run.folder} is unfinished; go on with: horngate {domain} {task} train --resume {run.folder}")
+            raise UserError(
+                f"{run.folder} is unfinished; go on with: horngate {domain} {task} train --resume {run.folder}"
+            )
         return run
 
     def __truediv__(self, name: str) -> Path:

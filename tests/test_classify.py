@@ -65,7 +65,9 @@ def test_two_classes_have_a_positive_one_and_an_operating_point(two_classes):
 def test_decisions_can_be_asked_for_at_evaluation_and_leave_the_run_alone(two_classes, tmp_path):
     before = (two_classes / "labels.json").read_bytes()
     report = evaluate(two_classes, specificity=0.9, conformal=0.95, output=tmp_path / "e")
-    assert report.protocol["conformal"]["coverage"] == 0.95 and report.details["operating_point"]["threshold"] is not None
+    assert (
+        report.protocol["conformal"]["coverage"] == 0.95 and report.details["operating_point"]["threshold"] is not None
+    )
     assert (two_classes / "labels.json").read_bytes() == before
     with pytest.raises(UserError, match="not both"):
         evaluate(two_classes, specificity=0.9, sensitivity=0.9, output=tmp_path / "e")
@@ -77,13 +79,19 @@ def test_wide_answers_have_a_column_per_class(two_classes, tmp_path, photos):
     assert table.column_names[:5] == ["id", "label", "score", "score_green", "score_red"]
     with pytest.raises(UserError, match="--overwrite"):
         predict(two_classes, [str(photos / "red")], tmp_path / "wide.parquet")
-    assert "scores" in read_table(predict(two_classes, [str(photos / "red")], done.path, overwrite=True).path).column_names
+    assert (
+        "scores" in read_table(predict(two_classes, [str(photos / "red")], done.path, overwrite=True).path).column_names
+    )
 
 
 def test_other_data_is_evaluated_under_its_own_name(two_classes, photos):
     report = evaluate(two_classes, data=str(photos), by=("target",))
     assert report.rows == 36 and (two_classes / "evaluation" / "photos" / "report.json").is_file()
-    assert report.details["unlearnt_labels"] == ["blue"] and {part["value"] for part in report.slices} == {"red", "green", "blue"}
+    assert report.details["unlearnt_labels"] == ["blue"] and {part["value"] for part in report.slices} == {
+        "red",
+        "green",
+        "blue",
+    }
     assert report.references == {}
     with pytest.raises(UserError, match="--name"):
         evaluate(two_classes, data=str(photos), name="test")
@@ -92,7 +100,10 @@ def test_other_data_is_evaluated_under_its_own_name(two_classes, photos):
 def test_grad_cam_pictures_show_mistakes(two_classes, photos, tmp_path):
     report = evaluate(two_classes, data=str(photos), grad_cam=3, output=tmp_path / "e")
     names = [mistake.get("picture") for mistake in report.details["mistakes"][:3]]
-    assert names == [f"grad_cam/{number:03d}.png" for number in (1, 2, 3)] and (tmp_path / "e" / names[0]).stat().st_size > 100
+    assert (
+        names == [f"grad_cam/{number:03d}.png" for number in (1, 2, 3)]
+        and (tmp_path / "e" / names[0]).stat().st_size > 100
+    )
 
 
 def test_wishes_that_need_two_classes_say_so(photos, tmp_path):
@@ -141,7 +152,9 @@ def few_flowers(realdata, folder, each=40):
 @pytest.mark.realdata
 def test_transfer_climbs_the_ladder_on_real_photographs(realdata, tmp_path):
     data = few_flowers(realdata, tmp_path / "d")
-    card = pretrained(realdata, data=data, output=str(tmp_path / "runs"), method="auto", epochs=2, test=0.3, validation=0.2)
+    card = pretrained(
+        realdata, data=data, output=str(tmp_path / "runs"), method="auto", epochs=2, test=0.3, validation=0.2
+    )
     run = train(card)
     summary = run.summary
     assert summary["method"] in ("probe", "finetune") and set(summary["costs_seconds"]) == {"probe", "finetune"}
@@ -168,5 +181,7 @@ def test_a_refit_says_so_and_forbids_choices_on_seen_rows(realdata, tmp_path):
 @pytest.mark.realdata
 def test_augmented_views_and_balanced_classes_learn(realdata, tmp_path):
     data = few_flowers(realdata, tmp_path / "d", each=20)
-    card = pretrained(realdata, data=data, output=str(tmp_path), method="probe", views=3, augment="light", class_weights="balanced")
+    card = pretrained(
+        realdata, data=data, output=str(tmp_path), method="probe", views=3, augment="light", class_weights="balanced"
+    )
     assert train(card).summary["metrics"]["test"]["accuracy"]["value"] > 0.5

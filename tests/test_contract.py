@@ -18,7 +18,18 @@ from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import card_class, domains, pipeline_of
 
 TASKS = [(domain, task) for domain, cards in domains().items() for task in cards]
-HEAVY = ("tensorflow", "keras", "keras_hub", "keras_rs", "numpy", "pyarrow", "tensorflow_datasets", "sklearn", "PIL", "rich")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "keras_hub",
+    "keras_rs",
+    "numpy",
+    "pyarrow",
+    "tensorflow_datasets",
+    "sklearn",
+    "PIL",
+    "rich",
+)
 every_task = pytest.mark.parametrize(("domain", "task"), TASKS, ids=[" ".join(names) for names in TASKS])
 
 
@@ -88,7 +99,9 @@ def test_a_run_folder_explains_itself(domain, task, tiny_runs):
     assert wanted | {"environment.json", "schema.json", "evaluation", "run.json"} <= names
     summary = json.loads((run / "run.json").read_text())
     assert (summary["format"], summary["domain"], summary["task"]) == (1, domain, task)
-    assert run.card == merged(card_class(domain, task), "tiny", flags={"output": run.card.output, "data": run.card.data})
+    assert run.card == merged(
+        card_class(domain, task), "tiny", flags={"output": run.card.output, "data": run.card.data}
+    )
     environment = json.loads((run / "environment.json").read_text())
     assert environment["packages"]["keras"] and environment["seed"] == 0 and environment["device"]
 
@@ -97,7 +110,19 @@ def test_a_run_folder_explains_itself(domain, task, tiny_runs):
 def test_every_score_has_its_neighbours(domain, task, tiny_runs):
     run = tiny_runs(domain, task)
     report = json.loads((run / "evaluation/test/report.json").read_text())
-    keys = {"format", "domain", "task", "run", "split", "rows", "groups", "quarantined", "metrics", "references", "slices"}
+    keys = {
+        "format",
+        "domain",
+        "task",
+        "run",
+        "split",
+        "rows",
+        "groups",
+        "quarantined",
+        "metrics",
+        "references",
+        "slices",
+    }
     assert keys | {"protocol"} <= report.keys()
     assert report["rows"] == (run.splits["split"].to_pylist()).count("test")
     assert next(iter(report["metrics"])) == card_class(domain, task).metrics[0]
@@ -177,7 +202,9 @@ def test_a_row_that_cannot_be_read_is_an_error_row_in_its_place(domain, task, ti
     (row,) = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and row["error"] == "missing" and "1 of 1" in err
     assert all(row[name] is None for name in pipeline_answers(run))
-    code, _, err = cli("predict", run.folder, tmp_path / "is-not-there.png", "-o", tmp_path / "o.jsonl", "--max-errors", "0.5")
+    code, _, err = cli(
+        "predict", run.folder, tmp_path / "is-not-there.png", "-o", tmp_path / "o.jsonl", "--max-errors", "0.5"
+    )
     assert code == 1 and "--max-errors" in err and (tmp_path / "o.jsonl").exists()
 
 

@@ -18,7 +18,15 @@ from horngate.models.optimizer import adamw
 from horngate.models.saving import Untrusted, open_model
 from horngate.models.scaling import scaling_like
 
-ONE_OF_EACH = ("mobilenet_v2", "mobilenet_v3_small", "resnet50", "resnet50_v2", "vgg16", "densenet121", "efficientnet_b0")
+ONE_OF_EACH = (
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "resnet50",
+    "resnet50_v2",
+    "vgg16",
+    "densenet121",
+    "efficientnet_b0",
+)
 ONE_OF_EACH += ("efficientnet_v2_b0", "convnext_tiny", "inception_v3", "nasnet_mobile", "xception")
 
 
@@ -32,7 +40,13 @@ def test_scaling_inside_the_model_is_that_of_the_architecture(name):
 
 
 def test_every_architecture_has_a_snake_case_name():
-    assert {"mobilenet", "mobilenet_v2", "convnext_tiny", "efficientnet_v2_b0", "nasnet_large"} <= architectures().keys()
+    assert {
+        "mobilenet",
+        "mobilenet_v2",
+        "convnext_tiny",
+        "efficientnet_v2_b0",
+        "nasnet_large",
+    } <= architectures().keys()
     assert len(architectures()) >= 38
 
 
@@ -87,7 +101,7 @@ def small_network(classes=3, several=False, seed=0):
 
 def test_a_saved_network_answers_the_same_and_gives_back_its_parts(tmp_path):
     network = small_network()
-    network.head.set_weights([np.random.default_rng(0).normal(size=(256, 3)), np.zeros(3)])
+    network.head.set_weights([np.random.default_rng(0).normal(size=network.head.kernel.shape), np.zeros(3)])
     network.scores.temperature.assign(0.5)
     network.answers.save(tmp_path / "m.keras")
     again = Network.within(open_model(tmp_path / "m.keras"))
@@ -162,7 +176,7 @@ class Countdown(threading.Event):
         return self.left <= 0
 
 
-@pytest.mark.parametrize("asked", [1, 2, 9, 23, 40, 57, 90])
+@pytest.mark.parametrize("asked", [1, 2, 5, 9, 14, 20, 27, 33])
 def test_a_cut_training_resumes_to_the_same_weights_and_history(tmp_path, asked):
     inputs, targets = blobs()
     rows, held = ArrayRows(inputs, targets), ArrayRows(*blobs(50, 1))
@@ -192,8 +206,8 @@ def test_a_finished_phase_is_loaded_and_not_repeated(tmp_path):
 def test_the_best_epoch_is_kept_and_patience_ends(tmp_path):
     inputs, targets = blobs(60)
     held = ArrayRows(*blobs(50, 1))
-    model = dropout_model(10_000)
-    model.optimizer.learning_rate = 0.5
+    model = dropout_model(100)
+    transfer._compile(model, keras.optimizers.Adam(0.5), False, 0.0)
     history = learn(model, ArrayRows(inputs, targets), held, Plan("p", 60, 16, 0, patience=4), Keeper(tmp_path))
     losses = [row["val_loss"] for row in history]
     assert len(history) < 60 and len(history) == losses.index(min(losses)) + 6
@@ -202,7 +216,7 @@ def test_the_best_epoch_is_kept_and_patience_ends(tmp_path):
 
 def test_a_loss_that_is_no_number_ends_with_advice():
     inputs, targets = blobs(40)
-    inputs[0, 0] = np.nan
+    targets[0, 0] = np.nan
     with pytest.raises(Diverged, match="--learning-rate"):
         learn(dropout_model(10), ArrayRows(inputs, targets), ArrayRows(*blobs(10)), Plan("p", 2, 8, 0), Keeper())
 
@@ -248,16 +262,16 @@ def test_a_probe_is_as_good_as_scikit_learn_on_the_same_features():
     )
     ours = ((features[test] @ found.kernel + found.bias).argmax(1) == digits.target[test]).mean()
     model = LogisticRegression(max_iter=5000).fit(digits.data[train], digits.target[train])
-    assert ours >= model.score(digits.data[test], digits.target[test]) - 0.01
+    assert ours >= model.score(digits.data[test], digits.target[test]) - 0.0076  # three of 397 rows
     assert found.penalty in transfer.PENALTIES
 
 
 def test_features_do_not_depend_on_where_batches_are_cut():
     encoder = picture_encoder(None, "none", 16, None, 16)
     pixels = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8)
-    out = np.zeros((10, 256), np.float32)
+    out = np.zeros((10, encoder.output_shape[1]), np.float32)
     transfer.features_of(encoder, [pixels[:8], pixels[8:]], 10, 8, out, lambda rows: None)
-    again = np.zeros((2, 256), np.float32)
+    again = np.zeros((2, encoder.output_shape[1]), np.float32)
     transfer.features_of(encoder, [pixels[8:]], 2, 8, again, lambda rows: None)
     assert np.array_equal(out[8:], again)
 
@@ -266,7 +280,7 @@ def test_grad_cam_is_the_gradient_times_the_maps():
     import tensorflow as tf
 
     network = small_network()
-    network.head.set_weights([np.random.default_rng(0).normal(size=(256, 3)), np.zeros(3)])
+    network.head.set_weights([np.random.default_rng(0).normal(size=network.head.kernel.shape), np.zeros(3)])
     pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
     encoder = network.encoder
     maps_model = keras.Model(encoder.input, encoder.get_layer("pool").input)
@@ -328,7 +342,12 @@ def test_files_that_are_no_models_are_one_line(tmp_path, saved):
     (tmp_path / "cut.keras").write_bytes(saved.read_bytes()[:5000])
     with zipfile.ZipFile(tmp_path / "slip.keras", "w") as out:
         out.writestr("../outside.txt", "x")
-    for name, said in (("text", "no .keras file"), ("cut", "damaged"), ("slip", "outside its folder"), ("none", "no .keras file")):
+    for name, said in (
+        ("text", "no .keras file"),
+        ("cut", "damaged"),
+        ("slip", "outside its folder"),
+        ("none", "no .keras file"),
+    ):
         with pytest.raises(Untrusted, match=said):
             open_model(tmp_path / f"{name}.keras")
 

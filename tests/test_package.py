@@ -70,7 +70,11 @@ def test_a_wheel_installs_elsewhere_and_owns_one_name(tmp_path):
     code = "import sys; sys.argv = ['horngate', '--help']; from horngate.cli.main import main; main()"
     where = "import horngate.cli, sys; sys.stderr.write(horngate.cli.__file__); "
     help = subprocess.run(
-        [sys.executable, "-c", where + code], cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(target)}
+        [sys.executable, "-c", where + code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(target)},
     )
     assert help.returncode == 0, help.stderr
     assert str(target) in help.stderr and "vision" in help.stdout
@@ -115,7 +119,9 @@ def test_seeds_repeat_a_training_bit_by_bit(horngate, tmp_path):
 
     outputs = []
     for number in (1, 2):
-        done = horngate("vision", "classify", "train", "--recipe", "tiny", "--augment", "light", "-o", tmp_path / str(number))
+        done = horngate(
+            "vision", "classify", "train", "--recipe", "tiny", "--augment", "light", "-o", tmp_path / str(number)
+        )
         assert done.returncode == 0, done.stderr
         with np.load(Path(done.stdout.strip()) / "checkpoints" / "scratch.npz") as stored:
             outputs.append({name: stored[name] for name in stored.files})
@@ -140,4 +146,6 @@ def test_the_cache_is_bounded_and_never_half_written(tmp_path, monkeypatch):
         cache.cached_array("k9", (10, 10), lambda out: 1 / 0)
     (tmp_path / "k8.npy").write_bytes(b"damaged")
     assert cache.cached_array("k8", (1, 1), lambda out: out.fill(3))[0, 0] == 3
-    assert {path.name for path in tmp_path.iterdir()} == {"k2.npy", "k3.npy", "k8.npy"} or "k9.npy" not in os.listdir(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"k2.npy", "k3.npy", "k8.npy"} or "k9.npy" not in os.listdir(
+        tmp_path
+    )

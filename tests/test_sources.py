@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -47,7 +48,7 @@ def test_files_that_are_no_pictures_are_counted_and_loops_refused(photos):
     listing = Listing()
     table = listed(photos, listing)
     assert table.num_rows == 37 and listing.skipped == {".txt": 1} and listing.loops == ["red/loop"]
-    stray = table.filter(pa.compute.equal(table["id"], "stray.png"))
+    stray = table.filter(pc.equal(table["id"], "stray.png"))
     assert "no class folder" in stray["error"][0].as_py()
 
 
@@ -57,7 +58,9 @@ def write(path, text):
 
 
 def test_a_table_resolves_paths_against_its_folder_and_keeps_columns(photos):
-    path = write(photos / "t.csv", "\ufeffpath,label,split,age,label2\nred/000.png,r,train,007,\nblue/001.png,b,dev,8,x\n")
+    path = write(
+        photos / "t.csv", "\ufeffpath,label,split,age,label2\nred/000.png,r,train,007,\nblue/001.png,b,dev,8,x\n"
+    )
     table = listed(path, split_column="split")
     assert table["input"].to_pylist() == [os.fsencode(photos / "red/000.png"), os.fsencode(photos / "blue/001.png")]
     assert table["split"].to_pylist() == ["train", "validation"]
@@ -98,7 +101,14 @@ def test_another_encoding_can_be_named(tmp_path):
 def test_ragged_rows_and_rows_without_target_stay_with_their_reason(tmp_path):
     path = write(tmp_path / "t.csv", "path,label\na.png,x\nb.png\nc.png,y,z\nd.png,\n,x\n" + f"{'e' * 10_000_000},x\n")
     table = listed(path)
-    assert table["error"].to_pylist() == [None, "row 2 has 1 cells, the header 2", "row 3 has 3 cells, the header 2", "no target", "no input", None]
+    assert table["error"].to_pylist() == [
+        None,
+        "row 2 has 1 cells, the header 2",
+        "row 3 has 3 cells, the header 2",
+        "no target",
+        "no input",
+        None,
+    ]
     assert table.num_rows == 6
 
 
@@ -142,7 +152,13 @@ def test_inputs_to_predict_may_be_files_folders_globs_and_tables(photos):
     card = Classify()
     ids = [
         name
-        for source in (photos / "red" / "001.png", photos / "blue", f"{photos}/green/00*.png", photos / "gone.png", table)
+        for source in (
+            photos / "red" / "001.png",
+            photos / "blue",
+            f"{photos}/green/00*.png",
+            photos / "gone.png",
+            table,
+        )
         for block in unlabelled([str(source)], card, SUFFIXES, Listing())
         for name in block["id"].to_pylist()
     ]
@@ -187,7 +203,11 @@ def test_a_local_tensorflow_data_set_is_read_as_encoded_pictures(tmp_path, monke
         {"image": tfds.features.Image(shape=(12, 12, 3)), "label": tfds.features.ClassLabel(names=["cat", "dog"])}
     )
     tfds.dataset_builders.store_as_tfds_dataset(
-        name="pets", version="1.0.0", features=features, data_dir=tmp_path, split_datasets={"train": rows(6, 0), "test": rows(3, 1)}
+        name="pets",
+        version="1.0.0",
+        features=features,
+        data_dir=tmp_path,
+        split_datasets={"train": rows(6, 0), "test": rows(3, 1)},
     )
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path), raising=False)

@@ -71,7 +71,9 @@ def _filled(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], Non
         array = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
         if hasattr(os, "posix_fallocate"):
             with temporary.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)  # a full disk is an error here, not a crash
+                os.posix_fallocate(
+                    file.fileno(), 0, temporary.stat().st_size
+                )  # a full disk is an error here, not a crash
     except OSError as problem:
         temporary.unlink(missing_ok=True)
         raise UserError(

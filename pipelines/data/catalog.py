@@ -47,7 +47,7 @@ def _builder(name: str):
 def _features(builder, card: Data) -> tuple[str, str]:
     import tensorflow_datasets as tfds
 
-    features = builder.info.features
+    features = dict(builder.info.features.items())
     found = []
     for role, kind, wish in (
         ("input", tfds.features.Image, getattr(card, "input_column", None)),

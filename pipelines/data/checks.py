@@ -127,4 +127,6 @@ def _sets(numbers: np.ndarray) -> list[list[int]]:
 
 
 def _on(message: str, grade: str, code: str, rows: list[int], ids: list[str]) -> Finding:
-    return Finding(grade, code, f"{message} (first: {ids[rows[0]]})", len(rows), tuple(ids[row] for row in rows[:SHOWN]))
+    return Finding(
+        grade, code, f"{message} (first: {ids[rows[0]]})", len(rows), tuple(ids[row] for row in rows[:SHOWN])
+    )

@@ -13,7 +13,9 @@ NAMES = ("train", "validation", "test")
 FINEST = 20  # folds: shares are drawn as so many twentieths where groups have several rows
 
 
-def assign(table: pa.Table, groups: np.ndarray, card: Data, old: pa.Table | None = None) -> tuple[np.ndarray, list[str]]:
+def assign(
+    table: pa.Table, groups: np.ndarray, card: Data, old: pa.Table | None = None
+) -> tuple[np.ndarray, list[str]]:
     """Return each row's split, and sentences on what had to be decided.
 
     Args:
@@ -112,5 +114,7 @@ def _inherit(splits: np.ndarray, table: pa.Table, groups: np.ndarray, old: pa.Ta
     kept = sum(name in known for name in ids)
     notes = [f"{kept} of {len(ids)} rows keep the split of the earlier run"]
     if torn:
-        notes.append(f"{len(torn)} new rows tie two splits together (first: {torn[0]}); they went to the first of the two")
+        notes.append(
+            f"{len(torn)} new rows tie two splits together (first: {torn[0]}); they went to the first of the two"
+        )
     return notes

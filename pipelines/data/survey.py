@@ -117,7 +117,11 @@ def _of_listing(listing: Listing) -> list[Finding]:
     if listing.skipped:
         shown = ", ".join(f"{suffix} ({count})" for suffix, count in listing.skipped.most_common(5))
         total = sum(listing.skipped.values())
-        findings.append(Finding("note", "skipped_files", f"{total} files are no inputs of this task by their suffix: {shown}", total))
+        findings.append(
+            Finding(
+                "note", "skipped_files", f"{total} files are no inputs of this task by their suffix: {shown}", total
+            )
+        )
     if listing.loops:
         message = f"{len(listing.loops)} links lead back into a folder above them and are not followed"
         findings.append(Finding("warning", "link_loops", message, len(listing.loops), tuple(listing.loops[:5])))

@@ -15,7 +15,7 @@ from horngate.pipelines.card import Data
 from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
 from horngate.pipelines.errors import UserError, nearest
 
-Rows = list[tuple[dict | None, str | None]]  # a row's cells, or why it has none
+Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
 
 
 def table_blocks(path: Path, card: Data, labelled: bool) -> Iterator[pa.Table]:
@@ -41,7 +41,9 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
         found = [wish] if wish else [name for name in guesses if name in names]
         if len(found) != 1 or found[0] not in names:
             why = f"has no column {wish}.{nearest(wish, names)}" if wish else f"has no clear {role} column"
-            hint = "" if len(names) > 1 or ";" not in names[0] else " Is it separated by semicolons? Save it with commas."
+            hint = (
+                "" if len(names) > 1 or ";" not in names[0] else " Is it separated by semicolons? Save it with commas."
+            )
             raise UserError(f"{path} {why} Columns: {', '.join(names)}. Name it with --{role}-column.{hint}")
         roles[role] = found[0]
     for role in ("split", "group", "id"):
@@ -64,22 +66,22 @@ def _kept(card: Data, names: list[str], roles: dict[str, str], path: Path) -> li
 
 def _block(rows: Rows, roles: dict[str, str], kept: list[str], inside: Path | None, path: Path) -> pa.Table:
     columns: dict[str, list] = {name: [] for name in CORE}
-    for cells, error in rows:
-        cells = cells or {}
-        given = cells.get(roles["input"])
-        columns["value"].append(given if isinstance(given, bytes) else None)
-        place, refused = (None, None) if isinstance(given, bytes) else _place(given, path.parent, inside)
+    for number, cells, error in rows:
+        played = {role: cells.get(name) for role, name in roles.items()}
+        given = played["input"]
+        held = isinstance(given, bytes)
+        place, refused = (None, None) if held else _place(given, path.parent, inside)
+        columns["value"].append(given if held else None)
         columns["input"].append(place)
-        name = cells.get(roles["id"]) if "id" in roles else (given if isinstance(given, str) else None)
-        columns["id"].append(_text(name) or f"row {cells.get('', '?') if cells else error}")
-        target = _text(cells.get(roles.get("target", "")))
-        columns["target"].append(target)
-        columns["group"].append(_text(cells.get(roles.get("group", ""))))
-        columns["split"].append(split_name(_text(cells.get(roles.get("split", "")))))
-        missing = "no target" if "target" in roles and target is None else None
+        name = played.get("id") if "id" in roles else (None if held else given)
+        columns["id"].append(_text(name) or f"row {number}")
+        texts = {role: _text(played.get(role)) for role in ("target", "group", "split")}
+        columns["target"].append(texts["target"])
+        columns["group"].append(texts["group"])
+        columns["split"].append(split_name(texts["split"]))
+        missing = "no target" if "target" in roles and texts["target"] is None else None
         columns["error"].append(error or refused or missing)
-    texts = {_free(name): [_text((cells or {}).get(name)) for cells, _ in rows] for name in kept}
-    return block(columns, texts)
+    return block(columns, {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept})
 
 
 def _place(cell, folder: Path, inside: Path | None) -> tuple[bytes | None, str | None]:
@@ -129,9 +131,9 @@ def _separated(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
             yield names, [_cells(names, row, number) for number, row in lines]
 
 
-def _cells(names: list[str], row: list[str], number: int) -> tuple[dict | None, str | None]:
-    error = None if len(row) == len(names) else f"{number} has {len(row)} cells, the header {len(names)}"
-    return dict(zip(names, row, strict=False)) | {"": number}, error and f"row {error}"
+def _cells(names: list[str], row: list[str], number: int) -> tuple[int, dict, str | None]:
+    error = None if len(row) == len(names) else f"row {number} has {len(row)} cells, the header {len(names)}"
+    return number, dict(zip(names, row, strict=False)), error
 
 
 def _jsonl(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
@@ -141,20 +143,20 @@ def _jsonl(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
         while lines := list(islice(counted, BLOCK)):
             rows = [_object(line, number) for number, line in lines]
             if names is None:
-                names = list(dict.fromkeys(name for cells, _ in rows for name in cells or {} if name))
+                names = list(dict.fromkeys(name for _, cells, _ in rows for name in cells))
             yield names, rows
     if names is None:
         raise UserError(f"{path} is empty")
 
 
-def _object(line: str, number: int) -> tuple[dict | None, str | None]:
+def _object(line: str, number: int) -> tuple[int, dict, str | None]:
     try:
         cells = json.loads(line)
     except (ValueError, RecursionError):
-        return {"": number}, f"row {number} is no JSON"
+        return number, {}, f"row {number} is no JSON"
     if not isinstance(cells, dict):
-        return {"": number}, f"row {number} is no JSON object"
-    return cells | {"": number}, None
+        return number, {}, f"row {number} is no JSON object"
+    return number, cells, None
 
 
 def _parquet(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
@@ -164,7 +166,7 @@ def _parquet(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
             names, number = file.schema_arrow.names, 0
             _refuse_doubled(names, path)
             for batch in file.iter_batches(batch_size=BLOCK):
-                rows = [(_unwrapped(cells) | {"": number + place}, None) for place, cells in enumerate(batch.to_pylist(), 1)]
+                rows = [(number + place, _unwrapped(cells), None) for place, cells in enumerate(batch.to_pylist(), 1)]
                 number += batch.num_rows
                 yield names, rows
     except pa.ArrowException as problem:

@@ -17,7 +17,9 @@ def fitted_temperature(outcome: Outcome) -> float:
     if len(outcome.scores) < LEAST_ROWS:
         return 1.0
     found = minimize_scalar(
-        lambda power: _loss(at_temperature(outcome.scores, np.exp(power), outcome.several), outcome.targets, outcome.several),
+        lambda power: _loss(
+            at_temperature(outcome.scores, np.exp(power), outcome.several), outcome.targets, outcome.several
+        ),
         bounds=(np.log(0.05), np.log(20)),
         method="bounded",
     )

@@ -111,7 +111,9 @@ def brier(outcome: Outcome) -> Measure:
 
 def macro_average_precision(outcome: Outcome) -> Measure:
     """Average precision, averaged over the labels that some row has and some row lacks."""
-    usable = [place for place in range(outcome.targets.shape[1]) if 0 < outcome.targets[:, place].sum() < len(outcome.targets)]
+    usable = [
+        place for place in range(outcome.targets.shape[1]) if 0 < outcome.targets[:, place].sum() < len(outcome.targets)
+    ]
     if not usable:
         raise Uncomputable("no label that some rows have and others lack")
     parts = [_ranked(outcome.targets[:, place], outcome.scores[:, place], _precision) for place in usable]

@@ -5,7 +5,9 @@ import numpy as np
 from horngate.pipelines.errors import UserError
 
 
-def threshold_for(targets: np.ndarray, scores: np.ndarray, sensitivity: float | None, specificity: float | None) -> float:
+def threshold_for(
+    targets: np.ndarray, scores: np.ndarray, sensitivity: float | None, specificity: float | None
+) -> float:
     """Return the threshold on the positive class's score that reaches one of the two wishes and spares the other.
 
     Args:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from horngate.pipelines import device, progress
 from horngate.pipelines.base import Pipeline
@@ -94,7 +95,9 @@ def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.nd
     places = {name: row for row, name in enumerate(table["id"].to_pylist())}
     missing = [name for name in ids if name not in places]
     if missing:
-        raise UserError(f"{len(missing)} of {len(ids)} rows of {split} are not in {run.card.data} any more (first: {missing[0]})")
+        raise UserError(
+            f"{len(missing)} of {len(ids)} rows of {split} are not in {run.card.data} any more (first: {missing[0]})"
+        )
     same = np.array(splits["same"].to_pylist())
     learnt = np.isin(same[sides == split], same[sides == "train"]) & (split != "train")
     rows = table.take(pa.array([places[name] for name in ids]))
@@ -104,7 +107,7 @@ def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.nd
 def _other_rows(card: Data, pipeline: Pipeline, data: str, split: str | None) -> pa.Table:
     table = pa.concat_tables(labelled(data, replace(card, data=data), pipeline.suffixes, Listing()))
     if split is not None:
-        table = table.filter(pa.compute.equal(table["split"], split))
+        table = table.filter(pc.equal(table["split"], split))
     if not table.num_rows:
         raise UserError(f"{data} holds no labelled rows{'' if split is None else f' in {split}'}")
     return table

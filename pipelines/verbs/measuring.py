@@ -55,12 +55,15 @@ def measured(
         metrics=metrics,
         references=references or {},
         slices=_slices(pipeline, good, outcome, groups, by, seed),
-        protocol=protocol | {"interval": f"95 % bootstrap over {'rows' if groups is None else 'groups'}, {DRAWS} draws"},
+        protocol=protocol
+        | {"interval": f"95 % bootstrap over {'rows' if groups is None else 'groups'}, {DRAWS} draws"},
         details=pipeline.details(good, outcome),
     )
 
 
-def scores_of(pipeline: Pipeline, outcome: Any, groups: np.ndarray | None, seed: int, trivial: bool = True) -> dict[str, Score]:
+def scores_of(
+    pipeline: Pipeline, outcome: Any, groups: np.ndarray | None, seed: int, trivial: bool = True
+) -> dict[str, Score]:
     """Return all measures of an outcome, each with its interval and, where `trivial`, the trivial guess beside it."""
     measures = pipeline.measures(outcome)
     usable = {name: measure for name, (_, measure) in measures.items() if not isinstance(measure, str)}
@@ -91,7 +94,9 @@ def reference_scores(pipeline: Pipeline, outputs: dict[str, np.ndarray], targets
     for split, scores in outputs.items():
         outcome = pipeline.outcome_of(scores, targets[split])
         measures = scores_of(pipeline, outcome, None, pipeline.card.seed, trivial=False)
-        found[split] = {name: {"value": score.value, "low": score.low, "high": score.high} for name, score in measures.items()}
+        found[split] = {
+            name: {"value": score.value, "low": score.low, "high": score.high} for name, score in measures.items()
+        }
     return found
 
 
@@ -122,7 +127,9 @@ def _without(pipeline: Pipeline, outcome, groups, leaking: np.ndarray, seed: int
     scores = scores_of(pipeline, outcome.at(rows), part, seed)
     return {
         "leaking_rows": int(leaking.sum()),
-        "without_leaks": {name: {"value": score.value, "low": score.low, "high": score.high} for name, score in scores.items()},
+        "without_leaks": {
+            name: {"value": score.value, "low": score.low, "high": score.high} for name, score in scores.items()
+        },
     }
 
 

@@ -74,13 +74,21 @@ def predict(
     listing = Listing()
     blocks = regrouped(unlabelled(list(inputs), card, pipeline.suffixes, listing), PART)
     wide = bool(options.get("wide"))
-    done = _streamed(pipeline, blocks, wide) if target is None else _written(run, pipeline, blocks, target, options, overwrite)
+    done = (
+        _streamed(pipeline, blocks, wide)
+        if target is None
+        else _written(run, pipeline, blocks, target, options, overwrite)
+    )
     if listing.skipped:
-        progress.notice(f"{sum(listing.skipped.values())} files below the folders are no inputs of this task by their suffix")
+        progress.notice(
+            f"{sum(listing.skipped.values())} files below the folders are no inputs of this task by their suffix"
+        )
     if done.errors:
         progress.notice(f"{done.errors} of {done.rows} rows couldn't be read; their `error` says why")
     if done.rows and done.errors / done.rows > max_errors:
-        raise UserError(f"{done.errors} of {done.rows} rows have an error, more than --max-errors {max_errors:.1%}; all rows are written")
+        raise UserError(
+            f"{done.errors} of {done.rows} rows have an error, more than --max-errors {max_errors:.1%}; all rows are written"
+        )
     return done
 
 
@@ -94,7 +102,9 @@ def _streamed(pipeline: Pipeline, blocks: Iterator[pa.Table], wide: bool) -> Pre
     return Prediction(None, rows, errors)
 
 
-def _written(run: Run, pipeline: Pipeline, blocks, target: Path, options: dict[str, Any], overwrite: bool) -> Prediction:
+def _written(
+    run: Run, pipeline: Pipeline, blocks, target: Path, options: dict[str, Any], overwrite: bool
+) -> Prediction:
     chosen = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
     key = {"model": _model_hash(run), "options": chosen, "format": FORMAT}
     parts = Parts(target, key, overwrite)
@@ -124,12 +134,16 @@ def _finished(target: Path, parts: Parts, blocks, key: dict, overwrite: bool):
     if not (target.exists() and path.exists()):
         if parts.begun:
             return blocks
-        raise UserError(f"{target} exists and is no finished prediction of this command; name another output or give --overwrite")
+        raise UserError(
+            f"{target} exists and is no finished prediction of this command; name another output or give --overwrite"
+        )
     held = list(blocks)
     manifest = read_json(path)
     same = all(manifest.get(name) == value for name, value in key.items())
     if not same or manifest.get("listing") != parts.listing_of(held):
-        raise UserError(f"{target} was made from another model, option or listing; name another output or give --overwrite")
+        raise UserError(
+            f"{target} was made from another model, option or listing; name another output or give --overwrite"
+        )
     progress.notice(f"{target} is complete already: {manifest['rows']} rows")
     parts.clear()
     return Prediction(target, manifest["rows"], manifest["errors"])
@@ -148,4 +162,6 @@ def _manifest(target: Path) -> Path:
 
 
 def _model_hash(run: Run) -> str:
-    return digest(*(file_digest(run / name) for name in ("model.keras", "labels.json", "schema.json") if (run / name).is_file()))
+    return digest(
+        *(file_digest(run / name) for name in ("model.keras", "labels.json", "schema.json") if (run / name).is_file())
+    )

@@ -66,8 +66,14 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     seen = survey(pipeline)
     _told(seen, run)
     splits, notes = _split(run, card, seen)
-    print_of_data = digest(*(f"{name} {mark}" for name, mark in zip(seen.table["id"].to_pylist(), seen.fingerprints, strict=True)))
-    facts = device.environment(card.seed) | {"device": machine.name, "precision": machine.precision, "data": print_of_data}
+    print_of_data = digest(
+        *(f"{name} {mark}" for name, mark in zip(seen.table["id"].to_pylist(), seen.fingerprints, strict=True))
+    )
+    facts = device.environment(card.seed) | {
+        "device": machine.name,
+        "precision": machine.precision,
+        "data": print_of_data,
+    }
     _same_data(run, print_of_data)
     write_json(run / "environment.json", facts)
     train_rows = np.flatnonzero(splits == "train")
@@ -79,7 +85,10 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     headlines = _evaluate(pipeline, seen, splits, run, protocol, references)
     counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}
     seconds = round(time.monotonic() - started, 1)
-    run.finish(summary | {"rows": counts, "seconds": seconds, "device": machine.name, "protocol": protocol, "metrics": headlines})
+    run.finish(
+        summary
+        | {"rows": counts, "seconds": seconds, "device": machine.name, "protocol": protocol, "metrics": headlines}
+    )
     return run
 
 
@@ -119,11 +128,15 @@ def _same_data(run: Run, print_of_data: str) -> None:
 
     path = run / "environment.json"
     if path.is_file() and read_json(path).get("data") != print_of_data:
-        raise UserError(f"the data changed since {run.folder} was begun; train anew, with --splits {run.folder} to keep its split")
+        raise UserError(
+            f"the data changed since {run.folder} was begun; train anew, with --splits {run.folder} to keep its split"
+        )
 
 
 def _references(pipeline: Pipeline, seen: Survey, splits: np.ndarray, run: Run) -> dict[str, dict]:
-    targets = {name: [seen.table["target"][int(row)].as_py() for row in np.flatnonzero(splits == name)] for name in NAMES}
+    targets = {
+        name: [seen.table["target"][int(row)].as_py() for row in np.flatnonzero(splits == name)] for name in NAMES
+    }
     found = pipeline.references(seen.table, splits, seen.facts)
     scores = {name: reference_scores(pipeline, outputs, targets) for name, outputs in found.items()}
     write_json(run / "references.json", scores)

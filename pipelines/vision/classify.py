@@ -35,12 +35,18 @@ class Pipeline(Classifier):
 
     def settle(self, facts: list[Facts]) -> None:
         side = np.median([min(fact.width, fact.height) for fact in facts])
-        self.schema = {"kind": "picture", "resize": self.card.resize, "small_size": int(np.clip(side, SMALLEST, LARGEST))}
+        self.schema = {
+            "kind": "picture",
+            "resize": self.card.resize,
+            "small_size": int(np.clip(side, SMALLEST, LARGEST)),
+        }
 
     def build(self, labels: Labels) -> Network:
         card = self.card
         try:
-            encoder = picture_encoder(card.backbone, card.weights, card.image_size, card.alpha, self.schema["small_size"])
+            encoder = picture_encoder(
+                card.backbone, card.weights, card.image_size, card.alpha, self.schema["small_size"]
+            )
         except BackboneError as problem:
             raise UserError(str(problem)) from None
         self.schema["size"] = encoder.input_shape[1]
@@ -95,7 +101,10 @@ class Pipeline(Classifier):
         if not mistakes:
             return
         places = {name: row for row, name in enumerate(table["id"].to_pylist())}
-        inputs = [content(*(table[name][places[mistake["id"]]].as_py() for name in ("input", "value"))) for mistake in mistakes]
+        inputs = [
+            content(*(table[name][places[mistake["id"]]].as_py() for name in ("input", "value")))
+            for mistake in mistakes
+        ]
         pixels = np.stack([self.read(data) for data in inputs])
         classes = np.array([self.labels.labels.index(mistake["label"]) for mistake in mistakes])
         try:

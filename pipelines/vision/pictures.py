@@ -56,7 +56,11 @@ class Reader:
             Unreadable: as `read`.
         """
         image, converted = self._upright(data, room=1)
-        grey = Image.fromarray(self._squared(image, None)).convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+        grey = (
+            Image.fromarray(self._squared(image, None))
+            .convert("L")
+            .resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+        )
         with Image.open(BytesIO(data)) as opened:
             width, height = opened.size
         return Facts(width, height, converted, np.asarray(grey))
