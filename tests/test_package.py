@@ -24,7 +24,7 @@ def imports_of(path: Path, everywhere: bool = True):
 
 
 def sources(folder: str):
-    return [path for path in (ROOT / folder).rglob("*.py")]
+    return list((ROOT / folder).rglob("*.py"))
 
 
 def test_imports_point_from_cli_to_pipelines_to_models():

@@ -22,7 +22,7 @@ def class_folders(root: Path, suffixes: tuple[str, ...], listing: Listing) -> It
     for paths in _batches(walk(root, suffixes, listing)):
         columns: dict[str, list] = {name: [] for name in ("id", "input", "target", "split", "error")}
         for path in paths:
-            parts = path.split(os.sep)
+            parts = path.split(os.sep)  # noqa: PTH206 - names that are no UTF-8 stay as they are
             split = SPLITS[parts.pop(0).lower()] if by_split and len(parts) > 1 else None
             classed = len(parts) > 1
             columns["id"].append(printable(path.replace(os.sep, "/")))

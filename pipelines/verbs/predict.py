@@ -1,6 +1,5 @@
 """predict: one row per input, in order, in parts that survive a kill."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ import pyarrow as pa
 
 from horngate.pipelines import device, progress
 from horngate.pipelines.base import Pipeline
-from horngate.pipelines.card import Data
 from horngate.pipelines.data.sources import Listing, regrouped, unlabelled
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest, file_digest, only_writer, read_json, write_json
