@@ -85,7 +85,7 @@ def wake() -> None:
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         return
     sys.stderr.flush()
-    kept, held = os.dup(2), tempfile.TemporaryFile()
+    kept, held = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115 - closed below
     os.dup2(held.fileno(), 2)
     try:
         import keras  # noqa: F401

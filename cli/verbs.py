@@ -26,7 +26,7 @@ def check_command(card: type[Data]) -> click.Command:
     from dataclasses import fields
 
     own = tuple(spec.name for spec in fields(Data) if spec.name not in (*READING, "data"))
-    own += tuple(f"{role}_column" for role in card.roles) + ("label_separator",)
+    own += (*(f"{role}_column" for role in card.roles), "label_separator")
 
     def run(source: str, as_json: bool, strict: bool, **values: Any) -> None:
         wake()

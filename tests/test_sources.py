@@ -43,7 +43,7 @@ def test_split_folders_are_kept(photos, tmp_path):
 def test_files_that_are_no_pictures_are_counted_and_loops_refused(photos):
     (photos / "red" / "notes.txt").write_text("x")
     (photos / "red" / ".hidden.png").write_text("x")
-    os.symlink(photos, photos / "red" / "loop")
+    (photos / "red" / "loop").symlink_to(photos)
     (photos / "stray.png").write_bytes((photos / "red" / "000.png").read_bytes())
     listing = Listing()
     table = listed(photos, listing)
@@ -172,7 +172,7 @@ def test_inputs_to_predict_may_be_files_folders_globs_and_tables(photos):
 
 def test_names_that_are_no_utf8_are_percent_encoded_ids_and_still_open(photos):
     name = os.fsencode(photos / "red") + b"/\xff\xfe.png"
-    os.rename(os.fsencode(photos / "red" / "000.png"), name)
+    (photos / "red" / "000.png").rename(os.fsdecode(name))
     table = listed(photos)
     assert "red/%FF%FE.png" in table["id"].to_pylist() and name in table["input"].to_pylist()
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def _numbers(values: np.ndarray) -> np.ndarray | None:
 
 def _quarters(numbers: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
-    for place, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for place, (low, high) in enumerate(pairwise(edges)):
         first = place == 0
         inside = (numbers >= low if first else numbers > low) & (numbers <= high)
         yield f"{'[' if first else '('}{low:g}, {high:g}]", np.flatnonzero(inside)
