@@ -7,26 +7,20 @@ nothing is chosen on; validation is set aside from the training rows, by group. 
 MobileNetV2. Results are merged into benchmarks/results/vision_probe.json and shown as a table.
 """
 
-import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from dataclasses import replace
-from datetime import date
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 CACHE = tempfile.mkdtemp()
 os.environ["HORNGATE_CACHE"] = CACHE  # an empty cache: what is measured is computed
 
 import numpy as np  # noqa: E402
+from bench import DATA, FLOWERS, keep  # noqa: E402
 
-DATA = Path(os.environ["HORNGATE_DATA"])
-FLOWERS = DATA / "vision" / "flowers5"
 WEIGHTS = DATA / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
-RESULTS = Path(__file__).parent / "results" / "vision_probe.json"
 
 
 def flowers_card(**knobs):
@@ -232,15 +226,9 @@ ROWS = {
 
 
 def main() -> None:
-    """Run the wished rows and show the table."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    """Run the wished rows and keep what they found."""
     for name in sys.argv[1:] or ROWS:
-        found = ROWS[name]()
-        machine = f"{platform.machine()}, {os.cpu_count()} cores"
-        results[name] = {"date": date.today().isoformat(), "machine": machine, "results": found}
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        print(name, json.dumps(found), flush=True)
+        keep("vision_probe", name, ROWS[name]())
 
 
 if __name__ == "__main__":

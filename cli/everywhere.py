@@ -107,6 +107,34 @@ def doctor(as_json: bool) -> None:
         show(table("horngate doctor", ["what", "found"], [[name, str(value)] for name, value in facts.items()]))
 
 
+@click.group("cache", no_args_is_help=True)
+def cache() -> None:
+    """Look at the cache of features, or empty it."""
+
+
+@cache.command("info")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def cache_info(as_json: bool) -> None:
+    """Say where the cache is and how much it holds."""
+    from horngate.pipelines.data.cache import info
+
+    facts = info()
+    if as_json:
+        say_json(facts)
+        return
+    size = f"{facts['bytes'] / 1e9:.2f} of {facts['limit'] / 1e9:.0f} GB (HORNGATE_CACHE_LIMIT)"
+    rows = [["folder (HORNGATE_CACHE)", facts["folder"]], ["files", str(facts["files"])], ["size", size]]
+    show(table("horngate cache", ["what", "found"], [*rows, ["unfinished", str(facts["unfinished"])]]))
+
+
+@cache.command("clear")
+def cache_clear() -> None:
+    """Remove everything in the cache; what runs hold is not touched."""
+    from horngate.pipelines.data.cache import clear
+
+    say(f"{clear() / 1e9:.2f} GB made free")
+
+
 @_plain
 @click.command("demo")
 @click.option(
@@ -126,6 +154,7 @@ COMMANDS = {
     "predict": Short("predict", "Answer inputs: short for the `predict` of the run's own task."),
     "runs": runs,
     "recipes": recipes,
+    "cache": cache,
     "doctor": doctor,
     "demo": demo,
 }

@@ -66,6 +66,8 @@ def report_tables(report: dict[str, Any]) -> list:
         made.append(_references(report))
     if report["slices"]:
         made.append(_worst_slices(report))
+    if report["details"].get("per_class"):
+        made.append(_per_class(report["details"]))
     return made
 
 
@@ -227,6 +229,20 @@ def _worst_slices(report: dict[str, Any]):
             found = worst["metrics"][headline]
             rows.append([column, worst["value"], f"{worst['rows']:,}", _number(found["value"]), _interval(found)])
     return table("worst slice of each column", ["column", "value", "rows", headline, "95 % interval"], rows)
+
+
+def _per_class(details: dict[str, Any]):
+    """Return a table of the classes, the worst by F1 first, at most 20; with what each is most often taken for."""
+    labels, confusion = details["labels"], details.get("confusion")
+    rows = []
+    for place, row in sorted(enumerate(details["per_class"]), key=lambda pair: (pair[1]["f1"] or 0.0, pair[0]))[:20]:
+        taken = ""
+        if confusion:
+            wrong = {other: count for other, count in enumerate(confusion[place]) if other != place and count}
+            taken = ", ".join(f"{labels[other]} ({wrong[other]})" for other in sorted(wrong, key=wrong.get)[:-3:-1])
+        numbers = [_number(row[name]) for name in ("precision", "recall", "f1")]
+        rows.append([row["label"], f"{row['rows']:,}", *numbers, taken])
+    return table("classes, worst first", ["class", "rows", "precision", "recall", "f1", "most often taken for"], rows)
 
 
 def _number(value: float | None) -> str:

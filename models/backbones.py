@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from horngate.models.saving import Untrusted, check_preset, check_weights
 from horngate.models.scaling import Scaling, scaling_like
 from horngate.models.small import small_network
 
@@ -102,7 +103,10 @@ def _architecture(name: str, weights: str, size: int | None, alpha: float | None
 
 def _load(backbone: keras.Model, file: Path, name: str, alpha: float | None) -> None:
     try:
+        check_weights(file)
         backbone.load_weights(file)
+    except Untrusted as problem:
+        raise BackboneError(str(problem)) from None
     except (ValueError, OSError, KeyError) as problem:
         why = " ".join(str(problem).split())[:160]
         wide = "" if alpha is None else f" with --alpha {alpha}"
@@ -139,9 +143,13 @@ def _preset(name: str, weights: str, size: int | None):
     if weights not in ("imagenet", "none"):
         raise BackboneError(f"a preset brings its own weights: leave --weights out, or say none. Received: {weights}")
     try:
+        if Path(name).is_dir():
+            check_preset(Path(name))
         shape = {} if size is None else {"image_shape": (size, size, 3)}
         backbone = keras_hub.models.Backbone.from_preset(name, load_weights=weights != "none", **shape)
         converter = keras_hub.layers.ImageConverter.from_preset(name)
+    except Untrusted as problem:
+        raise BackboneError(str(problem)) from None
     except Exception as problem:
         raise BackboneError(_no_preset(name, problem)) from None
     if len(backbone.output_shape) not in (3, 4) if not isinstance(backbone.output_shape, dict) else True:

@@ -14,16 +14,27 @@ class DamagedCheckpoint(ValueError):
     """A checkpoint that can't be trusted; one line that names the file."""
 
 
+class UnwrittenCheckpoint(ValueError):
+    """A checkpoint that can't be written; the one before it is untouched."""
+
+
 def save(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-    """Write arrays and plain facts to a temporary name, flush them to disk, and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write arrays and plain facts to a temporary name, flush them to disk, and rename.
+
+    Raises:
+        UnwrittenCheckpoint: no room or no permission.
+    """
     temporary = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as out:
             np.savez(out, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(path)
+    except OSError as problem:
+        why = problem.strerror or problem
+        raise UnwrittenCheckpoint(f"can't write the checkpoint {path}: {why}; the one before it is intact") from problem
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -33,6 +33,39 @@ def open_model(path: Path) -> keras.Model:
         raise Untrusted(f"{path} can't be opened: {' '.join(str(problem).split())[:300]}") from None
 
 
+def check_preset(folder: Path) -> None:
+    """Look through the configurations of a preset folder before KerasHub opens it.
+
+    Raises:
+        Untrusted: a class from elsewhere, a Lambda, or a configuration that is no JSON.
+    """
+    for path in sorted(folder.glob("*.json")):
+        try:
+            modules = set(_named(json.loads(path.read_text("utf-8"))))
+        except (OSError, ValueError, RecursionError):
+            raise Untrusted(f"{path} is damaged: it holds no valid JSON") from None
+        strange = sorted(module for module in modules if module.split(".")[0] not in TRUSTED)
+        if strange:
+            raise Untrusted(f"{folder} is not opened: {path.name} wants code from {', '.join(strange)}")
+
+
+def check_weights(path: Path) -> None:
+    """Refuse a whole model where weights are asked for.
+
+    Raises:
+        Untrusted: the file holds a model's configuration, or is no HDF5 file.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            whole = "model_config" in file.attrs
+    except OSError as problem:
+        raise Untrusted(f"{path} is no weights file ({' '.join(str(problem).split())[:100]})") from None
+    if whole:
+        raise Untrusted(f"{path} is a whole model, not weights; save its weights with `model.save_weights`")
+
+
 def _modules(path: Path) -> set[str]:
     """Return the modules of all classes that the file's configuration names."""
     try:

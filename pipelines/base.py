@@ -33,8 +33,11 @@ class Pipeline(ABC):
     # What is a row?
 
     @abstractmethod
-    def inspect(self, data: bytes) -> Any:
+    def inspect(self, data: bytes, suffix: str) -> Any:
         """Return facts of one input for `check`: `converted` (texts) and `thumbnail` (uint8 [32, 32] or None).
+
+        Args:
+            suffix: of the file that held the bytes, in lower case; empty where there was none.
 
         Raises:
             Unreadable: with the reason.

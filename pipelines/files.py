@@ -21,7 +21,7 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the folder can't be written or the disk is full; what stood at `path` is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{os.getpid()}.part-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.models import checkpoint, transfer
-from horngate.models.checkpoint import DamagedCheckpoint
+from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
 from horngate.models.learning import Diverged, Keeper
 from horngate.pipelines import progress
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import ReadRows, content, in_order
 from horngate.pipelines.device import Device
 from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.files import digest, write_rows
+from horngate.pipelines.files import digest, whole, write_rows
 from horngate.pipelines.measure.classification import Outcome
 from horngate.pipelines.measure.intervals import bootstrap
 from horngate.pipelines.run import Run
@@ -60,9 +60,7 @@ class Ladder:
             with self.device.scope():
                 kept, why = self._learn(method)
                 summary = self._choose(method, kept, why)
-        except DamagedCheckpoint as problem:
-            raise UserError(str(problem)) from None
-        except Diverged as problem:
+        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
             raise UserError(str(problem)) from None
         write_rows(self.run / "history.csv", self.history, HISTORY)
         return summary
@@ -144,7 +142,8 @@ class Ladder:
             decided = {"temperature": 1.0, "threshold": None, "conformal": None}
         else:
             decided = self.task.decide(self._validation())
-        self.network.answers.save(self.run / "model.keras", include_optimizer=False)
+        with whole(self.run / "model.keras") as temporary:
+            self.network.answers.save(temporary, include_optimizer=False)
         protocol = {"method": kept, "chosen_because": why, "refit": self.card.refit} | decided
         return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
 

@@ -68,6 +68,17 @@ class Run(os.PathLike):
     def __truediv__(self, name: str) -> Path:
         return self.folder / name
 
+    def inside(self, *names: str) -> Path:
+        """Return a path below the run, to write to.
+
+        Raises:
+            UserError: a link in the run leads out of it.
+        """
+        path = self.folder.joinpath(*names)
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise UserError(f"{path} leads out of the run; nothing is written there")
+        return path
+
     @property
     def finished(self) -> bool:
         """Whether the training came to its end."""

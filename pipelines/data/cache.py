@@ -2,8 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +65,49 @@ def entries() -> list[Path]:
     return sorted(files, key=lambda path: path.stat().st_mtime)
 
 
+def info() -> dict[str, Any]:
+    """Return folder, number of files, bytes, limit and unfinished files of the cache."""
+    files = entries()
+    sizes = [path.stat().st_size for path in files]
+    unfinished = len(_unfinished(folder(), older=0.0))
+    return {
+        "folder": str(folder()),
+        "files": len(files),
+        "bytes": sum(sizes),
+        "limit": limit(),
+        "unfinished": unfinished,
+    }
+
+
+def clear() -> int:
+    """Remove all files of the cache, also what killed processes left unfinished; return the bytes made free.
+
+    Arrays that other processes have mapped stay readable to them.
+    """
+    with _locked():
+        files = [*entries(), *_unfinished(folder(), older=0.0)]
+        freed = sum(path.stat().st_size for path in files)
+        for path in files:
+            path.unlink(missing_ok=True)
+    return freed
+
+
+def _unfinished(place: Path, older: float) -> list[Path]:
+    """Return temporary files that nobody has written to for so many seconds."""
+    now = time.time()
+    return [path for path in place.glob(".*.part") if now - path.stat().st_mtime >= older] if place.is_dir() else []
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Hold the cache's lock, so that only one process at a time removes files."""
+    from filelock import FileLock
+
+    folder().mkdir(parents=True, exist_ok=True)
+    with FileLock(folder() / ".lock"):
+        yield
+
+
 def _filled(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None], size: int) -> np.ndarray:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
     try:
@@ -90,10 +135,14 @@ def _filled(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], Non
 
 
 def _make_room(size: int) -> None:
-    """Remove the least recently used arrays until `size` more bytes fit."""
-    files = entries()
-    total = sum(path.stat().st_size for path in files)
-    while files and total + size > limit():
-        oldest = files.pop(0)
-        total -= oldest.stat().st_size
-        oldest.unlink(missing_ok=True)
+    """Remove the least recently used arrays until `size` more bytes fit, and what processes killed a day ago left."""
+    with _locked():
+        for path in _unfinished(folder(), older=86_400):
+            path.unlink(missing_ok=True)
+        sizes = {path: path.stat().st_size for path in entries()}
+        total = sum(sizes.values())
+        for path, freed in sizes.items():
+            if total + size <= limit():
+                break
+            path.unlink(missing_ok=True)
+            total -= freed

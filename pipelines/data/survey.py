@@ -1,8 +1,10 @@
 """The first look at all rows: which can be read, what they are, which show the same, what is wrong."""
 
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,7 +71,8 @@ def survey(pipeline: Pipeline) -> Survey:
 
     def look(row: tuple) -> tuple[Any, str]:
         data = content(*row)
-        return pipeline.inspect(data), hashlib.sha256(data).hexdigest()[:32]
+        suffix = Path(os.fsdecode(row[0])).suffix.lower() if row[0] else ""
+        return pipeline.inspect(data, suffix), hashlib.sha256(data).hexdigest()[:32]
 
     columns = [table[name] for name in ("input", "value", "error")]
     rows = zip(*(_values(column) for column in columns), strict=True)
@@ -83,6 +86,10 @@ def survey(pipeline: Pipeline) -> Survey:
             kept.append(row)
             facts.append(seen[0])
             prints.append(seen[1])
+    if len(kept) + len(quarantined) != len(ids):
+        raise RuntimeError(
+            f"{len(ids)} rows were listed. Received {len(kept)} usable and {len(quarantined)} quarantined"
+        )
     usable = table.take(pa.array(kept, pa.int64()))
     thumbnails = [fact.thumbnail for fact in facts]
     same = duplicates.find(prints, np.stack(thumbnails) if thumbnails and thumbnails[0] is not None else None)

@@ -11,8 +11,7 @@ def doctor() -> dict[str, Any]:
     """Return versions, devices, arithmetic, cache and data folder, as plain values."""
     machine = device.set_up()
     facts = device.environment(seed=0)
-    files = cache.entries()
-    size = sum(path.stat().st_size for path in files) / 1e9
+    kept = cache.info()
     data = os.environ.get("HORNGATE_DATA")
     return {
         "python": f"{facts['python']} on {facts['platform']}",
@@ -20,7 +19,7 @@ def doctor() -> dict[str, Any]:
         "device": machine.name,
         "gpus": machine.gpus,
         "precision": machine.precision,
-        "cache": f"{cache.folder()} ({len(files)} files, {size:.2f} of {cache.limit() / 1e9:.0f} GB)",
+        "cache": f"{kept['folder']} ({kept['files']} files, {kept['bytes'] / 1e9:.2f} of {kept['limit'] / 1e9:.0f} GB)",
         "HORNGATE_DATA": data or "not set (only tests and benchmarks use it)",
         "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR", "not set (tensorflow-datasets uses ~/tensorflow_datasets)"),
     }

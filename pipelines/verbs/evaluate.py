@@ -58,9 +58,11 @@ def evaluate(
         where = name or Path(data.replace(":", "-")).stem
         if where in ("train", "validation", "test"):
             raise UserError(f'an evaluation of other data can\'t be named "{where}"; give it a --name')
-    folder = Path(output) if output is not None else run / "evaluation" / _plain_name(where)
+    folder = Path(output) if output is not None else run.inside("evaluation", _plain_name(where))
     blocks = answered(pipeline, (table.slice(start, 1024) for start in range(0, table.num_rows, 1024)), labelled=True)
     answers = pa.concat_tables(_counted(blocks, table.num_rows))
+    if answers.num_rows != table.num_rows:
+        raise RuntimeError(f"{table.num_rows} rows were listed. Received answers for {answers.num_rows}")
     protocol = run.summary["protocol"] | adjusted
     report = measured(pipeline, answers, run.folder.name, where, protocol, by, beside, leaking)
     with only_writer(folder, "writing the evaluation in"):

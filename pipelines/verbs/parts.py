@@ -31,6 +31,7 @@ class Parts:
         self.key = json.dumps(key, sort_keys=True)
         self.waiting: list[tuple[int, str]] = []
         self.marks: list[str] = []
+        self.listed = 0  # rows
 
     @property
     def begun(self) -> bool:
@@ -55,6 +56,7 @@ class Parts:
         for number, block in enumerate(blocks):
             mark = _mark(block)
             self.marks.append(mark)
+            self.listed += block.num_rows
             found = _made_from(self._path(number))
             if found == {"key": self.key, "listing": mark}:
                 done(block.num_rows)
@@ -80,11 +82,13 @@ class Parts:
         paths = [self._path(number) for number in range(len(self.marks))]
         if not paths:
             raise UserError("the inputs hold no row that this task can use")
+        heads = [pq.read_metadata(path) for path in paths]
+        rows = sum(head.num_rows for head in heads)
+        if rows != self.listed:
+            raise RuntimeError(f"{self.listed} rows were listed. Received answers for {rows}")
         with whole(self.target) as temporary:
             writer_for(self.target)(temporary, (pq.read_table(path) for path in paths))
-        heads = [pq.read_metadata(path) for path in paths]
-        errors = sum(json.loads(head.metadata[b"horngate"])["errors"] for head in heads)
-        return sum(head.num_rows for head in heads), errors
+        return rows, sum(json.loads(head.metadata[b"horngate"])["errors"] for head in heads)
 
     def clear(self) -> None:
         """Remove the parts."""

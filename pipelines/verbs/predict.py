@@ -135,10 +135,9 @@ def _finished(target: Path, parts: Parts, blocks, key: dict, overwrite: bool):
         raise UserError(
             f"{target} exists and is no finished prediction of this command; name another output or give --overwrite"
         )
-    held = list(blocks)
     manifest = read_json(path)
     same = all(manifest.get(name) == value for name, value in key.items())
-    if not same or manifest.get("listing") != parts.listing_of(held):
+    if not same or manifest.get("listing") != parts.listing_of(blocks):
         raise UserError(
             f"{target} was made from another model, option or listing; name another output or give --overwrite"
         )

@@ -104,7 +104,7 @@ def _told(seen: Survey, run: Run) -> None:
 
 def _split(run: Run, card: Data, seen: Survey) -> tuple[np.ndarray, list[str]]:
     """Assign and write the splits; check that every class is learnt."""
-    old = Run.open(card.splits).splits if card.splits else None
+    old = Run.open(card.splits, finished=False).splits if card.splits else None
     given = [name for name in NAMES if name in set(seen.table["split"].to_pylist())]
     splits, notes = assign(seen.table, seen.groups, card, old)
     drawn = [name for name in NAMES if name in set(splits) and name not in given]
@@ -159,8 +159,9 @@ def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, protocol: dict
         beside = {name: scores[split] for name, scores in references.items() if split in scores}
         seen_in_refit = {"learnt_from_these_rows": True} if split == "validation" and pipeline.card.refit else {}
         report = measured(pipeline, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
-        write_table(run / "evaluation" / split / "answers.parquet", answers)
-        report.write(run / "evaluation" / split / "report.json")
+        folder = run.inside("evaluation", split)
+        write_table(folder / "answers.parquet", answers)
+        report.write(folder / "report.json")
         headlines[split] = {name: score.plain() for name, score in report.metrics.items()}
     return headlines
 

@@ -30,8 +30,8 @@ class Pipeline(Classifier):
     suffixes = SUFFIXES
     batch_size = 32
 
-    def inspect(self, data: bytes) -> Facts:
-        return Reader(self.card.image_size or 64, self.card.resize).inspect(data)
+    def inspect(self, data: bytes, suffix: str) -> Facts:
+        return Reader(self.card.image_size or 64, self.card.resize).inspect(data, suffix)
 
     def settle(self, facts: list[Facts]) -> None:
         side = np.median([min(fact.width, fact.height) for fact in facts])

@@ -49,8 +49,8 @@ class Reader:
         image, _ = self._upright(data, room=1 if change is None else 2)
         return self._squared(image, change)
 
-    def inspect(self, data: bytes) -> Facts:
-        """Return what `check` wants to know of a picture.
+    def inspect(self, data: bytes, suffix: str = "") -> Facts:
+        """Return what `check` wants to know of a picture; `suffix` is that of its file, if it has one.
 
         Raises:
             Unreadable: as `read`.
@@ -61,8 +61,11 @@ class Reader:
             .convert("L")
             .resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
         )
-        with Image.open(BytesIO(data)) as opened:
-            width, height = opened.size
+        with Image.open(BytesIO(data), formats=FORMATS) as opened:
+            (width, height), kind = opened.size, opened.format
+        promised = Image.registered_extensions().get(suffix)
+        if promised is not None and promised != kind and {promised, kind} != {"JPEG", "MPO"}:
+            converted += ("a suffix that disagrees with the content",)
         return Facts(width, height, converted, np.asarray(grey))
 
     def _upright(self, data: bytes, room: int) -> tuple[Image.Image, tuple[str, ...]]:
