@@ -4,7 +4,8 @@
 
 stream: files to answers through `horngate.pipelines.predict`, against `model.predict` on a tf.data stream of the same
 files, read by the same reader at the best of several batch sizes, both in one process, in turns. memory: peak resident
-memory of the command for a tenth of the files and for all of them. measure: `evaluate`'s measuring of a synthetic table of a million answers.
+memory of the command for a tenth of the files and for all of them. measure: `evaluate`'s measuring of a synthetic table
+of a million answers.
 Results are merged into benchmarks/results/predict_stream.json.
 """
 

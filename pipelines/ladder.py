@@ -17,7 +17,7 @@ from horngate.pipelines.device import Device
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import digest, whole, write_rows
 from horngate.pipelines.measure.classification import Outcome
-from horngate.pipelines.measure.intervals import bootstrap
+from horngate.pipelines.measure.intervals import bootstrap, numbered
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
@@ -97,8 +97,10 @@ class Ladder:
         """Learn the head on cached features and put it into the network; return the penalty that won."""
         train = self._features("train", self.card.views if self.task.varied else 1)
         held = self._features("validation", 1)
+        # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
+        settings = self.settings if self.card.method == "probe" else transfer.Settings(self.settings.several, self.card.seed)
         with _told(self) as keeper:
-            found = transfer.probe(train, held[:2], self.settings, keeper)
+            found = transfer.probe(train, held[:2], settings, keeper)
         self.network.head.set_weights([found.kernel, found.bias])
         self.history += found.history
         return found.penalty
@@ -126,7 +128,8 @@ class Ladder:
             return "finetune", f"{name} can't be computed on validation"
         sign = 1 if spec.higher_is_better else -1
         gain = {"gain": lambda weights: sign * (new(weights) - old(weights))}
-        interval = bootstrap(gain, len(after.scores), seed=self.card.seed)["gain"]
+        groups = numbered([self.table["group"][int(row)].as_py() for row in self.rows["validation"]])
+        interval = bootstrap(gain, len(after.scores), groups, seed=self.card.seed)["gain"]
         value = gain["gain"](np.ones(len(after.scores)))
         low_end, high_end = interval or (float("nan"), float("nan"))
         said = f"{name} on validation {value:+.4f} [{low_end:+.4f}, {high_end:+.4f}] from probe to finetune"
@@ -159,7 +162,8 @@ class Ladder:
         none = (joined[0][:0], joined[1][:0])
         penalty = getattr(self, "penalty", transfer.PENALTIES[len(transfer.PENALTIES) // 2])
         with _told(self) as keeper:
-            found = transfer.probe(joined, none, self.settings, keeper, penalties=(penalty,), phase="refit")
+            settings = self.settings if self.card.method == "probe" else transfer.Settings(self.settings.several, self.card.seed)
+            found = transfer.probe(joined, none, settings, keeper, penalties=(penalty,), phase="refit")
         self.network.head.set_weights([found.kernel, found.bias])
         self.history += found.history
 

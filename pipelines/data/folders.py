@@ -17,7 +17,7 @@ CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 def class_folders(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield blocks of a folder whose first level names the class (or the split, and the second the class)."""
-    tops = [entry.name for entry in os.scandir(root) if entry.is_dir() and not _hidden(entry.name)]
+    tops = [entry.name for entry in os.scandir(root) if _is_folder(entry) and not _hidden(entry.name)]
     by_split = bool(tops) and all(name.lower() in SPLITS for name in tops) and "train" in map(str.lower, tops)
     for paths in _batches(walk(root, suffixes, listing)):
         columns: dict[str, list] = {name: [] for name in ("id", "input", "target", "split", "error")}
@@ -70,7 +70,7 @@ def walk(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[st
             if _hidden(entry.name):
                 continue
             path = f"{relative}{os.sep}{entry.name}" if relative else entry.name
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from below(folder / entry.name, path, above | {key})
             elif entry.name.lower().endswith(suffixes):
                 yield path
@@ -89,6 +89,14 @@ def _path_blocks(paths: Iterator[str]) -> Iterator[pa.Table]:
 def _batches(items: Iterator[str]) -> Iterator[list[str]]:
     while batch := list(islice(items, BLOCK)):
         yield batch
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Whether an entry is a folder or a link to one; a link that leads back to itself is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _hidden(name: str) -> bool:
