@@ -26,7 +26,7 @@ def demo(output: str) -> Iterator[str]:
     show(*report_tables(evaluate(run).plain()))
     pictures, answers = folder / "pictures", folder / "answers.csv"
     _draw_pictures(pictures)
-    yield "4. predict a folder of 40 pictures, one of them broken on purpose (horngate predict RUN pictures -o answers.csv)"
+    yield "4. predict a folder of 40 pictures and one file that is none (horngate predict RUN pictures -o answers.csv)"
     done = predict(run, [str(pictures)], answers, overwrite=True)
     yield from (f"   {line}" for line in answers.read_text("utf-8").splitlines()[:4])
     yield f"   … {done.rows} rows, {done.errors} with an error"

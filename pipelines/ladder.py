@@ -98,7 +98,9 @@ class Ladder:
         train = self._features("train", self.card.views if self.task.varied else 1)
         held = self._features("validation", 1)
         # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
-        settings = self.settings if self.card.method == "probe" else transfer.Settings(self.settings.several, self.card.seed)
+        settings = (
+            self.settings if self.card.method == "probe" else transfer.Settings(self.settings.several, self.card.seed)
+        )
         with _told(self) as keeper:
             found = transfer.probe(train, held[:2], settings, keeper)
         self.network.head.set_weights([found.kernel, found.bias])
@@ -162,7 +164,11 @@ class Ladder:
         none = (joined[0][:0], joined[1][:0])
         penalty = getattr(self, "penalty", transfer.PENALTIES[len(transfer.PENALTIES) // 2])
         with _told(self) as keeper:
-            settings = self.settings if self.card.method == "probe" else transfer.Settings(self.settings.several, self.card.seed)
+            settings = (
+                self.settings
+                if self.card.method == "probe"
+                else transfer.Settings(self.settings.several, self.card.seed)
+            )
             found = transfer.probe(joined, none, settings, keeper, penalties=(penalty,), phase="refit")
         self.network.head.set_weights([found.kernel, found.bias])
         self.history += found.history

@@ -50,7 +50,7 @@ def write_twenty_bad(folder: Path) -> dict[str, str]:
         "float.tif": (encoded(Image.fromarray(np.ones((20, 20), np.float32)), "TIFF"), "floating-point"),
         "script.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n(boom) run\n", "no picture"),
         "archive.png": (b"PK\x03\x04" + bytes(100), "no picture"),
-        "head.png": (good[:33], "damaged or truncated"),
+        "head.png": (good[:33], "no picture"),
         "flipped.png": (good[:60] + bytes(20) + good[80:], "damaged or truncated"),
         "pickle.jpg": (b"\x80\x04\x95cos\nsystem\n(S'true'\ntR.", "no picture"),
         "nul.gif": (bytes(500), "no picture"),
@@ -117,8 +117,8 @@ def test_strange_names_come_through_every_verb(tmp_path):
         "=1+1.png",
         "ü" * 100 + ".png",
         "🌷 rosé.png",
-        "<b>bold</b>.png",
-        "[red]x[/red].png",
+        "<b>bold<.png",
+        "[red]x[bold].png",
     ]
     for number, name in enumerate(names):
         picture((200, 60, 60), seed=900 + number).save(root / "red" / name)
@@ -430,7 +430,7 @@ def test_a_cached_array_with_pickled_objects_is_not_loaded(tmp_path, monkeypatch
 def test_a_damaged_run_is_one_line_that_names_the_file(tmp_path, cli, tiny_runs, damage):
     run = tmp_path / "run"
     shutil.copytree(tiny_runs("vision", "classify").folder, run)
-    (run / damage).write_bytes((run / damage).read_bytes()[:40])
+    (run / damage).write_bytes((run / damage).read_bytes()[:18])
     code, out, err = cli("-q", "predict", run, "sample:digits", "-o", "-")
     assert (code, out) == (1, "") and len(err.strip().splitlines()) == 1 and damage in err
 
