@@ -50,6 +50,9 @@ class Ladder:
         self.settings = transfer.Settings(
             task.labels.several, self.card.seed, self.card.epochs, self.card.batch_size, self.card.learning_rate
         )
+        # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
+        given = self.card.method == "probe"
+        self.head_settings = self.settings if given else transfer.Settings(task.labels.several, self.card.seed)
         self.history: list[dict[str, Any]] = []
         self.costs: dict[str, float] = {}
 
@@ -97,12 +100,8 @@ class Ladder:
         """Learn the head on cached features and put it into the network; return the penalty that won."""
         train = self._features("train", self.card.views if self.task.varied else 1)
         held = self._features("validation", 1)
-        # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
-        settings = (
-            self.settings if self.card.method == "probe" else transfer.Settings(self.settings.several, self.card.seed)
-        )
         with _told(self) as keeper:
-            found = transfer.probe(train, held[:2], settings, keeper)
+            found = transfer.probe(train, held[:2], self.head_settings, keeper)
         self.network.head.set_weights([found.kernel, found.bias])
         self.history += found.history
         return found.penalty
