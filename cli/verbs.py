@@ -137,7 +137,14 @@ def predict_command(card: type[Data]) -> click.Command:
             help="A .parquet, .jsonl or .csv file, or - for stdout.",
         ),
         *knob_options(
-            card, ("id_column", "keep_column", *(f"{role}_column" for role in card.roles if role != "target"))
+            card,
+            (
+                "id_column",
+                "keep_column",
+                "allow_outside",
+                "encoding",
+                *(f"{role}_column" for role in card.roles if role != "target"),
+            ),
         ),
         click.Option(
             ["--overwrite"], is_flag=True, help="Replace an output that another model, option or listing made."

@@ -84,6 +84,19 @@ def test_wide_answers_have_a_column_per_class(two_classes, tmp_path, photos):
     )
 
 
+def test_a_table_to_predict_may_name_its_columns_and_carries_keys_through(two_classes, tmp_path, photos):
+    (photos / "t.csv").write_text("file_name,order,note\nred/000.png,007,a\ngone.png,8,b\n../x.png,9,c\n")
+    given = {"input_column": "file_name", "id_column": "order", "keep_column": ("note",)}
+    done = predict(two_classes, photos / "t.csv", tmp_path / "out.jsonl", **given)
+    rows = [json.loads(line) for line in done.path.read_text().splitlines()]
+    assert [row["id"] for row in rows] == ["007", "8", "9"] and [row["note"] for row in rows] == ["a", "b", "c"]
+    assert [row["error"] is None for row in rows] == [True, False, False] and "--allow-outside" in rows[2]["error"]
+    outside = predict(two_classes, photos / "t.csv", tmp_path / "outside.jsonl", **given, allow_outside=True)
+    assert json.loads(outside.path.read_text().splitlines()[2])["error"] == "missing"
+    with pytest.raises(UserError, match="no clear input column"):
+        predict(two_classes, photos / "t.csv", tmp_path / "other.jsonl")
+
+
 def test_other_data_is_evaluated_under_its_own_name(two_classes, photos):
     report = evaluate(two_classes, data=str(photos), by=("target",))
     assert report.rows == 36 and (two_classes / "evaluation" / "photos" / "report.json").is_file()

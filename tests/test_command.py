@@ -47,6 +47,7 @@ def test_one_class_is_an_error_and_too_many_bad_files_too(cli, tmp_path):
     one = fill_class_folders(tmp_path / "one", names=("red",))
     code, _, err = cli("vision", "classify", "train", "--data", one, "-o", tmp_path / "runs")
     assert code == 1 and "at least two classes" in err
+    assert not list((tmp_path / "runs").iterdir())  # a training that never began leaves nothing behind
     bad = fill_class_folders(tmp_path / "bad")
     for path in sorted(bad.glob("*/*.png"))[:4]:
         path.write_text("no picture")

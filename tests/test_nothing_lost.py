@@ -223,8 +223,10 @@ def test_data_that_changed_since_is_not_resumed(tmp_path):
     run = train(Classify(data=str(root), image_size=16, epochs=1, output=str(tmp_path / "runs")))
     (run / "run.json").unlink()
     (root / "red" / "000.png").unlink()
+    before = (run / "splits.parquet").read_bytes()
     with pytest.raises(UserError, match=r"the data changed since.*--splits"):
         train(resume=run)
+    assert (run / "splits.parquet").read_bytes() == before
     again = train(
         Classify(data=str(root), image_size=16, epochs=1, output=str(tmp_path / "runs"), splits=str(run.folder))
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 Measure = Callable[[np.ndarray], float]  # weights float64 [n] -> value, NaN where it can't be computed
 DRAWS = 1000
+LEAST_DRAWS = 50  # that could be computed, for an interval
 LEVEL = 0.95
 
 
@@ -43,7 +44,7 @@ def bootstrap(
 
 def _interval(values: np.ndarray) -> tuple[float, float] | None:
     values = values[np.isfinite(values)]
-    if len(values) < DRAWS / 20:
+    if len(values) < LEAST_DRAWS:
         return None
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

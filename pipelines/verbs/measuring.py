@@ -14,6 +14,9 @@ from horngate.pipelines.measure.slices import slices_of, worth_slicing
 from horngate.pipelines.report import Report, Score
 from horngate.pipelines.verbs.answering import TRUTH
 
+MANY = 100_000  # rows; slices of more are drawn less often, since each column costs as much as the whole
+DRAWS_OF_MANY = 200
+
 
 def measured(
     pipeline: Pipeline,
@@ -62,14 +65,14 @@ def measured(
 
 
 def scores_of(
-    pipeline: Pipeline, outcome: Any, groups: np.ndarray | None, seed: int, trivial: bool = True
+    pipeline: Pipeline, outcome: Any, groups: np.ndarray | None, seed: int, trivial: bool = True, draws: int = DRAWS
 ) -> dict[str, Score]:
     """Return all measures of an outcome, each with its interval and, where `trivial`, the trivial guess beside it."""
     measures = pipeline.measures(outcome)
     usable = {name: measure for name, (_, measure) in measures.items() if not isinstance(measure, str)}
     rows = len(outcome.scores)
     ones = np.ones(rows)
-    intervals = bootstrap(usable, rows, groups, seed=seed)
+    intervals = bootstrap(usable, rows, groups, draws, seed)
     guessed = pipeline.measures(pipeline.guess(outcome)) if trivial else {}
     scores = {}
     for name, (spec, measure) in measures.items():
@@ -108,7 +111,8 @@ def _slices(pipeline: Pipeline, answers: pa.Table, outcome, groups, by, seed: in
             raise UserError(f"no column {column} to slice by. Columns: {', '.join(answers.column_names)}")
         for value, rows in slices_of(answers[column].to_pylist()):
             part = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
-            scores = scores_of(pipeline, outcome.at(rows), part, seed)
+            draws = DRAWS if answers.num_rows <= MANY else DRAWS_OF_MANY
+            scores = scores_of(pipeline, outcome.at(rows), part, seed, draws=draws)
             metrics = {name: score.plain() for name, score in scores.items()}
             found.append({"column": column, "value": value, "rows": len(rows), "metrics": metrics})
     return found

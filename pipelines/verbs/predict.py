@@ -33,7 +33,7 @@ class Prediction:
 
 def predict(
     run: str | os.PathLike,
-    inputs: list[str],
+    inputs: str | os.PathLike | list[str | os.PathLike],
     output: str | os.PathLike,
     id_column: str | None = None,
     keep_column: tuple[str, ...] | None = None,
@@ -48,12 +48,12 @@ def predict(
 
     Args:
         run: the run or its folder.
-        inputs: files, folders, globs or tables.
+        inputs: files, folders, globs or tables, one or several.
         output: a .parquet, .jsonl or .csv file, or `-` for JSON lines on stdout.
         id_column, keep_column: columns of a table that are carried into the answers.
         overwrite: throw away an earlier output that another model, option or listing made.
         max_errors: share of rows with an error above which, after all rows are written, a UserError is raised.
-        options: the task's own, such as `wide`.
+        options: the task's own, such as `wide`, and knobs of reading a table: `input_column`, `allow_outside`, `encoding`.
 
     Raises:
         UserError: an input that isn't there, an output that can't be written or that something else made.
@@ -64,13 +64,16 @@ def predict(
     target = None if str(output) == "-" else Path(output)
     if target is not None:
         writer_for(target)
-    card = replace(run.card, id_column=id_column, keep_column=keep_column)
+    reading = {name: options.pop(name) for name in list(options) if hasattr(run.card, name)}
+    reading = {name: value for name, value in reading.items() if value is not None}
+    card = replace(run.card, id_column=id_column, keep_column=keep_column, **reading)
     device.set_up(card.device, card.precision, card.seed)
     pipeline = pipeline_of(card)
     pipeline.open(run)
     pipeline.adjust(run, options)
     listing = Listing()
-    blocks = regrouped(unlabelled(list(inputs), card, pipeline.suffixes, listing), PART)
+    sources = [os.fspath(source) for source in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
+    blocks = regrouped(unlabelled(sources, card, pipeline.suffixes, listing), PART)
     wide = bool(options.get("wide"))
     done = (
         _streamed(pipeline, blocks, wide)

@@ -1,6 +1,7 @@
 """train: data in, a run folder out."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,13 @@ def train(card: Data | None = None, resume: str | os.PathLike | None = None) -> 
         raise UserError("no data: give --data a folder, a table, tfds:NAME or sample:NAME")
     machine = device.set_up(card.device, card.precision, card.seed)
     run = run or Run.create(_anchored(card))
-    with only_writer(run.folder, "training in"):
-        return run if run.finished else _trained(run, card, machine)
+    try:
+        with only_writer(run.folder, "training in"):
+            return run if run.finished else _trained(run, card, machine)
+    except UserError:
+        if resume is None and not (run / "splits.parquet").exists():
+            shutil.rmtree(run.folder, ignore_errors=True)  # nothing was begun that could go on
+        raise
 
 
 def _anchored(card: Data) -> Data:
@@ -65,7 +71,6 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     pipeline = pipeline_of(card)
     seen = survey(pipeline)
     _told(seen, run)
-    splits, notes = _split(run, card, seen)
     print_of_data = digest(
         *(f"{name} {mark}" for name, mark in zip(seen.table["id"].to_pylist(), seen.fingerprints, strict=True))
     )
@@ -75,6 +80,7 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
         "data": print_of_data,
     }
     _same_data(run, print_of_data)
+    splits, notes = _split(run, card, seen)
     write_json(run / "environment.json", facts)
     train_rows = np.flatnonzero(splits == "train")
     pipeline.settle([seen.facts[row] for row in train_rows])
