@@ -11,6 +11,7 @@ from horngate.pipelines.errors import UserError
 from horngate.pipelines.recipe import merged, to_yaml
 
 READING = ("splits", "seed", "output", "validation", "test", "split_rule")  # knobs that `check` has no use for
+READING_A_TABLE = ("id_column", "keep_column", "allow_outside", "encoding")  # knobs that `predict` has too
 
 
 def task_group(name: str, card: type[Data]) -> click.Group:
@@ -136,16 +137,7 @@ def predict_command(card: type[Data]) -> click.Command:
             required=True,
             help="A .parquet, .jsonl or .csv file, or - for stdout.",
         ),
-        *knob_options(
-            card,
-            (
-                "id_column",
-                "keep_column",
-                "allow_outside",
-                "encoding",
-                *(f"{role}_column" for role in card.roles if role != "target"),
-            ),
-        ),
+        *knob_options(card, (*READING_A_TABLE, *(f"{role}_column" for role in card.roles if role != "target"))),
         click.Option(
             ["--overwrite"], is_flag=True, help="Replace an output that another model, option or listing made."
         ),

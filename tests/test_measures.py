@@ -109,6 +109,14 @@ def test_groups_widen_intervals_where_rows_of_a_group_agree():
     assert bootstrap(measure, 1000, np.zeros(1000, int))["a"] is None
 
 
+def test_a_calibration_error_lies_in_its_interval_though_resampling_raises_it():
+    found, _ = outcome(rows=300)
+    measure = {"ece": MEASURES["ece"].prepare(found)}
+    value = measure["ece"](np.ones(300))
+    plain, shifted = bootstrap(measure, 300)["ece"], bootstrap(measure, 300, around={"ece": value})["ece"]
+    assert shifted[0] <= value <= shifted[1] and shifted[0] < plain[0] and MEASURES["ece"].raised
+
+
 def test_a_flawless_score_still_has_an_interval():
     low, high = flawless(1.0, 180)
     assert high == 1.0 and low == pytest.approx(0.9797, abs=1e-4)

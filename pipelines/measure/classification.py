@@ -1,6 +1,8 @@
 """Measures of classification, each a function of row weights, so that a bootstrap needs no copy of the rows."""
 
+import threading
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,6 +37,11 @@ class Outcome:
         """int64 `[n]`: the true class of each row with one label; -1 for a label that was never learnt."""
         return np.where(self.targets.any(1), self.targets.argmax(1), -1)
 
+    @cached_property
+    def ranking(self) -> "Ranking":
+        """The rows ranked by the positive class's score."""
+        return Ranking(self.targets[:, self.positive], self.scores[:, self.positive])
+
     def at(self, rows: np.ndarray) -> "Outcome":
         """Return the outcome of some of the rows."""
         return Outcome(self.targets[rows], self.scores[rows], self.chosen[rows], self.positive)
@@ -42,11 +49,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Spec:
-    """How a measure is read: its function of an outcome, its direction, its unit."""
+    """How a measure is read: its function of an outcome, its direction, its unit, and whether resampling raises it."""
 
     prepare: object
     higher_is_better: bool = True
     unit: str = "share"
+    raised: bool = False
 
 
 def _mean(values: np.ndarray) -> Measure:
@@ -96,12 +104,12 @@ def ece(outcome: Outcome) -> Measure:
 
 def auroc(outcome: Outcome) -> Measure:
     """Area under the ROC curve of the positive class; ties count half."""
-    return _ranked(outcome.targets[:, outcome.positive], outcome.scores[:, outcome.positive], _area)
+    return outcome.ranking.measure(_area)
 
 
 def average_precision(outcome: Outcome) -> Measure:
     """Average precision of the positive class: precision summed over steps of recall, without interpolation."""
-    return _ranked(outcome.targets[:, outcome.positive], outcome.scores[:, outcome.positive], _precision)
+    return outcome.ranking.measure(_precision)
 
 
 def brier(outcome: Outcome) -> Measure:
@@ -116,7 +124,7 @@ def macro_average_precision(outcome: Outcome) -> Measure:
     ]
     if not usable:
         raise Uncomputable("no label that some rows have and others lack")
-    parts = [_ranked(outcome.targets[:, place], outcome.scores[:, place], _precision) for place in usable]
+    parts = [Ranking(outcome.targets[:, place], outcome.scores[:, place]).measure(_precision) for place in usable]
     return lambda weights: float(np.nanmean([part(weights) for part in parts]))
 
 
@@ -127,21 +135,40 @@ def micro_f1(outcome: Outcome) -> Measure:
     return lambda weights: 2 * float(weights @ hits) / max(float(weights @ total), 1e-12)
 
 
-def _ranked(targets: np.ndarray, scores: np.ndarray, area) -> Measure:
-    """Sort once; return a measure of the weights of positives and all rows up to the end of each run of equal scores."""
-    if targets.min() == targets.max():
-        raise Uncomputable("the rows hold one class only")
-    order = np.argsort(-scores, kind="stable")
-    positive = targets[order] > 0
-    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+class Ranking:
+    """Rows sorted once by score; the sums that rank measures need of row weights, made once for all of them.
 
-    def measure(weights: np.ndarray) -> float:
-        sorted_weights = weights[order]
-        hits = np.cumsum(sorted_weights * positive)[ends]
-        seen = np.cumsum(sorted_weights)[ends]
-        return area(hits, seen) if 0 < hits[-1] < seen[-1] else np.nan
+    Raises:
+        Uncomputable: the rows hold one class only.
+    """
 
-    return measure
+    def __init__(self, targets: np.ndarray, scores: np.ndarray):
+        if targets.min() == targets.max():
+            raise Uncomputable("the rows hold one class only")
+        self.order = np.argsort(-scores, kind="stable").astype(np.int32)
+        self.positive = targets[self.order] > 0
+        ends = np.flatnonzero(np.diff(scores[self.order], append=-np.inf))
+        self.ends = slice(None) if len(ends) == len(scores) else ends
+        self.kept = threading.local()
+
+    def measure(self, area) -> Measure:
+        """Return a measure of row weights: `area` of the weights of positives and of all rows down to each score."""
+
+        def measure(weights: np.ndarray) -> float:
+            hits, seen = self._sums(weights)
+            return area(hits, seen) if 0 < hits[-1] < seen[-1] else np.nan
+
+        return measure
+
+    def _sums(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if getattr(self.kept, "weights", None) is not weights:
+            sorted_weights = weights.astype(np.float32)[
+                self.order
+            ]  # whole numbers: exact, and half the memory to jump in
+            hits = np.cumsum(sorted_weights * self.positive, dtype=np.float64)[self.ends]
+            self.kept.sums = hits, np.cumsum(sorted_weights, dtype=np.float64)[self.ends]
+            self.kept.weights = weights
+        return self.kept.sums
 
 
 def _area(hits: np.ndarray, seen: np.ndarray) -> float:
@@ -158,7 +185,7 @@ MEASURES = {
     "accuracy": Spec(accuracy),
     "macro_f1": Spec(macro_f1),
     "log_loss": Spec(log_loss, False, "nats"),
-    "ece": Spec(ece, False),
+    "ece": Spec(ece, False, raised=True),
     "auroc": Spec(auroc),
     "average_precision": Spec(average_precision),
     "brier": Spec(brier, False),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 Measure = Callable[[np.ndarray], float]  # weights float64 [n] -> value, NaN where it can't be computed
 DRAWS = 1000
@@ -16,7 +17,12 @@ class Uncomputable(ValueError):
 
 
 def bootstrap(
-    measures: dict[str, Measure], rows: int, groups: np.ndarray | None = None, draws: int = DRAWS, seed: int = 0
+    measures: dict[str, Measure],
+    rows: int,
+    groups: np.ndarray | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+    around: dict[str, float] | None = None,
 ) -> dict[str, tuple[float, float] | None]:
     """Return the 95 % percentile interval of each measure, None where it can't be had.
 
@@ -26,6 +32,8 @@ def bootstrap(
         groups: int64 `[rows]`; rows of one group are drawn together.
         draws: how many resamples (Efron 1979).
         seed: draw number i depends on (seed, i) alone.
+        around: values of measures that resampling itself raises, such as a calibration error; their intervals are
+            shifted so that the mean of the draws lies there, and cut at 0.
     """
     units = rows if groups is None else int(groups.max(initial=-1)) + 1
     if units < 2 or not measures:
@@ -37,15 +45,18 @@ def bootstrap(
         weights = weights if groups is None else weights[groups]
         return [measure(weights) for measure in measures.values()]
 
-    with ThreadPoolExecutor(2) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(2) as pool:  # draws run side by side, not the parts of one draw
         drawn = np.array(list(pool.map(values, range(draws))))
-    return {name: _interval(drawn[:, place]) for place, name in enumerate(measures)}
+    centres = around or {}
+    return {name: _interval(drawn[:, place], centres.get(name)) for place, name in enumerate(measures)}
 
 
-def _interval(values: np.ndarray) -> tuple[float, float] | None:
+def _interval(values: np.ndarray, centre: float | None) -> tuple[float, float] | None:
     values = values[np.isfinite(values)]
     if len(values) < LEAST_DRAWS:
         return None
+    if centre is not None:
+        values = np.maximum(values - values.mean() + centre, 0.0)
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 

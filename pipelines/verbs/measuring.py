@@ -72,7 +72,9 @@ def scores_of(
     usable = {name: measure for name, (_, measure) in measures.items() if not isinstance(measure, str)}
     rows = len(outcome.scores)
     ones = np.ones(rows)
-    intervals = bootstrap(usable, rows, groups, draws, seed)
+    values = {name: measure(ones) for name, measure in usable.items()}
+    raised = {name: values[name] for name in usable if measures[name][0].raised}
+    intervals = bootstrap(usable, rows, groups, draws, seed, raised)
     guessed = pipeline.measures(pipeline.guess(outcome)) if trivial else {}
     scores = {}
     for name, (spec, measure) in measures.items():
@@ -82,7 +84,7 @@ def scores_of(
         if isinstance(measure, str):
             scores[name] = Score(None, **common, reason=measure)
             continue
-        value = _finite(measure(ones))
+        value = _finite(values[name])
         low, high = intervals[name] or (None, None)
         if low == high and value in (0.0, 1.0) and spec.unit == "share":
             low, high = flawless(value, rows if groups is None else int(groups.max()) + 1)
