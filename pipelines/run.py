@@ -27,20 +27,26 @@ class Run(os.PathLike):
         return f"Run({str(self.folder)!r})"
 
     @classmethod
-    def create(cls, card: Data) -> "Run":
-        """Make a new folder under the card's `output`, with a name that never collides, and write `recipe.yaml` first."""
+    def create(cls, card: Data, below: str | None = None) -> "Run":
+        """Make a new folder with a name that never collides, and write `recipe.yaml` first.
+
+        Args:
+            card: what is written.
+            below: where the folder is made, if the card's `output` says it in other words.
+        """
+        output = Path(below or card.output)
         stem = "-".join(task_name(card)) + datetime.now().strftime("-%Y%m%d-%H%M%S")
         try:
-            Path(card.output).mkdir(parents=True, exist_ok=True)
+            output.mkdir(parents=True, exist_ok=True)
             for attempt in range(1000):
-                folder = Path(card.output) / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
+                folder = output / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
                 try:
                     folder.mkdir()
                     break
                 except FileExistsError:
                     continue
         except OSError as problem:
-            raise UserError(f"can't make a run in {card.output}: {problem.strerror or problem}") from None
+            raise UserError(f"can't make a run in {output}: {problem.strerror or problem}") from None
         run = cls(folder)
         write_text(run / "recipe.yaml", to_yaml(card))
         return run

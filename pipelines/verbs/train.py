@@ -42,7 +42,7 @@ def train(card: Data | None = None, resume: str | os.PathLike | None = None) -> 
     if card.data is None:
         raise UserError("no data: give --data a folder, a table, tfds:NAME or sample:NAME")
     machine = device.set_up(card.device, card.precision, card.seed)
-    run = run or Run.create(_anchored(card))
+    run = run or Run.create(_anchored(card), card.output)
     try:
         with only_writer(run.folder, "training in"):
             return run if run.finished else _trained(run, card, machine)
