@@ -19,7 +19,7 @@ from PIL import Image
 
 from horngate.pipelines import check, evaluate, predict, train
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import harmless, only_writer, whole
+from horngate.pipelines.files import harmless, only_writer
 from horngate.pipelines.verbs import parts
 from horngate.pipelines.vision import Classify
 
@@ -313,52 +313,65 @@ def test_a_second_writer_gets_one_line(tmp_path, cli, tiny_runs):
         predict(finished, ["sample:digits"], tmp_path / "o.parquet")
 
 
-@pytest.fixture
-def small_disk():
-    """Let no file grow beyond 60 kB, as a full disk would."""
-    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def on_a_small_disk(size: int, *words, cwd, **environment) -> subprocess.CompletedProcess:
+    """Run Python in a process in which no file can grow beyond `size` bytes, as on a full disk."""
 
-    def limit(size):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, kept[1]))
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, kept)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_a_full_disk_leaves_what_was_there(tmp_path, small_disk):
-    path = tmp_path / "report.json"
-    path.write_text("before")
-    small_disk(1000)
-    with pytest.raises(UserError, match=r"can't write .*report.json.*unchanged"), whole(path) as temporary:
-        temporary.write_bytes(bytes(10_000))
-    assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=os.environ | environment,
+    )
 
 
-def test_a_full_disk_at_a_checkpoint_leaves_a_run_that_resumes(tmp_path, small_disk):
-    root = fill_class_folders(tmp_path / "p")
-    card = Classify(data=str(root), image_size=16, epochs=2, output=str(tmp_path / "runs"))
-    small_disk(60_000)
-    with pytest.raises(UserError, match=r"can't write the checkpoint .*intact"):
-        train(card)
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    (tmp_path / "report.json").write_text("before")
+    code = "from pathlib import Path; from horngate.pipelines.files import write_text; "
+    done = on_a_small_disk(1000, "-c", code + "write_text(Path('report.json'), 'x' * 10_000)", cwd=tmp_path)
+    assert "can't write report.json: File too large; what was there is unchanged" in done.stderr
+    assert (tmp_path / "report.json").read_text() == "before" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_at_a_checkpoint_leaves_a_run_that_resumes(tmp_path, cli):
+    fill_class_folders(tmp_path / "p")
+    words = (
+        "-m",
+        "horngate.cli",
+        "-q",
+        "vision",
+        "classify",
+        "train",
+        "--data",
+        "p",
+        "--image-size",
+        16,
+        "--epochs",
+        2,
+    )
+    done = on_a_small_disk(60_000, *words, cwd=tmp_path)
+    assert done.returncode == 1 and "can't write the checkpoint" in done.stderr and "intact" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
     (folder,) = (tmp_path / "runs").iterdir()
-    small_disk(resource.RLIM_INFINITY if resource.getrlimit(resource.RLIMIT_FSIZE)[1] == -1 else 10**12)
-    assert train(resume=folder).finished
+    assert cli("vision", "classify", "train", "--resume", folder)[:2] == (0, f"{folder}\n")
 
 
-def test_a_full_disk_at_the_cache_or_a_part_is_one_line(tmp_path, small_disk, tiny_runs, monkeypatch):
-    from horngate.pipelines.data import cache
-
-    monkeypatch.setenv("HORNGATE_CACHE", str(tmp_path / "cache"))
-    small_disk(5000)
-    with pytest.raises(UserError, match="HORNGATE_CACHE"):
-        cache.cached_array("k", (10_000, 10), lambda out: out.fill(1))
+def test_a_full_disk_at_the_cache_or_a_part_is_one_line(tmp_path, tiny_runs):
+    code = "from horngate.pipelines.data.cache import cached_array; cached_array('k', (10_000, 10), lambda out: out.fill(1))"
+    done = on_a_small_disk(5000, "-c", code, cwd=tmp_path, HORNGATE_CACHE=str(tmp_path / "cache"))
+    assert "set HORNGATE_CACHE to another folder" in done.stderr
     assert not list((tmp_path / "cache").glob("*.npy")) and not list((tmp_path / "cache").glob(".*.part"))
-    with pytest.raises(UserError, match="can't write"):
-        predict(tiny_runs("vision", "classify"), ["sample:digits"], tmp_path / "o.parquet")
-    small_disk(10**9)
-    assert predict(tiny_runs("vision", "classify"), ["sample:digits"], tmp_path / "o.parquet").rows == 1797
+    run = tiny_runs("vision", "classify")
+    words = ("predict", run.folder, "sample:digits", "-o", tmp_path / "o.parquet")
+    done = on_a_small_disk(5000, "-m", "horngate.cli", "-q", *words, cwd=tmp_path)
+    assert done.returncode == 1 and "can't write" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert predict(run, ["sample:digits"], tmp_path / "o.parquet").rows == 1797
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, cli, tiny_runs):
