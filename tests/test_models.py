@@ -230,6 +230,18 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_file(tmp_path, damage):
         checkpoint.load(path)
 
 
+def test_a_checkpoint_with_pickled_objects_is_not_loaded(tmp_path):
+    class Boom:
+        def __reduce__(self):
+            return open, (str(tmp_path / "boom"), "w")
+
+    path = tmp_path / "p.npz"
+    np.savez(path, facts=np.array([Boom()], dtype=object))
+    with pytest.raises(DamagedCheckpoint):
+        checkpoint.load(path)
+    assert not (tmp_path / "boom").exists()
+
+
 def test_a_flipped_bit_in_a_checkpoint_is_noticed(tmp_path):
     path = tmp_path / "p.npz"
     checkpoint.save(path, {"model-00000": np.zeros(1000)}, {"epoch": 1})

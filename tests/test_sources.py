@@ -112,6 +112,17 @@ def test_ragged_rows_and_rows_without_target_stay_with_their_reason(tmp_path):
     assert table.num_rows == 6
 
 
+def test_a_nul_in_a_cell_is_the_reason_of_its_row(tmp_path):
+    from horngate.pipelines.data.reading import content
+    from horngate.pipelines.errors import Unreadable
+
+    path = write(tmp_path / "t.csv", "path,label\na\0b.png,x\nc.png,y\n")
+    table = listed(path)
+    assert table.num_rows == 2 and table["target"].to_pylist() == ["x", "y"]
+    with pytest.raises(Unreadable, match="NUL"):
+        content(table["input"][0].as_py(), None)
+
+
 def test_a_path_that_leaves_the_folder_is_refused_unless_allowed(tmp_path):
     (tmp_path / "in").mkdir()
     path = write(tmp_path / "in" / "t.csv", "path,label\n../secret.png,x\n/etc/passwd,y\nsub/../ok.png,z\n")
