@@ -2,7 +2,8 @@
 
 import click
 
-from horngate.cli.output import say, say_json, show, speech_options, table, wake
+from horngate.cli.output import say, say_json, show, table
+from horngate.cli.telling import speech_options, wake
 from horngate.pipelines.card import task_name
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.tasks import card_class, domains

@@ -8,7 +8,7 @@ import traceback
 import click
 
 from horngate.cli import everywhere, verbs
-from horngate.cli.output import speech_options
+from horngate.cli.telling import speech_options
 from horngate.pipelines import progress
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.tasks import domains

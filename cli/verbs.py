@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from horngate.cli.options import given, knob_options, verb_options
-from horngate.cli.output import findings_table, report_tables, say, say_json, show, speech_options, wake
+from horngate.cli.output import findings_table, report_tables, say, say_json, show
+from horngate.cli.telling import speech_options, wake
 from horngate.pipelines.card import Data, task_name
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.recipe import merged, to_yaml
