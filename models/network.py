@@ -6,6 +6,9 @@ import keras
 from keras import layers, ops
 
 
+MOST_MOMENTUM = 0.95  # of batch normalisation that learns
+
+
 @keras.saving.register_keras_serializable("horngate")
 class Scores(layers.Layer):
     """Turns logits into scores: softmax, or sigmoid for several labels, after division by a temperature.
@@ -79,11 +82,16 @@ class Network:
 
 
 def thaw(encoder: keras.Model, norms: bool) -> None:
-    """Make every layer of an encoder trainable; batch normalisation only where `norms` (else it stays in inference)."""
+    """Make every layer of an encoder trainable; batch normalisation only where `norms` (else it stays in inference).
+
+    Some architectures of `keras.applications` average their statistics over thousands of steps (momentum 0.999), more than a
+    training on a user's data has: such a momentum is lowered, or the model would be judged by its random start.
+    """
     encoder.trainable = True
     for layer in _all_layers(encoder):
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = norms
+            layer.momentum = min(layer.momentum, MOST_MOMENTUM) if norms else layer.momentum
 
 
 def depths(encoder: keras.Model) -> dict[str, float]:

@@ -124,6 +124,14 @@ def test_normalisation_stays_in_inference_while_frozen_and_while_fine_tuning():
     assert not np.array_equal(before, np.asarray(norms[0].moving_mean))
 
 
+def test_statistics_keep_up_with_a_short_training_from_a_random_start():
+    encoder = picture_encoder("mobilenet_v2", "none", 32, 0.35, 32)
+    norms = [layer for layer in encoder._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    assert max(layer.momentum for layer in norms) > 0.99
+    thaw(encoder, norms=True)
+    assert max(layer.momentum for layer in norms) <= 0.95
+
+
 def test_depth_grows_from_input_to_features():
     network = small_network()
     found = [depths(network.encoder)[variable.path] for variable in network.encoder.trainable_variables]
