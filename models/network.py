@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import keras
 from keras import layers, ops
 
-
 MOST_MOMENTUM = 0.95  # of batch normalisation that learns
 
 
