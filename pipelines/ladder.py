@@ -108,7 +108,7 @@ class Ladder:
 
     def _all_layers(self, rung) -> None:
         """Learn all layers; the rung is `transfer.finetune` or `transfer.scratch`."""
-        with _told(self) as keeper:
+        with _told(self, at_least=0.0) as keeper:  # epochs of a head take milliseconds, these don't
             self.history += rung(
                 self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, keeper
             )
@@ -247,12 +247,18 @@ class Ladder:
 class _told:
     """A context that gives a phase its keeper, with progress told by step."""
 
-    def __init__(self, ladder: Ladder):
-        self.ladder, self.jobs, self.patience = ladder, {}, progress.patiently()
+    def __init__(self, ladder: Ladder, at_least: float = 5.0):
+        self.ladder, self.at_least, self.jobs, self.patience = ladder, at_least, {}, progress.patiently()
 
     def __enter__(self) -> Keeper:
         self.patience.__enter__()
-        return Keeper(self.ladder.run / "checkpoints", stop=progress.stop, told=self._told, stepped=self._stepped)
+        return Keeper(
+            self.ladder.run / "checkpoints",
+            at_least=self.at_least,
+            stop=progress.stop,
+            told=self._told,
+            stepped=self._stepped,
+        )
 
     def __exit__(self, *problem) -> None:
         for job, _ in self.jobs.values():
