@@ -149,6 +149,10 @@ def test_thresholds_reach_the_wish_on_the_rows_they_were_chosen_on():
         assert wish <= point["sensitivity"] <= wish + 0.01
         point = thresholds.rates_at(positive, said, thresholds.threshold_for(positive, said, None, wish))
         assert wish <= point["specificity"] <= wish + 0.01
+        for wishes in ((wish, None), (None, wish)):
+            chosen = thresholds.threshold_for(positive, said, *wishes)
+            assert np.array_equal(said >= chosen, said + np.float32(1e-7) >= chosen)
+            assert np.array_equal(said >= chosen, said - np.float32(1e-7) >= chosen)
     with pytest.raises(UserError, match="both classes"):
         thresholds.threshold_for(np.ones(5, bool), said[:5], 0.9, None)
 

@@ -3,10 +3,13 @@
 import numpy as np
 
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.measure.thresholds import SAME
 
 
 def fitted_quantile(targets: np.ndarray, scores: np.ndarray, coverage: float) -> float:
     """Return the quantile of 1 − score of the true class, with the correction for a finite number of rows.
+
+    It stands midway between two rows, so that rounding can't move a row's true class out of its set.
 
     Args:
         targets: float32 `[n, classes]`, one-hot.
@@ -21,7 +24,9 @@ def fitted_quantile(targets: np.ndarray, scores: np.ndarray, coverage: float) ->
     if rank > count:
         needed = int(np.ceil(coverage / (1 - coverage)))
         raise UserError(f"conformal sets of {coverage:.1%} need at least {needed} validation rows. Received: {count}")
-    return float(np.sort(1 - (scores * targets).sum(1))[rank - 1])
+    strange = np.sort(1 - (scores * targets).sum(1))
+    least = float(strange[rank - 1])
+    return (least + float(strange[strange > least + SAME].min(initial=1 + 2 * SAME))) / 2
 
 
 def coverage_of(sets: list[list[str]], targets: list[str]) -> dict[str, float]:

@@ -4,11 +4,15 @@ import numpy as np
 
 from horngate.pipelines.errors import UserError
 
+SAME = 1e-6  # scores that rounding alone may tell apart: another batch or runtime computes them a little differently
+
 
 def threshold_for(
     targets: np.ndarray, scores: np.ndarray, sensitivity: float | None, specificity: float | None
 ) -> float:
     """Return the threshold on the positive class's score that reaches one of the two wishes and spares the other.
+
+    It stands midway between two rows' scores, never on one, so that rounding can't move a row across it.
 
     Args:
         targets: bool `[n]`, whether a row is positive.
@@ -24,9 +28,13 @@ def threshold_for(
         raise UserError("a threshold needs validation rows of both classes; give --validation a larger share")
     if sensitivity is not None:
         needed = max(int(np.ceil(sensitivity * len(positives) - 1e-9)), 1)
-        return float(positives[needed - 1])
+        kept = float(positives[needed - 1])
+        return (kept + float(scores[scores < kept - SAME].max(initial=0))) / 2
     spared = int(np.ceil(specificity * len(negatives) - 1e-9))
-    return float(np.nextafter(negatives[spared - 1], np.inf, dtype=np.float32)) if spared else 0.0
+    if not spared:
+        return 0.0
+    passed = float(negatives[spared - 1])
+    return (passed + float(scores[scores > passed + SAME].min(initial=1 + 2 * SAME))) / 2
 
 
 def rates_at(targets: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float | None]:
