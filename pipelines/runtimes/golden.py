@@ -9,7 +9,7 @@ import numpy as np
 
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.bundle import Bundle
-from horngate.pipelines.files import whole
+from horngate.pipelines.files import read_json, whole
 from horngate.pipelines.tasks import pipeline_of
 
 
@@ -41,15 +41,16 @@ class Parity:
     problems: list[str]
 
 
-def write_golden(path: Path, pipeline: Pipeline, inputs: np.ndarray, encoded: bool) -> None:
+def write_golden(path: Path, pipeline: Pipeline, inputs: np.ndarray, labels: dict, encoded: bool) -> None:
     """Write tensors `[n, …]` with the outputs and answers that the run's own model gives.
 
     Args:
+        labels: what the run's `labels.json` holds.
         encoded: whether to add each tensor in an encoded form (such as PNG) that gives exactly it when decoded.
     """
     outputs = np.concatenate([pipeline.forward(part) for part in _steps(inputs, pipeline.batch_size)])[: len(inputs)]
     answers = np.array([json.dumps(row, ensure_ascii=False) for row in _acted_on(pipeline, outputs)])
-    stored = {"inputs": inputs, "outputs": outputs, "answers": answers}
+    stored = {"inputs": inputs, "outputs": outputs, "answers": answers, "labels": np.array(json.dumps(labels))}
     files = [pipeline.encoded(row) for row in inputs] if encoded else []
     if files and files[0] is not None:
         stored["encoded"] = np.frombuffer(b"".join(files), np.uint8)
@@ -73,6 +74,8 @@ def replayed(bundle: Bundle) -> Parity:
         golden = {name: stored[name] for name in stored.files}
     outputs, wanted = golden["outputs"], [json.loads(row) for row in golden["answers"].tolist()]
     problems = _decided_otherwise(_acted_on(pipeline, outputs), wanted)
+    if not problems and read_json(bundle / "labels.json") != json.loads(str(golden["labels"])):
+        problems.append("its labels.json is not that of the run")
     runtime = bundle.start()
     said = np.concatenate([runtime.run(part) for part in _steps(golden["inputs"], runtime.batch)])[: len(outputs)]
     differences = {"outputs": _apart(said, outputs)}

@@ -104,7 +104,7 @@ def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], 
     shutil.copyfile(run / "labels.json", bundle / "labels.json")
     write_json(bundle / "schema.json", pipeline.schema | _columns(pipeline))
     write_text(bundle / "recipe.yaml", to_yaml(_elsewhere(run.card)))
-    write_golden(bundle / "golden.npz", pipeline, golden, encoded=kind == "saved_model")
+    write_golden(bundle / "golden.npz", pipeline, golden, run.labels, encoded=kind == "saved_model")
     write_text(bundle / "MODEL_CARD.md", model_card(run, pipeline, facts))
     write_text(bundle / "example.py", example(kind, pipeline.example(), run.labels))
 
