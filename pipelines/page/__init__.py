@@ -1,4 +1,4 @@
-"""Pages: self-contained HTML of an evaluation, or of whatever extends the same frame. jinja2 is imported when first needed."""
+"""Pages: self-contained HTML, of an evaluation or of whatever extends the same frame. Light until the first page."""
 
 from functools import cache
 from pathlib import Path
@@ -48,6 +48,7 @@ def _environment():
         "can_sort": cells.can_sort,
         "size": cells.size,
         "seconds": cells.seconds,
+        "row_of": lambda row, *names: [row.get(name) for name in names],
     }
     made.globals["interval_bar"] = interval_bar
     return made
