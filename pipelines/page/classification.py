@@ -12,6 +12,7 @@ from horngate.pipelines.page.plot import Plot
 MOST_CELLS, WORST = 100, 30  # classes that a confusion matrix shows; of more, only so many of the worst
 WRITTEN = 12  # classes up to which the cells of a confusion matrix hold their numbers
 POINTS = 300  # of a curve
+NEXT_TO_NOTHING = 0.02  # a temperature so near to 1 is not drawn beside 1
 
 
 def plots(outcome: Outcome, labels: tuple[str, ...], details: dict[str, Any], temperature: float) -> list[Plot]:
@@ -50,13 +51,14 @@ def _confusion(counts: list[list[int]], labels: tuple[str, ...]) -> Plot:
         axes.set_xlabel("answer")
         axes.set_ylabel("target")
 
-    side = 150 + (54 if len(names) <= 5 else 44 if len(names) <= WRITTEN else 15) * len(names)
+    side = (54 if len(names) <= 5 else 34 if len(names) <= WRITTEN else 15) * len(names)
+    margin = 45 + 6 * max(map(len, names))
     of = f"the {WORST} classes with the lowest recall" if len(shown) < len(labels) else f"{len(labels)} classes"
     text = f"Confusion matrix of {of}: rows are targets, columns answers, darker cells a larger share of their row."
     caption = "Shares of each row's targets" + ("; the numbers are rows." if len(names) <= WRITTEN else ".")
     if len(shown) < len(labels):
         caption += f" The {WORST} classes with the lowest recall of {len(labels)}."
-    return Plot("confusion", "Confusion matrix", text, draw, caption, max(side, 300), max(side - 30, 260))
+    return Plot("confusion", "Confusion matrix", text, draw, caption, side + margin, side + margin)
 
 
 def _per_class(rows: list[dict[str, Any]]) -> Plot:
@@ -166,7 +168,7 @@ def _risk_coverage(outcome: Outcome) -> Plot:
 
 
 def _reliability(outcome: Outcome, details: dict[str, Any], temperature: float) -> Plot:
-    scaled = temperature != 1.0
+    scaled = abs(temperature - 1) >= NEXT_TO_NOTHING
     before = replace(outcome, scores=calibration.at_temperature(outcome.scores, 1 / temperature, False))
     bins = {"after scaling" if scaled else "scores": details["reliability"]}
     if scaled:
@@ -179,22 +181,21 @@ def _reliability(outcome: Outcome, details: dict[str, Any], temperature: float) 
         most = max(part["rows"] for parts in bins.values() for part in parts)
         for (name, parts), colour in zip(bins.items(), (SECOND, ACCENT)[-len(bins) :], strict=True):
             sure, right = ([part[word] for part in parts] for word in ("confidence", "accuracy"))
-            axes.plot(sure, right, color=colour, linewidth=1.4, label=name)
+            axes.plot(sure, right, color=colour, linewidth=1, alpha=0.4)
             sizes = [12 + 90 * part["rows"] / most for part in parts]
-            axes.scatter(sure, right, sizes, color=colour, linewidths=0)
+            axes.scatter(sure, right, sizes, color=colour, linewidths=0, label=name)
         square(axes, "mean score of the answer", "share that is right")
         if len(bins) > 1:
-            axes.legend(loc="upper left")
+            for dot in axes.legend(loc="upper left").legend_handles:
+                dot.set_sizes([40])
 
     errors = [float(ece(part)(np.ones(len(part.scores)))) for part in (before, outcome)]
-    caption = "On the dashed line scores mean what they say; larger dots hold more rows."
-    if scaled:
-        caption += (
-            f" Calibration error {errors[0]:.3f} before the temperature {temperature:.2f}, {errors[1]:.3f} after."
-        )
-    text = f"Reliability diagram; expected calibration error {errors[1]:.3f}" + (
-        f", {errors[0]:.3f} before temperature scaling." if scaled else "."
-    )
+    said = f"Calibration error {errors[1]:.3f}"
+    said += f", {errors[0]:.3f} before scaling by the temperature {temperature:.2f}." if scaled else "."
+    if temperature != 1.0 and not scaled:
+        said += f" Scaling by the temperature {temperature:.2f} changed next to nothing."
+    caption = f"{said} On the dashed line scores mean what they say; larger dots hold more rows."
+    text = f"Reliability diagram: the share of right answers against their mean score. {said}"
     return Plot("reliability", "Reliability", text, draw, caption, 360, 350, section="calibration")
 
 
