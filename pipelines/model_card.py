@@ -5,6 +5,7 @@ from typing import Any
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.card import task_name
 from horngate.pipelines.files import read_json
+from horngate.pipelines.page.weights import licence_of
 from horngate.pipelines.run import Run
 
 
@@ -13,8 +14,9 @@ def model_card(run: Run, pipeline: Pipeline, facts: dict[str, Any]) -> str:
     domain, task = task_name(run.card)
     summary, environment = run.summary, read_json(run / "environment.json")
     parts = [f"# {domain} {task}: {run.folder.name}", "", pipeline.card.__doc__.splitlines()[0], ""]
-    parts += ["## Intended use", "", pipeline.intended_use, "", "## Data", "", *_data(run, summary), ""]
-    parts += ["## Scores", "", *_scores(run), "", "## Limits", "", *(f"* {limit}" for limit in pipeline.limits)]
+    for title, text in (pipeline.model_card() | licence_of(run.card)).items():
+        parts += [f"## {title}", "", text, ""]
+    parts += ["## Data", "", *_data(summary), "", "## Scores", "", *_scores(run)]
     parts += [
         "",
         "## The export",
@@ -28,7 +30,7 @@ def model_card(run: Run, pipeline: Pipeline, facts: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _data(run: Run, summary: dict[str, Any]) -> list[str]:
+def _data(summary: dict[str, Any]) -> list[str]:
     rows = summary["rows"]
     counts = ", ".join(f"{count:,} {name}" for name, count in rows.items())
     split = "; ".join(summary["protocol"].get("split", []))

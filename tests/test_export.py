@@ -91,7 +91,7 @@ def test_the_example_runs_with_the_runtime_alone(bundles, kind, photos, tmp_path
     code = ALONE.format(names={"tensorflow", "keras", "horngate"}, argv=argv, run=run)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    path, label, score = done.stdout.strip().split("\t")
+    _, label, score = done.stdout.strip().split("\t")
     ours = predict(bundle, str(photos / "red" / "000.png"), tmp_path / "one.jsonl")
     wanted = json.loads(ours.path.read_text())
     assert label == wanted["label"] and float(score) == pytest.approx(wanted["score"], abs=1e-4)

@@ -10,12 +10,13 @@ from PIL import Image
 
 from horngate.pipelines import progress
 from horngate.pipelines.classifier import Classifier
-from horngate.pipelines.data.reading import content
+from horngate.pipelines.data.reading import inputs_of, rows_of
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import whole
 from horngate.pipelines.labels import Labels
+from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.report import Report
-from horngate.pipelines.vision.drawing import beside
+from horngate.pipelines.vision.drawing import beside, thumbnail, warmed
 from horngate.pipelines.vision.example import read_source
 from horngate.pipelines.vision.pictures import SUFFIXES, Change, Facts, Reader
 
@@ -73,13 +74,15 @@ class Pipeline(Classifier):
         """Whether a random view of a picture differs from the plain one."""
         return self.card.augment != "none" or self.card.flip != "none"
 
-    intended_use = "Sorting pictures of the kinds that it was trained on; it says one of its classes of any picture."
-    limits = (
-        *Classifier.limits,
-        "A picture of something else gets a label too; conformal sets or a threshold on the score help to abstain.",
-        "The SavedModel's encoded inputs: JPEG, PNG, GIF, BMP; no EXIF rotation, no TIFF or WebP, transparency is dropped.",
-    )
     ranges = {"inputs": (0, 255), "outputs": (0, 1)}
+
+    def model_card(self) -> dict[str, str]:
+        limits = (
+            " A picture of something else gets a label too; conformal sets or a threshold help to abstain. An exported"
+            " SavedModel decodes JPEG, PNG, GIF and BMP: no EXIF rotation, no TIFF or WebP, transparency is dropped."
+        )
+        card = super().model_card()
+        return card | {"Limits": card["Limits"] + limits}
 
     def serving(self) -> Any:
         from horngate.pipelines.runtimes.serving import labelled
@@ -128,20 +131,12 @@ class Pipeline(Classifier):
 
     def pictured(self, report: Report, table: pa.Table, folder: Path, options: dict[str, Any]) -> None:
         """Draw `grad_cam` of the most confident mistakes: the picture, and beside it what spoke for the wrong answer."""
-        from horngate.models.grad_cam import grad_cam
-
         mistakes = report.details.get("mistakes", [])[: options.get("grad_cam") or 0]
         if not mistakes:
             return
-        places = {name: row for row, name in enumerate(table["id"].to_pylist())}
-        inputs = [
-            content(*(table[name][places[mistake["id"]]].as_py() for name in ("input", "value")))
-            for mistake in mistakes
-        ]
-        pixels = np.stack([self.read(data) for data in inputs])
-        classes = np.array([self.labels.labels.index(mistake["label"]) for mistake in mistakes])
+        pixels = self._pixels(rows_of(table, [mistake["id"] for mistake in mistakes]))
         try:
-            heats = grad_cam(self.network.answers, pixels, classes)
+            heats = self._heats(pixels, mistakes)
         except ValueError as problem:
             raise UserError(str(problem)) from None
         for rank, (mistake, picture, heat) in enumerate(zip(mistakes, pixels, heats, strict=True), 1):
@@ -151,3 +146,23 @@ class Pipeline(Classifier):
             with whole(path) as temporary:
                 temporary.write_bytes(drawn.getvalue())
             mistake["picture"] = f"grad_cam/{path.name}"
+
+    def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
+        """Return the pictures as the network sees them, with Grad-CAM of the answer where it has spatial maps."""
+        pixels = self._pixels(rows)
+        try:
+            heats = list(self._heats(pixels, answers))
+        except ValueError:
+            return [Shown(thumbnail(picture)) for picture in pixels]
+        pairs = zip(pixels, heats, strict=True)
+        return [Shown(thumbnail(picture), thumbnail(warmed(picture, heat))) for picture, heat in pairs]
+
+    def _pixels(self, rows: pa.Table) -> np.ndarray:
+        return np.stack([self.read(data) for data in inputs_of(rows)])
+
+    def _heats(self, pixels: np.ndarray, answers: list[dict[str, Any]]) -> np.ndarray:
+        """Return Grad-CAM of the answered class of each picture, as `grad_cam` does."""
+        from horngate.models.grad_cam import grad_cam
+
+        classes = np.array([self.labels.labels.index(answer["label"]) for answer in answers])
+        return grad_cam(self.network.answers, pixels, classes)
