@@ -12,6 +12,7 @@ from horngate.pipelines.page.plot import Plot
 MOST_CELLS, WORST = 100, 30  # classes that a confusion matrix shows; of more, only so many of the worst
 WRITTEN = 12  # classes up to which the cells of a confusion matrix hold their numbers
 POINTS = 300  # of a curve
+MOST_SCORES = 10_000_000  # rows by classes that are looked at
 NEXT_TO_NOTHING = 0.02  # a temperature so near to 1 is not drawn beside 1
 
 
@@ -23,6 +24,9 @@ def plots(outcome: Outcome, labels: tuple[str, ...], details: dict[str, Any], te
         details: of the report; counts there are of all rows.
         temperature: by which the scores were scaled.
     """
+    if outcome.scores.size > MOST_SCORES:
+        rows = np.random.default_rng(0).permutation(len(outcome.scores))[: MOST_SCORES // outcome.scores.shape[1]]
+        outcome = outcome.at(np.sort(rows))
     found = [] if outcome.several else [_confusion(details["confusion"], labels)]
     found.append(_per_class(details["per_class"]))
     if outcome.positive is not None and 0 < outcome.targets[:, outcome.positive].sum() < len(outcome.targets):
