@@ -250,6 +250,39 @@ def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
     assert "litert: 3.4 × as fast" in after and "litert" not in before
 
 
+def test_a_task_that_draws_and_shows_nothing_has_a_page_too(tiny_runs, cli, tmp_path, monkeypatch):
+    from horngate.pipelines.base import Pipeline
+    from horngate.pipelines.page.plot import Shown
+    from horngate.pipelines.vision import classify
+
+    run = tiny_runs("vision", "classify")
+    for question in ("plots", "shown", "model_card"):
+        monkeypatch.setattr(classify.Pipeline, question, getattr(Pipeline, question))
+    assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
+    plain = (tmp_path / "report.html").read_text()
+    assert 'id="scores"' in plain and 'id="calibration"' not in plain and "<img" not in plain
+    said = [Shown(text=f"<b>text {place}</b>") for place in range(20)]
+    monkeypatch.setattr(classify.Pipeline, "shown", lambda self, rows, answers: said[: rows.num_rows])
+    assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
+    assert "<blockquote>&lt;b&gt;text 19&lt;/b&gt;</blockquote>" in (tmp_path / "report.html").read_text()
+
+
+def test_several_labels_and_training_rows_have_a_page(tmp_path, cli):
+    photos = fill_class_folders(tmp_path / "photos", 10, ("red", "green", "blue"))
+    lines = ["path,labels"]
+    for name in ("red", "green", "blue"):
+        lines += [f"{name}/{row:03d}.png,{name}{'|bright' if row % 2 else ''}" for row in range(10)]
+    (photos / "table.csv").write_text("\n".join(lines) + "\n")
+    words = ("--image-size", 16, "--epochs", 1, "--label-separator", "|", "--validation", 0.2, "--test", 0.2)
+    code, out, err = cli("vision", "classify", "train", "--data", photos / "table.csv", *words, "-o", tmp_path / "runs")
+    assert code == 0 and "could not be drawn" not in err
+    run = Path(out.strip())
+    page = (run / "evaluation/test/report.html").read_text()
+    assert "F1 by class" in page and "Confusion matrix" not in page and "learnt from these rows" not in page
+    assert cli("evaluate", run, "--split", "train")[0] == 0
+    assert "The model has learnt from these rows." in (run / "evaluation/train/report.html").read_text()
+
+
 def outcome_of(rows: int, classes: int, seed: int = 0):
     from horngate.pipelines.measure.classification import Outcome
 

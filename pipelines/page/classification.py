@@ -12,6 +12,7 @@ from horngate.pipelines.page.plot import Plot
 MOST_CELLS, WORST = 100, 30  # classes that a confusion matrix shows; of more, only so many of the worst
 WRITTEN = 12  # classes up to which the cells of a confusion matrix hold their numbers
 POINTS = 300  # of a curve
+MOST_SCORES = 10_000_000  # rows by classes that are looked at
 NEXT_TO_NOTHING = 0.02  # a temperature so near to 1 is not drawn beside 1
 
 
@@ -23,6 +24,9 @@ def plots(outcome: Outcome, labels: tuple[str, ...], details: dict[str, Any], te
         details: of the report; counts there are of all rows.
         temperature: by which the scores were scaled.
     """
+    if outcome.scores.size > MOST_SCORES:
+        rows = np.random.default_rng(0).permutation(len(outcome.scores))[: MOST_SCORES // outcome.scores.shape[1]]
+        outcome = outcome.at(np.sort(rows))
     found = [] if outcome.several else [_confusion(details["confusion"], labels)]
     found.append(_per_class(details["per_class"]))
     if outcome.positive is not None and 0 < outcome.targets[:, outcome.positive].sum() < len(outcome.targets):
@@ -51,7 +55,7 @@ def _confusion(counts: list[list[int]], labels: tuple[str, ...]) -> Plot:
         axes.set_xlabel("answer")
         axes.set_ylabel("target")
 
-    side = (54 if len(names) <= 5 else 34 if len(names) <= WRITTEN else 15) * len(names)
+    side = (54 if len(names) <= 5 else 34 if len(names) <= WRITTEN else 12) * len(names)
     margin = 45 + 6 * max(map(len, names))
     of = f"the {WORST} classes with the lowest recall" if len(shown) < len(labels) else f"{len(labels)} classes"
     text = f"Confusion matrix of {of}: rows are targets, columns answers, darker cells a larger share of their row."
@@ -75,7 +79,7 @@ def _per_class(rows: list[dict[str, Any]]) -> Plot:
             axes.annotate(f"{value:.2f}", (value, place), (4, 0), textcoords="offset points", va="center", fontsize=10)
         axes.set_xlim(0, 1.08)
         axes.set_xticks([0, 0.5, 1])
-        axes.invert_yaxis()
+        axes.set_ylim(len(shown) - 0.4, -0.6)
         bare(axes, "x")
 
     text = "F1 of each class, worst first: " + ", ".join(f"{row['label']} {row['f1']:.2f}" for row in shown[:10])
@@ -138,7 +142,7 @@ def _histogram(outcome: Outcome) -> Plot:
             bottom = bottom + values
         axes.set_xlabel("score of the answer")
         axes.set_ylabel("rows")
-        axes.legend(loc="upper left")
+        axes.legend(loc="best")
         bare(axes, "y")
 
     text = f"Histogram of the score of the answer: {int(right.sum())} right answers, {int((~right).sum())} wrong ones."
@@ -163,7 +167,7 @@ def _risk_coverage(outcome: Outcome) -> Plot:
 
     half = risk[(len(risk) - 1) // 2]
     text = f"Errors among the surest answers: {half:.3f} of the surest half is wrong, {risk[-1]:.3f} of all."
-    caption = f"{half:.1%} of the surest half is wrong, {risk[-1]:.1%} of all."
+    caption = f"{100 * half:.1f} % of the surest half is wrong, {100 * risk[-1]:.1f} % of all."
     return Plot("risk-coverage", "Risk and coverage", text, draw, caption)
 
 
