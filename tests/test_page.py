@@ -197,8 +197,8 @@ def test_a_broken_plot_does_not_lose_the_report(tiny_runs, cli, tmp_path, monkey
 
 
 def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path, monkeypatch):
-    from horngate.pipelines.errors import Unreadable
     from horngate.models import grad_cam
+    from horngate.pipelines.errors import Unreadable
     from horngate.pipelines.vision import classify
 
     def without_maps(*anything):

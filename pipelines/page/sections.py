@@ -163,5 +163,5 @@ def cost(summary: dict[str, Any], protocol: dict[str, Any]) -> list[tuple[str, A
 def _runtime(verdict: dict[str, Any]) -> str:
     if verdict["name"] == "tensorflow":
         return "TensorFlow" + (f" ({verdict['why']})" if verdict.get("why") else "")
-    said = f"{verdict['name']}, {verdict['speedup']:.1f} × as fast as TensorFlow"
+    said = f"{verdict['name']}: {verdict['speedup']:.1f} × as fast as TensorFlow"
     return f"{said}, outputs within {verdict['max_abs_difference']:.0e}"
