@@ -22,9 +22,8 @@ import numpy as np
 from bench import FLOWERS, keep, many_flowers
 from predict_stream import WEIGHTS, trained
 
-EXPORTS = (("saved_model", "float32"), ("onnx", "float32"), ("onnx", "float16"), ("onnx", "int8")) + tuple(
-    ("litert", precision) for precision in ("float32", "float16", "int8")
-)
+EXPORTS = [("saved_model", "float32")]
+EXPORTS += [(kind, precision) for kind in ("onnx", "litert") for precision in ("float32", "float16", "int8")]
 
 
 def pictures(count: int) -> np.ndarray:
