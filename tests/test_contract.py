@@ -29,6 +29,8 @@ HEAVY = (
     "sklearn",
     "PIL",
     "rich",
+    "jinja2",
+    "matplotlib",
 )
 every_task = pytest.mark.parametrize(("domain", "task"), TASKS, ids=[" ".join(names) for names in TASKS])
 
@@ -39,7 +41,7 @@ def inputs_of(run: Run) -> list[str]:
 
 
 @every_task
-@pytest.mark.parametrize("verb", ["", "check", "train", "evaluate", "predict"])
+@pytest.mark.parametrize("verb", ["", "check", "train", "evaluate", "predict", "export"])
 def test_help_needs_nothing_heavy(domain, task, verb):
     words = ["horngate", domain, task, *([verb] if verb else []), "--help"]
     code = f"""
@@ -206,6 +208,22 @@ def test_a_row_that_cannot_be_read_is_an_error_row_in_its_place(domain, task, ti
         "predict", run.folder, tmp_path / "is-not-there.png", "-o", tmp_path / "o.jsonl", "--max-errors", "0.5"
     )
     assert code == 1 and "--max-errors" in err and (tmp_path / "o.jsonl").exists()
+
+
+@every_task
+@pytest.mark.parametrize("kind", ["saved_model", "onnx", "litert"])
+def test_an_export_answers_as_its_run_or_says_why_there_is_none(domain, task, kind, tiny_runs, cli, tmp_path):
+    run = tiny_runs(domain, task)
+    code, out, err = cli("export", run.folder, "--format", kind, "-o", tmp_path / "bundle")
+    if code == 1:
+        assert pipeline_of(run.card).unexportable in err and len(err.strip().splitlines()) == 1
+        return
+    assert code == 0 and out.strip() == str(tmp_path / "bundle"), err
+    code, out, err = cli(domain, task, "predict", tmp_path / "bundle", *inputs_of(run), "-o", tmp_path / "a.parquet")
+    assert code == 0, err
+    cli("predict", run.folder, *inputs_of(run), "-o", tmp_path / "b.parquet")
+    ours, theirs = (read_table(tmp_path / name) for name in ("a.parquet", "b.parquet"))
+    assert ours.schema == theirs.schema and ours["id"] == theirs["id"] and ours["error"] == theirs["error"]
 
 
 @every_task
