@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from horngate.pipelines.verbs.check import check
+    from horngate.pipelines.verbs.compare import compare
     from horngate.pipelines.verbs.evaluate import evaluate
     from horngate.pipelines.verbs.predict import predict
     from horngate.pipelines.verbs.train import train
 
-__all__ = ["check", "evaluate", "predict", "train"]
+__all__ = ["check", "compare", "evaluate", "predict", "train"]
 
 
 def __getattr__(name: str):

@@ -81,6 +81,10 @@ class Pipeline(ABC):
     def open(self, run: Run) -> None:
         """Take model, schema and decisions from a run."""
 
+    def recall(self, run: Run) -> None:
+        """Take from a run what its stored answers need to be measured; a task that needs no model for it says so here."""
+        self.open(run)
+
     @abstractmethod
     def forward(self, batch: np.ndarray) -> np.ndarray:
         """Return the model's outputs for a batch of tensors."""
@@ -125,3 +129,13 @@ class Pipeline(ABC):
     @abstractmethod
     def details(self, answers: pa.Table, outcome: Any) -> dict[str, Any]:
         """Return what a report shows beside the scores."""
+
+    # Which of two runs is better?
+
+    def unlike(self, other: "Pipeline") -> str | None:
+        """Return why the answers of another run of this task can't be held against this one's, or None."""
+        return None
+
+    def right(self, answers: pa.Table) -> np.ndarray | None:
+        """Return bool `[n]`: which answers of a labelled table are right; None for a task without right and wrong."""
+        return None

@@ -1,0 +1,99 @@
+"""compare: which of several runs is better, on the same rows, by how much and how surely."""
+
+import os
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from horngate.pipelines.card import task_name
+from horngate.pipelines.files import only_writer, printable, write_json
+from horngate.pipelines.measure.intervals import DRAWS, numbered
+from horngate.pipelines.verbs.differing import judge, metrics_of, slices_between
+from horngate.pipelines.verbs.flipping import flipped, mcnemar
+from horngate.pipelines.verbs.sharing import Contender, Shared, shared_rows
+
+FORMAT = 1
+
+
+def compare(
+    *runs: str | os.PathLike,
+    split: str = "test",
+    by: tuple[str, ...] | None = None,
+    output: str | os.PathLike | None = None,
+) -> dict[str, Any]:
+    """Hold runs against the first one, on the rows that all of them answered; return plain values ready for JSON.
+
+    The layout is described in docs/reports.md. Nothing is trained or predicted: the stored answers are read.
+
+    Args:
+        runs: two or more runs of one task, or their folders.
+        split: `test`, `validation`, or the name of an evaluation of other data.
+        by: columns to slice by; default: the target and the kept columns, where they have 2 to 20 values.
+        output: where to write `compare.json`; default: nowhere.
+
+    Raises:
+        UserError: the runs can't be compared; see `shared_rows`.
+    """
+    shared = shared_rows(runs, split)
+    groups = numbered(shared.contenders[0].answers["group"].to_pylist())
+    first, *others = shared.contenders
+    comparisons = [_comparison(first, other, groups, by) for other in others]
+    for name in comparisons[0]["metrics"]:
+        judge([(part["a"], part["b"], part["metrics"][name]) for part in comparisons if name in part["metrics"]])
+    found = _described(shared, split, groups) | {"comparisons": comparisons, "pairs": _pairs(shared, groups)}
+    if output is not None:
+        with only_writer(Path(output), "writing a comparison in"):
+            write_json(Path(output) / "compare.json", found)
+    return found
+
+
+def _described(shared: Shared, split: str, groups: np.ndarray | None) -> dict[str, Any]:
+    first = shared.contenders[0]
+    domain, task = task_name(first.pipeline.card)
+    runs = [
+        {"name": one.name, "folder": printable(one.run), "method": one.run.summary.get("method")}
+        for one in shared.contenders
+    ]
+    rows = {
+        "shared": first.answers.num_rows,
+        "groups": None if groups is None else int(groups.max()) + 1,
+        "in_error": shared.in_error,
+        "learnt": shared.learnt,
+        "only": shared.only,
+    }
+    units = "rows" if groups is None else "groups"
+    protocol = {
+        "interval": f"95 % paired bootstrap over {units}, {DRAWS} draws",
+        "p_value": "two-sided, from the same draws; of accuracy exact",
+        "adjusted": "Holm, over the runs held against the first, the pairs, and the slices of a comparison",
+    }
+    described = {"format": FORMAT, "domain": domain, "task": task, "split": split, "runs": runs, "rows": rows}
+    return described | {"notes": shared.notes, "protocol": protocol}
+
+
+def _comparison(first: Contender, second: Contender, groups: np.ndarray | None, by) -> dict[str, Any]:
+    everything = np.arange(first.answers.num_rows)
+    metrics = metrics_of(first, second, everything, groups)
+    return {
+        "a": first.name,
+        "b": second.name,
+        "metrics": metrics,
+        "mcnemar": mcnemar(first.pipeline, first.answers, second.answers, groups),
+        "flipped": flipped(first.pipeline, first.answers, second.answers),
+        "slices": slices_between(first, second, groups, next(iter(metrics)), by),
+    }
+
+
+def _pairs(shared: Shared, groups: np.ndarray | None) -> list[dict[str, Any]]:
+    """Return the headline's difference for all pairs of three runs or more."""
+    if len(shared.contenders) < 3:
+        return []
+    found = []
+    everything = np.arange(shared.contenders[0].answers.num_rows)
+    for first, second in combinations(shared.contenders, 2):
+        name, score = next(iter(metrics_of(first, second, everything, groups).items()))
+        found.append((first.name, second.name, {"metric": name} | score))
+    judge(found)
+    return [{"a": first, "b": second} | score for first, second, score in found]
