@@ -96,4 +96,4 @@ def _pairs(shared: Shared, groups: np.ndarray | None) -> list[dict[str, Any]]:
         name, score = next(iter(metrics_of(first, second, everything, groups).items()))
         found.append((first.name, second.name, {"metric": name} | score))
     judge(found)
-    return [{"a": first, "b": second} | score for first, second, score in found]
+    return [{"runs": [first, second]} | score for first, second, score in found]

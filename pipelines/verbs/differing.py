@@ -57,6 +57,7 @@ def slices_between(
             found.append({"column": column, "value": value, "rows": len(rows), "metric": headline} | kept)
     for part, p_adjusted in zip(found, holm([part["p_value"] for part in found]), strict=True):
         part["p_adjusted"] = p_adjusted
+        part["moved"] = p_adjusted is not None and not _unsure(part)
     return sorted(found, key=lambda part: -abs(part["difference"] or 0.0))
 
 
@@ -72,11 +73,16 @@ def _verdict(first: str, second: str, score: dict[str, Any]) -> tuple[str | None
         return None, f"unknown: {score['reason']}"
     chance = "p < 0.001" if score["p_adjusted"] < 0.001 else f"p = {score['p_adjusted']:.3f}"
     low, high = score["low"], score["high"]
-    if low <= 0 <= high or score["p_adjusted"] >= SURE:
+    if _unsure(score):
         return None, f"no difference: {score['difference']:+.4f} [{low:+.4f}, {high:+.4f}], {chance}"
     better = second if (score["difference"] > 0) == score["higher_is_better"] else first
     ends = sorted((abs(low), abs(high)))
     return better, f"{better} is better by {abs(score['difference']):.4f} [{ends[0]:.4f}, {ends[1]:.4f}], {chance}"
+
+
+def _unsure(score: dict[str, Any]) -> bool:
+    """Whether zero is a possible difference, by the interval or by the adjusted p-value."""
+    return score["low"] <= 0 <= score["high"] or score["p_adjusted"] >= SURE
 
 
 def _plain(found: Difference, reasons: list[str]) -> dict[str, Any]:

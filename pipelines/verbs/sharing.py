@@ -87,9 +87,10 @@ class _Learnt:
         table = run.splits
         sides = np.array(table["split"].to_pylist())
         learnt = np.isin(sides, ("train", "validation") if run.summary["protocol"].get("refit") else ("train",))
-        self.prints = dict(zip(table["id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
-        prints, same = np.array(list(self.prints.values())), table["same"].to_numpy()
-        self.ids = set(np.array(list(self.prints), dtype=object)[learnt])
+        ids, prints = (np.array(table[name].to_pylist(), dtype=object) for name in ("id", "fingerprint"))
+        same = table["same"].to_numpy()
+        self.prints = dict(zip(ids, prints, strict=True))
+        self.ids = set(ids[learnt])
         self.exact = set(prints[learnt])
         self.near = set(prints[np.isin(same, same[learnt])])
 
@@ -148,8 +149,8 @@ def _refuse_learnt(contenders: list[Contender], learner: int, whose: int, count:
     if count:
         first, second = contenders[learner].run.folder, contenders[whose].run.folder
         raise UserError(
-            f"{first} learnt from {count} of the rows that {second} is tested on, so the two can't be compared; train one "
-            f"anew with --splits of the other, such as --splits {second}"
+            f"{first} learnt from {count} of the rows that {second} is measured on, so the two can't be compared; train "
+            f"one anew with --splits of the other, such as --splits {second}"
         )
 
 
