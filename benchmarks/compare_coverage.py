@@ -3,9 +3,9 @@
 python benchmarks/compare_coverage.py
 """
 
+import bench
 import numpy as np
 
-import bench
 from horngate.pipelines.measure.classification import MEASURES, Outcome
 from horngate.pipelines.measure.paired import differences, sign_test
 

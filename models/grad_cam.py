@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+BATCH = 32  # pictures per forward pass
+
 
 def grad_cam(answers: keras.Model, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return heat maps float32 `[n, h, w]` in 0…1 for uint8 pixels `[n, s, s, 3]` and one class index per picture.
@@ -17,7 +19,12 @@ def grad_cam(answers: keras.Model, pixels: np.ndarray, classes: np.ndarray) -> n
     pool = encoder.get_layer("pool")
     if len(pool.input.shape) != 4:
         raise ValueError("Grad-CAM needs a backbone with spatial maps, such as a convolutional one")
-    maps = np.asarray(keras.Model(encoder.input, pool.input).predict_on_batch(pixels), np.float32)
-    kernel = np.asarray(answers.get_layer("head").kernel, np.float32)
-    heat = np.maximum(np.einsum("nhwc,cn->nhw", maps, kernel[:, classes]), 0)
+    spatial = keras.Model(encoder.input, pool.input)
+    kernel = np.asarray(answers.get_layer("head").kernel, np.float32)[:, classes]
+    heats = []
+    for start in range(0, len(pixels), BATCH):
+        part = slice(start, start + BATCH)
+        maps = np.asarray(spatial.predict_on_batch(pixels[part]), np.float32)
+        heats.append(np.maximum(np.einsum("nhwc,cn->nhw", maps, kernel[:, part]), 0))
+    heat = np.concatenate(heats)
     return heat / np.maximum(heat.max((1, 2), keepdims=True), 1e-12)

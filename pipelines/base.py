@@ -10,6 +10,8 @@ import pyarrow as pa
 from horngate.pipelines.card import Data
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.measure.intervals import Measure
+from horngate.pipelines.page.plot import Plot, Shown
+from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 
 
@@ -128,7 +130,35 @@ class Pipeline(ABC):
 
     @abstractmethod
     def details(self, answers: pa.Table, outcome: Any) -> dict[str, Any]:
-        """Return what a report shows beside the scores."""
+        """Return what a report shows beside the scores; `mistakes`, if any, hold `id`, `target`, `label` and `score`."""
+
+    # What does its page show?
+
+    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
+        """Return what the page of an evaluation draws.
+
+        Args:
+            answers: readable rows, or a sample where there are very many; counts of all rows are in the report.
+        """
+        return []
+
+    def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
+        """Return rows as people look at them, one for each of the listed rows; none where a task has nothing to show.
+
+        Args:
+            rows: listed rows, as `read` gets them.
+            answers: what was said of them: `id`, `target`, `label`, `score`.
+        """
+        return []
+
+    def model_card(self) -> dict[str, str]:
+        """Return what a task says of its models on every page: title → text."""
+        return {
+            "Intended use": "Rows of the kind that the training data holds, gathered in the same way. A score holds for "
+            "rows like those it was measured on, and for no others.",
+            "Limits": "Nothing here says how the model behaves on other sources, devices, times or groups of people than "
+            "those in the data. Measure it on your own rows (`horngate evaluate RUN --data …`) before relying on it.",
+        }
 
     # Which of two runs is better?
 

@@ -17,6 +17,9 @@ from horngate.pipelines.labels import Labels, split_labels
 from horngate.pipelines.measure import calibration, classification, conformal, thresholds
 from horngate.pipelines.measure.classification import MEASURES, Outcome
 from horngate.pipelines.measure.intervals import Uncomputable
+from horngate.pipelines.page import classification as drawn
+from horngate.pipelines.page.plot import Plot
+from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 
 MISTAKES = 20  # most confident ones, in a report
@@ -172,6 +175,17 @@ class Classifier(Pipeline):
             sets, targets = answers["set"].to_pylist(), answers["target"].to_pylist()
             details["conformal"] = self.labels.conformal | {"measured": conformal.coverage_of(sets, targets)}
         return details
+
+    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
+        temperature = report.protocol.get("temperature") or 1.0
+        return drawn.plots(self.outcome(answers), self.labels.labels, report.details, temperature)
+
+    def model_card(self) -> dict[str, str]:
+        kinds = f"{len(self.labels.labels)} classes"
+        several = "any number of them per row" if self.labels.several else "exactly one of them per row"
+        return {
+            "Answers": f"{kinds}, {several}. What belongs to none of them is still given one."
+        } | super().model_card()
 
     def unlike(self, other: "Classifier") -> str | None:
         if self.labels.separator != other.labels.separator:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -67,6 +68,16 @@ def environment(seed: int) -> dict[str, Any]:
         "git_commit": _git_commit(),
         "seed": seed,
     }
+
+
+def peak_memory() -> int | None:
+    """Return the most memory that this process has held so far, in bytes; None where the platform doesn't say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def _configure(tf, gpus: list) -> None:

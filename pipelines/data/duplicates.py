@@ -47,6 +47,21 @@ def find(fingerprints: list[str], thumbnails: np.ndarray | None) -> Duplicates:
     return Duplicates(exact, parents[exact], tuple(int(size) for size in sizes[sizes > limit]))
 
 
+def twins(same: np.ndarray, ids: list[str], learnt: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return for each of some rows the id of the first training row that shows the same, or None: object `[rows]`.
+
+    Args:
+        same: int64 `[n]`, as `Duplicates.near`.
+        ids: of all n rows.
+        learnt: places of the training rows.
+        rows: places of the rows that are asked about.
+    """
+    first: dict[int, str] = {}
+    for row in learnt:
+        first.setdefault(int(same[row]), ids[row])
+    return np.array([first.get(int(number)) for number in same[rows]], dtype=object)
+
+
 def merged(count: int, pairs) -> np.ndarray:
     """Return int64 [count]: numbers of the connected components that the pairs make."""
     from scipy.sparse import coo_array

@@ -110,3 +110,19 @@ def _file(path: bytes) -> bytes:
     except OSError as problem:
         loop = problem.errno == errno.ELOOP
         raise Unreadable("a link that leads back to itself" if loop else str(problem.strerror)) from None
+
+
+def rows_of(table: pa.Table, ids: list[str]) -> pa.Table:
+    """Return the listed rows with these ids, in the order of the ids."""
+    places = {name: row for row, name in enumerate(table["id"].to_pylist())}
+    return table.take(pa.array([places[name] for name in ids], pa.int64()))
+
+
+def inputs_of(rows: pa.Table) -> Iterator[bytes]:
+    """Yield the bytes of listed rows' inputs.
+
+    Raises:
+        Unreadable: one of them can't be read any more.
+    """
+    for path, value in zip(rows["input"].to_pylist(), rows["value"].to_pylist(), strict=True):
+        yield content(path, value)

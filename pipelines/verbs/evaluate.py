@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,14 +12,17 @@ import pyarrow.compute as pc
 from horngate.pipelines import device, progress
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.card import Data
+from horngate.pipelines.data.duplicates import twins
 from horngate.pipelines.data.sources import Listing, examples, labelled
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import only_writer, read_json, write_table
+from horngate.pipelines.files import only_writer, read_json
+from horngate.pipelines.page.evaluation import Evaluation
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered
 from horngate.pipelines.verbs.measuring import measured
+from horngate.pipelines.verbs.writing import write_evaluation
 
 
 def evaluate(
@@ -30,7 +34,7 @@ def evaluate(
     output: str | os.PathLike | None = None,
     **options,
 ) -> Report:
-    """Evaluate a run on one of its splits, or on other labelled data, and write answers and report.
+    """Evaluate a run on one of its splits, or on other labelled data, and write answers, report and page.
 
     Args:
         run: the run or its folder.
@@ -65,11 +69,24 @@ def evaluate(
         raise RuntimeError(f"{table.num_rows} rows were listed. Received answers for {answers.num_rows}")
     protocol = run.summary["protocol"] | adjusted
     report = measured(pipeline, answers, run.folder.name, where, protocol, by, beside, leaking)
+    given = {"split": split, "data": data, "name": name, "by": by, "output": output} | options
+    made = Evaluation(pipeline, run, run.summary, table, answers, report, _command(run, given), data or run.card.data)
     with only_writer(folder, "writing the evaluation in"):
-        write_table(folder / "answers.parquet", answers)
-        pipeline.pictured(report, table, folder, options)
-        report.write(folder / "report.json")
+        write_evaluation(folder, made, options)
     return report
+
+
+def _command(run: Run, given: dict[str, Any]) -> list[str]:
+    """Return the words that repeat an evaluation."""
+    words = ["horngate", "evaluate", str(run.folder)]
+    for name, value in given.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif value is not None and value is not False:
+            for part in value if isinstance(value, tuple | list) else (value,):
+                words += [flag, str(part)]
+    return words
 
 
 def _counted(blocks, total: int):
@@ -82,7 +99,7 @@ def _counted(blocks, total: int):
 
 
 def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.ndarray]:
-    """Return the rows of one of the run's splits, and which of them show the same as a training row."""
+    """Return the rows of one of the run's splits, and for each the id of a training row that shows the same, or None."""
     splits = run.splits
     sides = np.array(splits["split"].to_pylist())
     ids = np.array(splits["id"].to_pylist(), dtype=object)[sides == split]
@@ -100,10 +117,10 @@ def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.nd
         raise UserError(
             f"{len(missing)} of {len(ids)} rows of {split} are not in {run.card.data} any more (first: {missing[0]})"
         )
-    same = np.array(splits["same"].to_pylist())
-    learnt = np.isin(same[sides == split], same[sides == "train"]) & (split != "train")
+    learnt = np.flatnonzero(sides == "train") if split != "train" else ()
+    shown = twins(np.array(splits["same"]), splits["id"].to_pylist(), learnt, np.flatnonzero(sides == split))
     rows = table.take(pa.array([places[name] for name in ids]))
-    return rows.set_column(rows.column_names.index("split"), "split", pa.array([split] * len(ids))), learnt
+    return rows.set_column(rows.column_names.index("split"), "split", pa.array([split] * len(ids))), shown
 
 
 def _other_rows(card: Data, pipeline: Pipeline, data: str, split: str | None) -> pa.Table:

@@ -16,6 +16,7 @@ from horngate.pipelines.verbs.answering import TRUTH
 
 MANY = 100_000  # rows; slices of more are drawn less often, since each column costs as much as the whole
 DRAWS_OF_MANY = 200
+NAMED = 20  # rows that show the same as a training row, in a report
 
 
 def measured(
@@ -33,7 +34,8 @@ def measured(
     Args:
         by: columns to slice by; None for all kept columns with 2 to 20 values.
         references: scores of rivals on the same rows, as `references.json` holds them.
-        leaking: ids of rows that show the same as a training row; the report adds the scores without them.
+        leaking: object `[rows]`, for each row the id of a training row that shows the same, or None; the report names
+            some of them and adds the scores without them.
 
     Raises:
         UserError: no row could be answered, or a column to slice by is missing.
@@ -44,8 +46,12 @@ def measured(
     outcome, groups = pipeline.outcome(good), numbered(good["group"].to_pylist())
     seed = pipeline.card.seed
     metrics = scores_of(pipeline, outcome, groups, seed)
-    if leaking is not None and leaking.any():
-        protocol = protocol | _without(pipeline, outcome, groups, leaking[np.array(answers["error"].is_null())], seed)
+    details = pipeline.details(good, outcome)
+    if leaking is not None and (leaking != None).any():  # noqa: E711 - an array of ids and None
+        twins = leaking[np.array(answers["error"].is_null())]
+        protocol = protocol | _without(pipeline, outcome, groups, twins != None, seed)  # noqa: E711
+        pairs = zip(good["id"].to_pylist(), twins, strict=True)
+        details["leaks"] = [[row, twin] for row, twin in pairs if twin is not None][:NAMED]
     domain, task = task_name(pipeline.card)
     return Report(
         domain=domain,
@@ -60,7 +66,7 @@ def measured(
         slices=_slices(pipeline, good, outcome, groups, by, seed),
         protocol=protocol
         | {"interval": f"95 % bootstrap over {'rows' if groups is None else 'groups'}, {DRAWS} draws"},
-        details=pipeline.details(good, outcome),
+        details=details,
     )
 
 

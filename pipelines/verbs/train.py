@@ -12,14 +12,17 @@ import pyarrow as pa
 from horngate.pipelines import device, progress
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.card import Data
+from horngate.pipelines.data.duplicates import twins
 from horngate.pipelines.data.splits import NAMES, assign
 from horngate.pipelines.data.survey import Survey, survey
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest, only_writer, write_json, write_rows, write_table
+from horngate.pipelines.page.evaluation import Evaluation
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered
 from horngate.pipelines.verbs.measuring import measured, reference_scores
+from horngate.pipelines.verbs.writing import write_evaluation
 
 
 def train(card: Data | None = None, resume: str | os.PathLike | None = None) -> Run:
@@ -88,13 +91,10 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     write_json(run / "schema.json", pipeline.schema)
     protocol = {"split_rule": card.split_rule, "split": notes} | summary.pop("protocol")
     references = _references(pipeline, seen, splits, run)
-    headlines = _evaluate(pipeline, seen, splits, run, protocol, references)
     counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}
-    seconds = round(time.monotonic() - started, 1)
-    run.finish(
-        summary
-        | {"rows": counts, "seconds": seconds, "device": machine.name, "protocol": protocol, "metrics": headlines}
-    )
+    summary |= {"rows": counts, "device": machine.name, "peak_memory_bytes": device.peak_memory(), "protocol": protocol}
+    headlines = _evaluate(pipeline, seen, splits, run, summary, references)
+    run.finish(summary | {"seconds": round(time.monotonic() - started, 1), "metrics": headlines})
     return run
 
 
@@ -149,25 +149,26 @@ def _references(pipeline: Pipeline, seen: Survey, splits: np.ndarray, run: Run) 
     return scores
 
 
-def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, protocol: dict, references: dict) -> dict[str, Any]:
+def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, summary: dict, references: dict) -> dict[str, Any]:
     """Answer and measure validation and test rows; return the scores for `run.json`."""
     headlines = {}
-    learnt = set(seen.same.near[splits == "train"].tolist())
+    ids, learnt = seen.table["id"].to_pylist(), np.flatnonzero(splits == "train")
     table = seen.table.set_column(seen.table.column_names.index("split"), "split", pa.array(splits, pa.string()))
     for split in ("validation", "test"):
         rows = np.flatnonzero(splits == split)
         if not len(rows):
             continue
         label = f"evaluating {split}"
-        blocks = progress.tracked(answered(pipeline, _blocks(table.take(pa.array(rows))), labelled=True), label)
-        answers = pa.concat_tables(blocks)
-        leaking = np.array([int(seen.same.near[row]) in learnt for row in rows])
+        own = table.take(pa.array(rows))
+        answers = pa.concat_tables(progress.tracked(answered(pipeline, _blocks(own), labelled=True), label))
+        leaking = twins(seen.same.near, ids, learnt, rows)
         beside = {name: scores[split] for name, scores in references.items() if split in scores}
         seen_in_refit = {"learnt_from_these_rows": True} if split == "validation" and pipeline.card.refit else {}
-        report = measured(pipeline, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
-        folder = run.inside("evaluation", split)
-        write_table(folder / "answers.parquet", answers)
-        report.write(folder / "report.json")
+        protocol = summary["protocol"] | seen_in_refit
+        report = measured(pipeline, answers, run.folder.name, split, protocol, None, beside, leaking)
+        command = ["horngate", "evaluate", str(run.folder), "--split", split]
+        made = Evaluation(pipeline, run, summary, own, answers, report, command, run.card.data)
+        write_evaluation(run.inside("evaluation", split), made)
         headlines[split] = {name: score.plain() for name, score in report.metrics.items()}
     return headlines
 

@@ -12,12 +12,13 @@ from horngate.models.grad_cam import grad_cam
 from horngate.models.network import Network
 from horngate.pipelines import progress
 from horngate.pipelines.classifier import Classifier
-from horngate.pipelines.data.reading import content
+from horngate.pipelines.data.reading import inputs_of, rows_of
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import whole
 from horngate.pipelines.labels import Labels
+from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.report import Report
-from horngate.pipelines.vision.drawing import beside
+from horngate.pipelines.vision.drawing import beside, thumbnail, warmed
 from horngate.pipelines.vision.pictures import SUFFIXES, Change, Facts, Reader
 
 SMALLEST, LARGEST = 32, 128  # pixels: the side that the small network gets, between these, from the pictures' own
@@ -100,15 +101,9 @@ class Pipeline(Classifier):
         mistakes = report.details.get("mistakes", [])[: options.get("grad_cam") or 0]
         if not mistakes:
             return
-        places = {name: row for row, name in enumerate(table["id"].to_pylist())}
-        inputs = [
-            content(*(table[name][places[mistake["id"]]].as_py() for name in ("input", "value")))
-            for mistake in mistakes
-        ]
-        pixels = np.stack([self.read(data) for data in inputs])
-        classes = np.array([self.labels.labels.index(mistake["label"]) for mistake in mistakes])
+        pixels = self._pixels(rows_of(table, [mistake["id"] for mistake in mistakes]))
         try:
-            heats = grad_cam(self.network.answers, pixels, classes)
+            heats = self._heats(pixels, mistakes)
         except ValueError as problem:
             raise UserError(str(problem)) from None
         for rank, (mistake, picture, heat) in enumerate(zip(mistakes, pixels, heats, strict=True), 1):
@@ -118,3 +113,23 @@ class Pipeline(Classifier):
             with whole(path) as temporary:
                 temporary.write_bytes(drawn.getvalue())
             mistake["picture"] = f"grad_cam/{path.name}"
+
+    def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
+        """Return the pictures as the network sees them, with Grad-CAM of the answer where an open one has spatial maps."""
+        pixels = self._pixels(rows)
+        if not hasattr(self, "network"):
+            return [Shown(thumbnail(picture)) for picture in pixels]
+        try:
+            heats = list(self._heats(pixels, answers))
+        except ValueError:
+            return [Shown(thumbnail(picture)) for picture in pixels]
+        pairs = zip(pixels, heats, strict=True)
+        return [Shown(thumbnail(picture), thumbnail(warmed(picture, heat))) for picture, heat in pairs]
+
+    def _pixels(self, rows: pa.Table) -> np.ndarray:
+        return np.stack([self.read(data) for data in inputs_of(rows)])
+
+    def _heats(self, pixels: np.ndarray, answers: list[dict[str, Any]]) -> np.ndarray:
+        """Return Grad-CAM of the answered class of each picture, as `grad_cam` does."""
+        classes = np.array([self.labels.labels.index(answer["label"]) for answer in answers])
+        return grad_cam(self.network.answers, pixels, classes)

@@ -1,0 +1,38 @@
+"""What a task wants drawn in its report, said without drawing it. Light: matplotlib is met only while a page is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure of a page.
+
+    Attributes:
+        name: unique on the page; lower-case letters, digits and hyphens.
+        title: a few words above it.
+        text: what it shows, in words, for those who can't see it.
+        draw: takes matplotlib axes and draws on them, in the colours of `pipelines.page.drawing`.
+        caption: what to look at, below it; may be empty.
+        width, height: of the whole figure, in pixels; wider than 720 scrolls inside its box.
+        section: where it stands: `answers`, or `calibration`.
+    """
+
+    name: str
+    title: str
+    text: str
+    draw: Callable[[Any], None]
+    caption: str = ""
+    width: int = 420
+    height: int = 300
+    section: str = "answers"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row as people look at it: `picture` and `heat` (what spoke for the answer) are JPEG bytes, `text` is a text."""
+
+    picture: bytes | None = None
+    heat: bytes | None = None
+    text: str | None = None

@@ -1,0 +1,35 @@
+"""Under which licences known pretrained weights came; what isn't known is said to be unknown."""
+
+from horngate.pipelines.card import Data
+
+# The ImageNet weights of keras.applications, as the Keras documentation states where they were ported from.
+LICENCES = {
+    "vgg": "Creative Commons Attribution 4.0 (Visual Geometry Group, Oxford)",
+    "resnet": "MIT (Kaiming He)",
+    "xception": "MIT (trained by the author of Keras)",
+    "inception": "Apache License 2.0",
+    "mobilenet": "Apache License 2.0",
+    "nasnet": "Apache License 2.0",
+    "densenet": "BSD 3-Clause",
+}
+NOTE = "ImageNet itself was gathered for non-commercial research and education; ask whether that matters to your use."
+
+
+def licence_of(card: Data) -> dict[str, str]:
+    """Return what is known of the licence of a card's pretrained weights, for the model card: title → text."""
+    backbone, weights = getattr(card, "backbone", None), getattr(card, "weights", "none")
+    if backbone in (None, "small") or weights == "none":
+        return {"Backbone": "A network from random weights: no pretrained ones, and no licence but that of your data."}
+    name = backbone.lower()
+    known = next((text for start, text in LICENCES.items() if name.startswith(start) and ":" not in name), None)
+    if known is None:
+        return {
+            "Backbone": f"{backbone}. The licence of its weights is not known to horngate: look at the page from which "
+            "they came (for KerasHub presets: the model's page on Kaggle or Hugging Face)."
+        }
+    if weights != "imagenet":
+        return {
+            "Backbone": f"{backbone}, with weights from {weights}. If these are the ImageNet weights of "
+            f"keras.applications, they came under: {known}; of any other file, ask who gave it. {NOTE}"
+        }
+    return {"Backbone": f"{backbone}, ImageNet weights of keras.applications: {known}. {NOTE}"}

@@ -1,0 +1,26 @@
+"""What an evaluation leaves in its folder: answers, report, page. The one way for `evaluate` and `train` alike."""
+
+from pathlib import Path
+from typing import Any
+
+from horngate.pipelines import progress
+from horngate.pipelines.files import write_table, write_text
+from horngate.pipelines.page.evaluation import Evaluation, page_of
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation, options: dict[str, Any] | None = None) -> None:
+    """Write `answers.parquet`, the pictures that `options` ask for, `report.json`, and last `report.html`.
+
+    A page that can't be drawn is told and left out; the report is kept, and a page of an older report is removed.
+    """
+    page = folder / "report.html"
+    page.unlink(missing_ok=True)
+    write_table(folder / "answers.parquet", evaluation.answers)
+    evaluation.pipeline.pictured(evaluation.report, evaluation.table, folder, options or {})
+    evaluation.report.write(folder / "report.json")
+    try:
+        text = page_of(evaluation)
+    except Exception as problem:  # whatever a drawing library raises: the scores are worth more than their page
+        progress.notice(f"{page} could not be drawn ({type(problem).__name__}: {problem}); report.json is whole")
+        return
+    write_text(page, text)
