@@ -25,7 +25,7 @@ ROWS = 10  # of flipped rows of each kind, and of slices; the JSON holds more
     metavar="COLUMN",
     help="Slice by this column.  [default: the target and kept columns, of 2 to 20 values]",
 )
-@click.option("-o", "--output", metavar="DIR", help="Write compare.json there.  [default: nothing is written]")
+@click.option("-o", "--output", metavar="DIR", help="Write compare.json and compare.html there.  [default: none are]")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def compare(runs: tuple[str, ...], split: str, by: tuple[str, ...], output: str | None, as_json: bool) -> None:
     """Say which run is better on the same rows, by how much and how surely.
@@ -46,8 +46,8 @@ compare.params += speech_options()
 
 
 def _tables(found: dict[str, Any]) -> list:
-    letters = {run["name"]: _letter(place) for place, run in enumerate(found["runs"])}
-    made = [_runs(found, letters), _metrics(found, letters)]
+    letters = {run["name"]: run["letter"] for run in found["runs"]}
+    made = [_runs(found), _metrics(found, letters)]
     if found["pairs"]:
         made.append(_pairs(found["pairs"], letters))
     for part in found["comparisons"]:
@@ -55,11 +55,7 @@ def _tables(found: dict[str, Any]) -> list:
     return made
 
 
-def _letter(place: int) -> str:
-    return chr(ord("A") + place) if place < 26 else f"run {place + 1}"
-
-
-def _runs(found: dict[str, Any], letters: dict[str, str]):
+def _runs(found: dict[str, Any]):
     counts = found["rows"]
     groups = f" in {counts['groups']:,} groups" if counts["groups"] else ""
     title = f"{found['domain']} {found['task']} · {found['split']} · {counts['shared']:,} shared rows{groups}"
@@ -67,7 +63,7 @@ def _runs(found: dict[str, Any], letters: dict[str, str]):
         title += f", {counts[name]:,} {said} and left out" if counts[name] else ""
     title = "\n".join([title, *found["notes"]])
     rows = [
-        [letters[run["name"]], run["folder"], run["method"] or "–", f"{counts['only'][run['name']]:,}"]
+        [run["letter"], run["folder"], run["method"] or "–", f"{counts['only'][run['name']]:,}"]
         for run in found["runs"]
     ]
     return table(title, ["", "run", "method", "rows that another lacks"], rows)

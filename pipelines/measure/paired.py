@@ -15,6 +15,7 @@ from horngate.pipelines.measure.intervals import (
 )
 
 LEAST_BEYOND = 10  # draws beyond zero; a tail of fewer is taken from a normal curve
+LEAST_TAIL = 1e-6  # so far a normal curve is believed
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def differences(
     Both models see the same draws of rows, or of groups. The interval is the percentile one. The p-value is twice the
     share of draws that lie at zero or beyond it, the observed value counted as a draw, which inverts that interval
     (Efron & Tibshirani 1993, sections 13.3 and 15.4; Davison & Hinkley 1997, section 4.2). Where fewer than 10 draws lie
-    there, that share is too coarse, and the tail of a normal curve with the draws' own spread stands for it. No p-value
-    is below that of a sign test in which all units agree, 2 / 2 ** units.
+    there, that share is too coarse, and the tail of a normal curve with the draws' own spread stands for it, down to one
+    in a million. No p-value is below that of a sign test in which all units agree, 2 / 2 ** units.
 
     Args:
         first, second: functions of row weights by name.
@@ -87,9 +88,9 @@ def _p_value(value: float, drawn: np.ndarray, units: int) -> float:
     tail = (beyond + 1) / (len(drawn) + 1)
     spread = drawn.std()
     if beyond < LEAST_BEYOND and spread > 0:
-        tail = min(tail, norm.sf(abs(value) / spread))
+        tail = min(tail, max(norm.sf(abs(value) / spread), LEAST_TAIL))
     elif beyond < LEAST_BEYOND:
-        tail = 0.0
+        tail = LEAST_TAIL
     return float(np.clip(2 * tail, 2.0 ** (1 - min(units, 1000)), 1.0))
 
 

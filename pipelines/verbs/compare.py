@@ -1,18 +1,26 @@
 """compare: which of several runs is better, on the same rows, by how much and how surely."""
 
 import os
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from horngate.pipelines import progress
+from horngate.pipelines.base import Pipeline
 from horngate.pipelines.card import task_name
-from horngate.pipelines.files import only_writer, printable, write_json
+from horngate.pipelines.data.reading import rows_of
+from horngate.pipelines.data.sources import examples
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import only_writer, printable, write_json, write_text
 from horngate.pipelines.measure.intervals import DRAWS, numbered
+from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.verbs.differing import judge, metrics_of, slices_between
 from horngate.pipelines.verbs.flipping import flipped, mcnemar
-from horngate.pipelines.verbs.sharing import Contender, Shared, shared_rows
+from horngate.pipelines.verbs.sharing import SIDES, Contender, Shared, shared_rows
 
 FORMAT = 1
 
@@ -31,7 +39,7 @@ def compare(
         runs: two or more runs of one task, or their folders.
         split: `test`, `validation`, or the name of an evaluation of other data.
         by: columns to slice by; default: the target and the kept columns, where they have 2 to 20 values.
-        output: where to write `compare.json`; default: nowhere.
+        output: where to write `compare.json` and `compare.html`; default: nowhere.
 
     Raises:
         UserError: the runs can't be compared; see `shared_rows`.
@@ -45,16 +53,48 @@ def compare(
     found = _described(shared, split, groups) | {"comparisons": comparisons, "pairs": _pairs(shared, groups)}
     if output is not None:
         with only_writer(Path(output), "writing a comparison in"):
-            write_json(Path(output) / "compare.json", found)
+            _write(Path(output), found, shared)
     return found
+
+
+def _write(folder: Path, found: dict[str, Any], shared: Shared) -> None:
+    """Write `compare.json` and `compare.html`; a page that can't be drawn is told and left out."""
+    from horngate.pipelines.page.comparison import page_of
+
+    page = folder / "compare.html"
+    page.unlink(missing_ok=True)
+    write_json(folder / "compare.json", found)
+    try:
+        text = page_of(found, partial(_looked_at, _listed(shared, found["split"]), shared.contenders[0].pipeline))
+    except Exception as problem:  # whatever a drawing library raises: the numbers are worth more than their page
+        progress.notice(f"{page} could not be drawn ({type(problem).__name__}: {problem}); compare.json is whole")
+        return
+    write_text(page, text)
+
+
+def _listed(shared: Shared, split: str) -> pa.Table | None:
+    """Return the first run's listed rows, to look at some of them; None where they are gone or were other data."""
+    first = shared.contenders[0]
+    try:
+        return examples(first.run.card, first.pipeline.suffixes) if split in SIDES else None
+    except UserError:
+        return None
+
+
+def _looked_at(listed: pa.Table | None, pipeline: Pipeline, answers: list[dict[str, Any]]) -> list[Shown]:
+    try:
+        return pipeline.shown(rows_of(listed, [row["id"] for row in answers]), answers) if listed is not None else []
+    except (UserError, KeyError):  # one of them can't be read any more
+        return []
 
 
 def _described(shared: Shared, split: str, groups: np.ndarray | None) -> dict[str, Any]:
     first = shared.contenders[0]
     domain, task = task_name(first.pipeline.card)
     runs = [
-        {"name": one.name, "folder": printable(one.run), "method": one.run.summary.get("method")}
-        for one in shared.contenders
+        {"letter": _letter(place), "name": one.name, "folder": printable(one.run)}
+        | {"method": one.run.summary.get("method")}
+        for place, one in enumerate(shared.contenders)
     ]
     rows = {
         "shared": first.answers.num_rows,
@@ -71,6 +111,10 @@ def _described(shared: Shared, split: str, groups: np.ndarray | None) -> dict[st
     }
     described = {"format": FORMAT, "domain": domain, "task": task, "split": split, "runs": runs, "rows": rows}
     return described | {"notes": shared.notes, "protocol": protocol}
+
+
+def _letter(place: int) -> str:
+    return chr(ord("A") + place) if place < 26 else f"run {place + 1}"
 
 
 def _comparison(first: Contender, second: Contender, groups: np.ndarray | None, by) -> dict[str, Any]:
