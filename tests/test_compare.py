@@ -16,6 +16,7 @@ from horngate.pipelines.labels import Labels
 from horngate.pipelines.measure.classification import MEASURES, Outcome
 from horngate.pipelines.measure.paired import differences, holm, sign_test
 from horngate.pipelines.recipe import to_yaml
+from horngate.pipelines.verbs.flipping import flipped, mcnemar
 from horngate.pipelines.vision import Classify
 
 NAMES = ("cat", "dog", "owl")
@@ -138,10 +139,10 @@ def test_models_that_answer_alike_differ_by_exactly_nothing():
 
 
 def test_all_wrong_against_all_right_has_an_interval_with_width():
-    targets = np.eye(3, dtype=np.float32)[np.zeros(30, int)]
-    right, wrong = (Outcome(targets, targets, np.full(30, place)) for place in (0, 1))
+    targets = np.eye(3, dtype=np.float32)[np.zeros(12, int)]
+    right, wrong = (Outcome(targets, targets, np.full(12, place)) for place in (0, 1))
     found = difference((wrong, right))["accuracy"]
-    assert found.value == found.high == 1.0 and 0.8 < found.low < 1.0 and found.p_value == 2.0**-29
+    assert found.value == found.high == 1.0 and 0.7 < found.low < 1.0 and found.p_value == 2.0**-11
 
 
 def test_one_row_gives_a_difference_without_interval():
@@ -307,13 +308,38 @@ def test_json_and_file_hold_the_same_and_no_nan(two, cli):
     assert found["rows"]["shared"] == 1 and "unknown" in found["comparisons"][0]["metrics"]["accuracy"]["verdict"]
 
 
-def test_two_trainings_are_compared_on_the_command_line(tiny_runs, tmp_path, cli):
-    first = tiny_runs("vision", "classify")
-    words = ("--recipe", "tiny", "--splits", first.folder, "--seed", 1, "--epochs", 1, "-o", tmp_path)
-    code, out, err = cli("vision", "classify", "train", *words)
-    assert code == 0, err
-    code, out, err = cli("compare", first.folder, out.strip())
-    assert code == 0, err
+def test_a_page_is_written_escaped_and_without_pictures_where_the_data_is_gone(two):
+    two.ids[0:40] = [f"<script>alert({row})</script>" for row in range(40)]
+    compare(two.write(0), two.write(1), two.write(0, name="c"), output=two.folder / "out")
+    page = (two.folder / "out" / "compare.html").read_text("utf-8")
+    assert "&lt;script&gt;alert(" in page and "<script>alert(" not in page and "<img" not in page
+    assert "All pairs" in page and "right in A, wrong in B" in page and page.count('class="bar"') >= 10
+
+
+def test_rows_of_a_task_without_right_and_wrong_are_shown_by_how_far_apart_they_are():
+    class Numbers:
+        def answer_schema(self):
+            return pa.schema([("score", pa.float64()), ("reason", pa.string()), ("parts", pa.list_(pa.float64()))])
+
+        def right(self, answers):
+            return None
+
+    common = {"id": ["x", "y", "z"], "target": [None] * 3}
+    first = pa.table(common | {"score": [0.0, 1.0, np.nan], "reason": ["a", "a", None], "parts": [[1.0], [2.0], [3.0]]})
+    second = pa.table(common | {"score": [0.0, 9.0, 3.0], "reason": ["a", "b", None], "parts": [[1.0], [2.0], [3.0]]})
+    found = flipped(Numbers(), first, second)["apart"]
+    assert found["rows"] == 2 and [row["id"] for row in found["shown"]] == ["y", "z"]
+    assert found["shown"][1]["a"]["score"] is None and "parts" not in found["shown"][0]["a"]
+    assert mcnemar(Numbers(), first, second, None) is None
+
+
+def test_two_trainings_are_compared_on_the_command_line(photos, tmp_path, cli):
+    words = ("vision", "classify", "train", "--recipe", "tiny", "--data", photos, "--test", 0.4, "-o", tmp_path)
+    first = cli(*words)[1].strip()
+    second = cli(*words, "--splits", first, "--seed", 1)[1].strip()
+    code, out, err = cli("compare", first, second, "-o", tmp_path / "compared")
+    assert code == 0 and "could not be drawn" not in err, err
+    assert "data:image/jpeg;base64," in (tmp_path / "compared" / "compare.html").read_text("utf-8")
     assert "B − A" in out and "accuracy" in out and "shared rows" in out and "both right" in out
-    code, out, err = cli("compare", first.folder, first.folder)
+    code, out, err = cli("compare", first, first)
     assert (code, out) == (1, "") and err.count("\n") == 1
