@@ -49,7 +49,8 @@ def write_run(folder: Path, ids, targets, scores, **wishes) -> Path:
 
     wishes: `learnt` (fingerprints of training rows), `errors`, `groups`, `labels`, `refit`, `kept` (further columns).
     """
-    ids, labels = list(ids), Labels(wishes.get("labels", NAMES))
+    ids, labels = list(ids), wishes.get("labels", NAMES)
+    labels = Labels(labels, positive=labels[-1] if len(labels) == 2 else None)
     learnt = list(wishes.get("learnt", ["only seen in training"]))
     write_text(folder / "recipe.yaml", to_yaml(Classify(data="photos")))
     labels.write(folder / "labels.json")
@@ -288,6 +289,17 @@ def test_several_runs_are_held_against_the_first_and_in_pairs(two):
     assert [pair["runs"] for pair in found["pairs"]] == [["a", "b"], ["a", "c"], ["b", "c"]]
     raw = [pair["p_value"] for pair in found["pairs"]]
     assert [pair["p_adjusted"] for pair in found["pairs"]] == holm(raw)
+
+
+def test_metrics_that_only_some_comparisons_have_get_a_verdict_too(tmp_path, cli):
+    draw = np.random.default_rng(0)
+    ids, targets = [f"row {row}" for row in range(60)], ["cat" if row % 2 else "dog" for row in range(60)]
+    for name, labels in (("a", NAMES[:2]), ("b", NAMES), ("c", NAMES[:2])):
+        write_run(tmp_path / name, ids, targets, draw.dirichlet(np.ones(len(labels)), 60), labels=labels)
+    code, out, err = cli("compare", *(tmp_path / name for name in "abc"), "--json")
+    assert code == 0, err
+    metrics = [part["metrics"] for part in json.loads(out)["comparisons"]]
+    assert "auroc" not in metrics[0] and metrics[1]["auroc"]["verdict"]
 
 
 def test_runs_of_other_classes_are_measured_by_their_own_labels(two):

@@ -47,8 +47,9 @@ def compare(
     shared = shared_rows(runs, split)
     groups = numbered(shared.contenders[0].answers["group"].to_pylist())
     first, *others = shared.contenders
-    comparisons = [_comparison(first, other, groups, by) for other in others]
-    for name in comparisons[0]["metrics"]:
+    each = progress.tracked(others, "comparing runs", len(others))
+    comparisons = [_comparison(first, other, groups, by) for other in each]
+    for name in dict.fromkeys(name for part in comparisons for name in part["metrics"]):
         judge([(part["a"], part["b"], part["metrics"][name]) for part in comparisons if name in part["metrics"]])
     found = _described(shared, split, groups) | {"comparisons": comparisons, "pairs": _pairs(shared, groups)}
     if output is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from horngate.pipelines import progress
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.measure.intervals import DRAWS
 from horngate.pipelines.measure.paired import Difference, differences, holm, sign_test
@@ -50,7 +51,7 @@ def slices_between(
         UserError: a column to slice by is missing.
     """
     found = []
-    for column, value, rows in _sliced(first, by):
+    for column, value, rows in progress.tracked(_sliced(first, by), "comparing slices"):
         score = metrics_of(first, second, rows, groups, only=headline).get(headline)
         if score is not None:
             kept = {name: score[name] for name in ("a", "b", "difference", "low", "high", "p_value")}
