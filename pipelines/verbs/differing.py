@@ -1,6 +1,7 @@
 """By how much two runs differ on the same rows, in every metric and slice, and what follows from it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,15 @@ def metrics_of(
     first: Contender, second: Contender, rows: np.ndarray, groups: np.ndarray | None, only: str | None = None
 ) -> dict[str, dict[str, Any]]:
     """Return by metric what both runs score on some of the rows, and the difference; one metric alone where `only`."""
-    both = [one.pipeline.measures(one.pipeline.outcome(one.answers.take(rows))) for one in (first, second)]
+    parts = [replace(one, answers=one.answers.take(rows)) for one in (first, second)]
+    both = [one.pipeline.measures(one.pipeline.outcome(one.answers)) for one in parts]
     names = [name for name in both[0] if name in both[1] and only in (None, name)]
     usable = [name for name in names if not any(isinstance(found[name][1], str) for found in both)]
     measures = [{name: found[name][1] for name in usable} for found in both]
-    part = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+    units = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
     draws = DRAWS if only is None or first.answers.num_rows <= MANY else DRAWS_OF_MANY
     raised = tuple(name for name in usable if both[0][name][0].raised)
-    found = differences(*measures, len(rows), part, draws, raised=raised)
+    found = differences(*measures, len(rows), units, draws, raised=raised)
     ones = np.ones(len(rows))
     scores = {}
     for name in names:
@@ -38,7 +40,7 @@ def metrics_of(
         scores[name] = dict(zip("ab", values, strict=True)) | _plain(found.get(name, Difference(None)), reasons)
         scores[name] |= {"higher_is_better": spec.higher_is_better, "unit": spec.unit}
     if scores.get(SHARE_OF_RIGHT, {}).get("p_value") is not None:
-        scores[SHARE_OF_RIGHT]["p_value"] = _exact(first, second, rows, part, scores[SHARE_OF_RIGHT]["p_value"])
+        scores[SHARE_OF_RIGHT]["p_value"] = _exact(*parts, units, scores[SHARE_OF_RIGHT]["p_value"])
     return scores
 
 
@@ -93,11 +95,12 @@ def _plain(found: Difference, reasons: list[str]) -> dict[str, Any]:
     return values
 
 
-def _exact(first: Contender, second: Contender, rows: np.ndarray, groups, otherwise: float) -> float:
+def _exact(first: Contender, second: Contender, groups: np.ndarray | None, otherwise: float) -> float:
+    """Return the exact p-value of right and wrong answers, or the other one for a task without."""
     before, after = first.pipeline.right(first.answers), second.pipeline.right(second.answers)
     if before is None or after is None:
         return otherwise
-    return sign_test(after[rows].astype(np.int64) - before[rows], groups)
+    return sign_test(after.astype(np.int64) - before, groups)
 
 
 def _sliced(one: Contender, by: tuple[str, ...] | None) -> Iterator[tuple[str, str, np.ndarray]]:
