@@ -36,6 +36,7 @@ def demo(output: str) -> Iterator[str]:
     yield f"pictures: {pictures}"
     yield f"answers:  {answers}"
     yield "next:     horngate vision classify train --data YOUR_FOLDER --backbone mobilenet_v2 --weights FILE"
+    yield f"look at:  {(run / 'evaluation/test/report.html').resolve()}"
 
 
 def _draw_pictures(folder: Path) -> None:

@@ -114,8 +114,17 @@ def _interval(score: dict[str, Any]) -> str:
 
 
 def _bar(score: dict[str, Any], width: int = 30) -> str:
-    """Return the interval as a bar between 0 and 1, for measures that live there."""
-    if score.get("low") is None or score["unit"] != "share":
+    """Return the interval as a bar: between 0 and 1 for shares, else between ends that stand behind it."""
+    if score.get("low") is None:
         return ""
-    low, value, high = (min(int(score[name] * width), width - 1) for name in ("low", "value", "high"))
-    return "".join("●" if place == value else "─" if low <= place <= high else "·" for place in range(width))
+    first, last, ends = 0.0, 1.0, ""
+    if score["unit"] != "share" or score["low"] < 0 or score["high"] > 1:
+        known = [score[name] for name in ("low", "high", "baseline") if score[name] is not None]
+        first, last = min(0.0, *known), max(0.0, *known)
+        if first == last:
+            return ""
+        ends = f" {first:.3g} … {last:.3g}"
+    scale = width / (last - first)
+    low, value, high = (min(int((score[name] - first) * scale), width - 1) for name in ("low", "value", "high"))
+    bar = "".join("●" if place == value else "─" if low <= place <= high else "·" for place in range(width))
+    return bar + ends

@@ -157,7 +157,7 @@ class Pipeline(ABC):
             "Intended use": "Rows of the kind that the training data holds, gathered in the same way. A score holds for "
             "rows like those it was measured on, and for no others.",
             "Limits": "Nothing here says how the model behaves on other sources, devices, times or groups of people than "
-            "those in the data. Measure it on your own rows (`horngate evaluate RUN --data …`) before relying on it.",
+            "those in the data. Measure it on your own rows (horngate evaluate RUN --data …) before relying on it.",
         }
 
     # Which of two runs is better?

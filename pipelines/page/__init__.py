@@ -43,6 +43,7 @@ def _environment():
     )
     made.filters |= {
         "shown": cells.shown,
+        "kind": cells.kind,
         "sort_value": cells.sort_value,
         "are_numbers": cells.are_numbers,
         "can_sort": cells.can_sort,

@@ -5,16 +5,21 @@ from markupsafe import Markup
 from horngate.pipelines.page.cells import interval, number
 
 
-def axis_of(scores: list[dict], unit: str) -> tuple[float, float]:
+def axis_of(scores: list[dict], unit: str, near: bool = False) -> tuple[float, float]:
     """Return the ends of an axis on which all these scores lie: 0 to 1 for shares, else from 0 (or the least) to the most.
+
+    `near` asks for just these scores, with some room, so that small differences show.
 
     Args:
         scores: dicts with `value`, and `low`, `high`, `baseline` where there are any.
     """
     names = ("value", "low", "high", "baseline")
     values = [score[name] for score in scores for name in names if score.get(name) is not None]
-    if not values or (unit == "share" and min(values) >= 0 and max(values) <= 1):
+    if not values or (not near and unit == "share" and min(values) >= 0 and max(values) <= 1):
         return 0.0, 1.0
+    if near and max(values) > min(values):
+        room = 0.1 * (max(values) - min(values))
+        return min(values) - room, max(values) + room
     low, high = min(0.0, *values), max(0.0, *values)
     return low, high + 0.05 * (high - low) if high > low else low + 1.0
 

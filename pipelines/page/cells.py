@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 DIGITS = 3
+SHORT = 24  # signs of a text that stays on one line
 
 
 def shown(value: Any) -> Any:
@@ -28,18 +29,20 @@ def number(value: float | None, digits: int = DIGITS, signed: bool = False) -> s
         return f"{int(value):{sign},}".replace("-", "\u2212")
     if abs(value) >= 100:
         return f"{value:{sign},.0f}".replace("-", "\u2212")
+    if abs(value) >= 10:
+        digits = min(digits, 1)
     text = f"{value:{sign}.{digits}f}"
     while float(text) in (0.0, 1.0) and float(text) != value and digits < 6:
         digits += 1
         text = f"{value:{sign}.{digits}f}"
     if float(text) == 0 and value != 0:
-        text = f"{value:{sign}.0e}"
+        text = f"{value:{sign}.0e}".replace("e-0", "e-")
     return text.replace("-", "\u2212")
 
 
 def interval(low: float | None, high: float | None, digits: int = DIGITS) -> str:
     """Return an interval as text; a dash where there is none."""
-    return "–" if low is None or high is None else f"{number(low, digits)} – {number(high, digits)}"
+    return "–" if low is None or high is None else f"{number(low, digits)}\u00a0–\u00a0{number(high, digits)}"
 
 
 def size(count: int | None) -> str:
@@ -55,6 +58,13 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def kind(value: Any) -> str:
+    """Return the class of a cell: `number`, `short` for what stays on one line, or `text`."""
+    if value is None or (isinstance(value, Real) and not isinstance(value, bool)):
+        return "number"
+    return "text" if isinstance(value, str) and len(value) > SHORT else "short"
 
 
 def sort_value(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Learning curves from `history.csv`, whatever its columns are: what has a `val_` twin is drawn with it."""
 
 import csv
+import re
 from pathlib import Path
 
 from horngate.pipelines.page.plot import Plot
@@ -54,4 +55,5 @@ def _curve(phase: str, name: str, parts: dict[str, list[tuple[float, float]]]) -
         axes.legend(loc="best")
 
     ends = ", ".join(f"{label} from {points[0][1]:.3f} to {points[-1][1]:.3f}" for label, points in parts.items())
-    return Plot(f"curve-{phase}-{name}", f"{phase}: {words}", f"{words} by epoch: {ends}.", draw, "", 320, 240)
+    slug = re.sub(r"[^a-z0-9]+", "-", f"curve-{phase}-{name}".lower())
+    return Plot(slug, f"{phase}: {words}", f"{words} by epoch: {ends}.", draw, "", 320, 240)

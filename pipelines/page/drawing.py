@@ -98,13 +98,16 @@ def cells(axes: Any, shares: Any, names: list[str], written: Any = None) -> None
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
+    least = 0.25 if written is None else 0.05  # a cell that holds anything can be seen
     levels = (shares * 20 + 0.999).astype(int)  # 0 only for nothing at all
     for level in sorted({*levels.flat} - {0}):
         corners = [
             [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for y, x in zip(*(levels == level).nonzero(), strict=True)
         ]
         path = Path.make_compound_path(*(Path([*four, four[0]], closed=True) for four in corners))
-        axes.add_patch(PathPatch(path, facecolor=ACCENT, alpha=min(level / 20, 1.0), edgecolor="none"))
+        axes.add_patch(
+            PathPatch(path, facecolor=ACCENT, alpha=least + (1 - least) * min(level / 20, 1.0), edgecolor="none")
+        )
     if written is not None:
         for y, x in zip(*written.nonzero(), strict=True):
             colour = ON_ACCENT if shares[y, x] > 0.5 else INK

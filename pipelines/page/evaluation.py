@@ -1,46 +1,13 @@
-"""The page of one evaluation: gathers what the report, the run and the task know, and renders it."""
+"""What one evaluation made, for those who write it down."""
 
-import shlex
-from base64 import b64encode
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from horngate.pipelines.base import Pipeline
-from horngate.pipelines.card import task_name
-from horngate.pipelines.data.reading import rows_of
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.page import render
-from horngate.pipelines.page.curves import learning_curves
-from horngate.pipelines.page.drawing import drawn
-from horngate.pipelines.page.plot import Shown
-from horngate.pipelines.page.sections import classes, cost, data, headline, leaks, slices
-from horngate.pipelines.page.weights import licence_of
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
-
-MISTAKES = 20  # shown
-MOST_DRAWN = 100_000  # rows; curves of more are drawn from so many of them, so that a page of a million takes no longer
-
-TITLES = {
-    "scores": "Scores",
-    "data": "Data",
-    "learning": "Learning",
-    "answers": "Answers",
-    "calibration": "Calibration",
-    "decisions": "Decisions",
-    "slices": "Slices",
-    "mistakes": "Surest mistakes",
-    "duplicates": "Near-duplicates across splits",
-    "drift": "Drift",
-    "cost": "Cost",
-    "repeat": "Repeat it",
-    "card": "Model card",
-}
 
 
 @dataclass(frozen=True)
@@ -66,72 +33,3 @@ class Evaluation:
     report: Report
     command: list[str] = field(default_factory=list)
     source: str = ""
-
-
-def page_of(evaluation: Evaluation) -> str:
-    """Return the page of an evaluation as HTML."""
-    report, pipeline, run = evaluation.report.plain(), evaluation.pipeline, evaluation.run
-    plots = [drawn(plot) | {"section": plot.section} for plot in pipeline.plots(_sample(evaluation), evaluation.report)]
-    values = {
-        "report": report,
-        "headline": headline(report),
-        "data": data(report, run, evaluation.summary, evaluation.source),
-        "sampled": MOST_DRAWN if evaluation.report.rows > MOST_DRAWN else None,
-        "learning": [drawn(plot) for plot in learning_curves(run / "history.csv")],
-        "answers": [plot for plot in plots if plot["section"] == "answers"],
-        "classes": classes(report["details"]),
-        "calibration": [plot for plot in plots if plot["section"] == "calibration"],
-        "decisions": {name: report["details"].get(name) for name in ("operating_point", "conformal")},
-        "slices": slices(report),
-        "mistakes": _mistakes(evaluation),
-        "duplicates": leaks(report),
-        "drift": report["details"].get("drift"),
-        "cost": cost(evaluation.summary, report["protocol"]),
-        "repeat": _repeat(evaluation),
-        "card": pipeline.model_card() | licence_of(pipeline.card),
-    }
-    there = {"scores", "repeat", *(name for name in TITLES if _filled(values.get(name)))}
-    return render("report.html.j2", sections={name: TITLES[name] for name in TITLES if name in there}, **values)
-
-
-def _filled(value: Any) -> bool:
-    return any(value.values()) if isinstance(value, dict) else bool(value)
-
-
-def _sample(evaluation: Evaluation) -> pa.Table:
-    """Return the readable answers, or an even draw of very many."""
-    good = evaluation.answers.filter(pc.is_null(evaluation.answers["error"]))
-    if good.num_rows <= MOST_DRAWN:
-        return good
-    places = np.random.default_rng(evaluation.pipeline.card.seed).choice(good.num_rows, MOST_DRAWN, replace=False)
-    return good.take(pa.array(np.sort(places)))
-
-
-def _mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return the surest mistakes as the task shows them; as texts alone where the rows can't be read any more."""
-    mistakes = evaluation.report.details.get("mistakes", [])[:MISTAKES]
-    if not mistakes:
-        return []
-    try:
-        shown = evaluation.pipeline.shown(rows_of(evaluation.table, [row["id"] for row in mistakes]), mistakes)
-    except UserError:
-        shown = []
-    shown = shown or [Shown()] * len(mistakes)
-    return [
-        row | {"picture": _uri(part.picture), "heat": _uri(part.heat), "text": part.text}
-        for row, part in zip(mistakes, shown, strict=True)
-    ]
-
-
-def _uri(picture: bytes | None) -> str | None:
-    return None if picture is None else f"data:image/jpeg;base64,{b64encode(picture).decode()}"
-
-
-def _repeat(evaluation: Evaluation) -> dict[str, str]:
-    run = evaluation.run
-    words = ["horngate", *task_name(run.card), "train", "-c", str(Path(run) / "recipe.yaml")]
-    return {
-        "train": shlex.join(words),
-        "evaluate": shlex.join(evaluation.command or ["horngate", "evaluate", str(run.folder)]),
-        "recipe": (run / "recipe.yaml").read_text("utf-8"),
-    }

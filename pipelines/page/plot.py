@@ -24,8 +24,8 @@ class Plot:
     text: str
     draw: Callable[[Any], None]
     caption: str = ""
-    width: int = 420
-    height: int = 300
+    width: int = 400
+    height: int = 290
     section: str = "answers"
 
 

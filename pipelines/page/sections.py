@@ -51,7 +51,7 @@ def spaced(name: str) -> str:
 
 def data(report: dict[str, Any], run: Run, summary: dict[str, Any], source: str) -> dict[str, Any]:
     """Return what the data was, how it was split, and what was set aside and why."""
-    notes = report["protocol"].get("split") or []
+    notes = [str(note) for note in report["protocol"].get("split") or []]
     facts = [("Learnt from", run.card.data), ("Evaluated on", f"{report['split']}: {report['rows']:,} rows")]
     if source and source != run.card.data:
         facts[1] = ("Evaluated on", f"{source}: {report['rows']:,} rows")
@@ -60,7 +60,9 @@ def data(report: dict[str, Any], run: Run, summary: dict[str, Any], source: str)
     rows = summary.get("rows", {})
     counts = [f"{rows[name]:,} {name}" for name in ("train", "validation", "test") if rows.get(name)]
     facts.append(("Rows", ", ".join(counts)))
-    facts.append(("Split", "; ".join([spaced(str(report["protocol"].get("split_rule", ""))), *map(str, notes)])))
+    rule = spaced(str(report["protocol"].get("split_rule", "")))
+    drawn = any(note.startswith("drawn") for note in notes)
+    facts.append(("Split", "; ".join([rule, *notes] if drawn or not notes else notes)))
     if report["quarantined"]:
         facts.append(("Left out here", f"{report['quarantined']:,} rows that couldn't be read"))
     return {"facts": facts, "quarantine": _quarantine(run), "quarantined": rows.get("quarantined", 0)}
@@ -105,7 +107,8 @@ def slices(report: dict[str, Any]) -> dict[str, Any]:
     if not known or whole["value"] is None:
         return {}
     known.sort(key=lambda part: sign * part["metrics"][name]["value"])
-    axis = axis_of([part["metrics"][name] for part in known], whole["unit"])
+    ends = [part["metrics"][name] | {"baseline": None} for part in known]
+    axis = axis_of([whole | {"baseline": None}, *ends], whole["unit"], near=True)
     rows = []
     for part in known[:MOST_SLICES]:
         score = part["metrics"][name]

@@ -1,16 +1,18 @@
 """Under which licences known pretrained weights came; what isn't known is said to be unknown."""
 
+import re
+
 from horngate.pipelines.card import Data
 
-# The ImageNet weights of keras.applications, as the Keras documentation states where they were ported from.
+# Architectures of keras.applications, and what the Keras documentation says of the ImageNet weights they were ported from.
 LICENCES = {
-    "vgg": "Creative Commons Attribution 4.0 (Visual Geometry Group, Oxford)",
-    "resnet": "MIT (Kaiming He)",
+    r"vgg(16|19)": "Creative Commons Attribution 4.0 (Visual Geometry Group, Oxford)",
+    r"resnet(50|101|152)(_v2)?": "MIT (Kaiming He)",
     "xception": "MIT (trained by the author of Keras)",
-    "inception": "Apache License 2.0",
-    "mobilenet": "Apache License 2.0",
-    "nasnet": "Apache License 2.0",
-    "densenet": "BSD 3-Clause",
+    r"inception(_resnet)?_v[23]": "Apache License 2.0",
+    r"mobilenet(_v2)?": "Apache License 2.0",
+    r"nasnet_?(mobile|large)": "Apache License 2.0",
+    r"densenet_?(121|169|201)": "BSD 3-Clause",
 }
 NOTE = "ImageNet itself was gathered for non-commercial research and education; ask whether that matters to your use."
 
@@ -21,7 +23,7 @@ def licence_of(card: Data) -> dict[str, str]:
     if backbone in (None, "small") or weights == "none":
         return {"Backbone": "A network from random weights: no pretrained ones, and no licence but that of your data."}
     name = backbone.lower()
-    known = next((text for start, text in LICENCES.items() if name.startswith(start) and ":" not in name), None)
+    known = next((text for pattern, text in LICENCES.items() if re.fullmatch(pattern, name)), None)
     if known is None:
         return {
             "Backbone": f"{backbone}. The licence of its weights is not known to horngate: look at the page from which "

@@ -5,7 +5,7 @@ from typing import Any
 
 from horngate.pipelines import progress
 from horngate.pipelines.files import write_table, write_text
-from horngate.pipelines.page.evaluation import Evaluation, page_of
+from horngate.pipelines.page.evaluation import Evaluation
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, options: dict[str, Any] | None = None) -> None:
@@ -19,8 +19,8 @@ def write_evaluation(folder: Path, evaluation: Evaluation, options: dict[str, An
     evaluation.pipeline.pictured(evaluation.report, evaluation.table, folder, options or {})
     evaluation.report.write(folder / "report.json")
     try:
-        text = page_of(evaluation)
+        from horngate.pipelines.page.contents import page_of
+
+        write_text(page, page_of(evaluation))
     except Exception as problem:  # whatever a drawing library raises: the scores are worth more than their page
         progress.notice(f"{page} could not be drawn ({type(problem).__name__}: {problem}); report.json is whole")
-        return
-    write_text(page, text)
