@@ -1,7 +1,8 @@
-"""Commands that hold for all tasks: short forms, runs, recipes, doctor, demo."""
+"""Commands that hold for all tasks: short forms, compare, runs, recipes, doctor, demo."""
 
 import click
 
+from horngate.cli.comparing import compare
 from horngate.cli.output import say, say_json, show, table
 from horngate.cli.telling import speech_options, wake
 from horngate.pipelines.card import task_name
@@ -172,6 +173,7 @@ COMMANDS = {
     "predict": Short("predict", "Answer inputs: short for the `predict` of the run's own task."),
     "export": Short("export", "Write a bundle: short for the `export` of the run's own task."),
     "verify": verify,
+    "compare": compare,
     "runs": runs,
     "recipes": recipes,
     "cache": cache,

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from horngate.pipelines.verbs.check import check
+    from horngate.pipelines.verbs.compare import compare
     from horngate.pipelines.verbs.evaluate import evaluate
     from horngate.pipelines.verbs.export import export
     from horngate.pipelines.verbs.predict import predict
     from horngate.pipelines.verbs.train import train
     from horngate.pipelines.verbs.verify import verify
 
-__all__ = ["check", "evaluate", "export", "predict", "train", "verify"]
+__all__ = ["check", "compare", "evaluate", "export", "predict", "train", "verify"]
 
 
 def __getattr__(name: str):

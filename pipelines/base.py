@@ -204,3 +204,13 @@ class Pipeline(ABC):
             "Limits": "Nothing here says how the model behaves on other sources, devices, times or groups of people than "
             "those in the data. Measure it on your own rows (horngate evaluate RUN --data …) before relying on it.",
         }
+
+    # Which of two runs is better?
+
+    def unlike(self, other: "Pipeline") -> str | None:
+        """Return why the answers of another run of this task can't be held against this one's, or None."""
+        return None
+
+    def right(self, answers: pa.Table) -> np.ndarray | None:
+        """Return bool `[n]`: which answers of a labelled table are right; None for a task without right and wrong."""
+        return None

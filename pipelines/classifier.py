@@ -192,6 +192,21 @@ class Classifier(Pipeline):
             "Answers": f"{kinds}, {several}. What belongs to none of them is still given one."
         } | super().model_card()
 
+    def unlike(self, other: "Classifier") -> str | None:
+        if self.labels.separator != other.labels.separator:
+            return "one has one label per row and the other several, or they part labels by another character"
+        positives = {self.labels.positive, other.labels.positive} - {None}
+        if len(positives) > 1:
+            return f"their positive classes differ: {self.labels.positive} and {other.labels.positive}"
+        return None
+
+    def right(self, answers: pa.Table) -> np.ndarray:
+        said, targets = answers["label"].to_pylist(), answers["target"].to_pylist()
+        if not self.labels.several:
+            return np.array([label == target for label, target in zip(said, targets, strict=True)], bool)
+        parted = ([set(split_labels(text, self.labels.separator)) for text in texts] for texts in (said, targets))
+        return np.array([label == target for label, target in zip(*parted, strict=True)], bool)
+
     def _mistakes(self, answers: pa.Table, outcome: Outcome) -> list[dict[str, Any]]:
         wrong = np.flatnonzero(outcome.chosen != outcome.truth)
         said = outcome.scores[wrong, outcome.chosen[wrong]]

@@ -35,9 +35,23 @@ def bootstrap(
         around: values of measures that resampling itself raises, such as a calibration error; their intervals are
             shifted so that the mean of the draws lies there, and cut at 0.
     """
-    units = rows if groups is None else int(groups.max(initial=-1)) + 1
-    if units < 2 or not measures:
+    if units_of(rows, groups) < 2 or not measures:
         return dict.fromkeys(measures)
+    drawn = resampled(measures, rows, groups, draws, seed)
+    centres = around or {}
+    return {name: _interval(drawn[:, place], centres.get(name)) for place, name in enumerate(measures)}
+
+
+def units_of(rows: int, groups: np.ndarray | None) -> int:
+    """Return how many units a draw takes: the groups where there are groups, else the rows."""
+    return rows if groups is None else int(groups.max(initial=-1)) + 1
+
+
+def resampled(
+    measures: dict[str, Measure], rows: int, groups: np.ndarray | None = None, draws: int = DRAWS, seed: int = 0
+) -> np.ndarray:
+    """Return float64 `[draws, measures]`: the measures on resamples of the units, in the order of the arguments."""
+    units = units_of(rows, groups)
 
     def values(draw: int) -> list[float]:
         picks = np.random.default_rng((seed, draw)).integers(0, units, units, dtype=np.int32)
@@ -46,9 +60,7 @@ def bootstrap(
         return [measure(weights) for measure in measures.values()]
 
     with threadpool_limits(1), ThreadPoolExecutor(2) as pool:  # draws run side by side, not the parts of one draw
-        drawn = np.array(list(pool.map(values, range(draws))))
-    centres = around or {}
-    return {name: _interval(drawn[:, place], centres.get(name)) for place, name in enumerate(measures)}
+        return np.array(list(pool.map(values, range(draws)))).reshape(draws, len(measures))
 
 
 def _interval(values: np.ndarray, centre: float | None) -> tuple[float, float] | None:

@@ -1,1 +1,1 @@
-"""The four verbs, each written once for every task."""
+"""The verbs, each written once for every task."""

@@ -112,7 +112,7 @@ def reference_scores(pipeline: Pipeline, outputs: dict[str, np.ndarray], targets
 
 
 def _slices(pipeline: Pipeline, answers: pa.Table, outcome, groups, by, seed: int) -> list[dict[str, Any]]:
-    columns = _sliced_columns(pipeline, answers) if by is None else by
+    columns = sliced_columns(pipeline, answers) if by is None else by
     found = []
     for column in columns:
         if column not in answers.column_names:
@@ -126,7 +126,8 @@ def _slices(pipeline: Pipeline, answers: pa.Table, outcome, groups, by, seed: in
     return found
 
 
-def _sliced_columns(pipeline: Pipeline, answers: pa.Table) -> list[str]:
+def sliced_columns(pipeline: Pipeline, answers: pa.Table) -> list[str]:
+    """Return the kept columns of a table of answers that part its rows into 2 to 20 slices."""
     own = {"id", "error", *TRUTH, *pipeline.answer_schema().names}
     return [name for name in answers.column_names if name not in own and worth_slicing(answers[name].to_pylist())]
 

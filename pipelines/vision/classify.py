@@ -148,8 +148,10 @@ class Pipeline(Classifier):
             mistake["picture"] = f"grad_cam/{path.name}"
 
     def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
-        """Return the pictures as the network sees them, with Grad-CAM of the answer where it has spatial maps."""
+        """Return the pictures as the network sees them, with Grad-CAM of the answer where an open one has spatial maps."""
         pixels = self._pixels(rows)
+        if not hasattr(self, "network"):
+            return [Shown(thumbnail(picture)) for picture in pixels]
         try:
             heats = list(self._heats(pixels, answers))
         except ValueError:

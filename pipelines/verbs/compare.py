@@ -1,0 +1,155 @@
+"""compare: which of several runs is better, on the same rows, by how much and how surely."""
+
+import os
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines import progress
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.card import task_name
+from horngate.pipelines.data.reading import rows_of
+from horngate.pipelines.data.sources import examples
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import only_writer, printable, write_json, write_text
+from horngate.pipelines.measure.intervals import DRAWS, numbered
+from horngate.pipelines.page.plot import Shown
+from horngate.pipelines.verbs.differing import judge, metrics_of, slices_between
+from horngate.pipelines.verbs.flipping import flipped, mcnemar
+from horngate.pipelines.verbs.sharing import SIDES, Contender, Shared, shared_rows
+
+FORMAT = 1
+
+
+def compare(
+    *runs: str | os.PathLike,
+    split: str = "test",
+    by: tuple[str, ...] | None = None,
+    output: str | os.PathLike | None = None,
+) -> dict[str, Any]:
+    """Hold runs against the first one, on the rows that all of them answered; return plain values ready for JSON.
+
+    The layout is described in docs/reports.md. Nothing is trained or predicted: the stored answers are read.
+
+    Args:
+        runs: two or more runs of one task, or their folders.
+        split: `test`, `validation`, or the name of an evaluation of other data.
+        by: columns to slice by; default: the target and the kept columns, where they have 2 to 20 values.
+        output: where to write `compare.json` and `compare.html`; default: nowhere.
+
+    Raises:
+        UserError: the runs can't be compared; see `shared_rows`.
+    """
+    shared = shared_rows(runs, split)
+    groups = numbered(shared.contenders[0].answers["group"].to_pylist())
+    first, *others = shared.contenders
+    each = progress.tracked(others, "comparing runs", len(others))
+    comparisons = [_comparison(first, other, groups, by) for other in each]
+    headline = next(iter(comparisons[0]["metrics"]))
+    for family in (
+        lambda name: name == headline,
+        lambda name: name != headline,
+    ):  # the headline isn't paid for by others
+        judge(
+            [
+                (part["a"], part["b"], score)
+                for part in comparisons
+                for name, score in part["metrics"].items()
+                if family(name)
+            ]
+        )
+    found = _described(shared, split, groups) | {"comparisons": comparisons, "pairs": _pairs(shared, groups)}
+    if output is not None:
+        with only_writer(Path(output), "writing a comparison in"):
+            _write(Path(output), found, shared)
+    return found
+
+
+def _write(folder: Path, found: dict[str, Any], shared: Shared) -> None:
+    """Write `compare.json` and `compare.html`; a page that can't be drawn is told and left out."""
+    from horngate.pipelines.page.comparison import page_of
+
+    page = folder / "compare.html"
+    page.unlink(missing_ok=True)
+    write_json(folder / "compare.json", found)
+    try:
+        text = page_of(found, partial(_looked_at, _listed(shared, found["split"]), shared.contenders[0].pipeline))
+    except Exception as problem:  # whatever a drawing library raises: the numbers are worth more than their page
+        progress.notice(f"{page} could not be drawn ({type(problem).__name__}: {problem}); compare.json is whole")
+        return
+    write_text(page, text)
+
+
+def _listed(shared: Shared, split: str) -> pa.Table | None:
+    """Return the first run's listed rows, to look at some of them; None where they are gone or were other data."""
+    first = shared.contenders[0]
+    try:
+        return examples(first.run.card, first.pipeline.suffixes) if split in SIDES else None
+    except UserError:
+        return None
+
+
+def _looked_at(listed: pa.Table | None, pipeline: Pipeline, answers: list[dict[str, Any]]) -> list[Shown]:
+    try:
+        return pipeline.shown(rows_of(listed, [row["id"] for row in answers]), answers) if listed is not None else []
+    except (UserError, KeyError):  # one of them can't be read any more
+        return []
+
+
+def _described(shared: Shared, split: str, groups: np.ndarray | None) -> dict[str, Any]:
+    first = shared.contenders[0]
+    domain, task = task_name(first.pipeline.card)
+    runs = [
+        {"letter": _letter(place), "name": one.name, "folder": printable(one.run)}
+        | {"method": one.run.summary.get("method")}
+        for place, one in enumerate(shared.contenders)
+    ]
+    rows = {
+        "shared": first.answers.num_rows,
+        "groups": None if groups is None else int(groups.max()) + 1,
+        "in_error": shared.in_error,
+        "learnt": shared.learnt,
+        "only": shared.only,
+    }
+    units = "rows" if groups is None else "groups"
+    protocol = {
+        "interval": f"95 % paired bootstrap over {units}, {DRAWS} draws",
+        "p_value": "two-sided, from the same draws; of accuracy exact",
+        "adjusted": "Holm, over the runs held against the first, the pairs, and the slices of a comparison",
+    }
+    described = {"format": FORMAT, "domain": domain, "task": task, "split": split, "runs": runs, "rows": rows}
+    return described | {"notes": shared.notes, "protocol": protocol}
+
+
+def _letter(place: int) -> str:
+    return chr(ord("A") + place) if place < 26 else f"run {place + 1}"
+
+
+def _comparison(first: Contender, second: Contender, groups: np.ndarray | None, by) -> dict[str, Any]:
+    everything = np.arange(first.answers.num_rows)
+    metrics = metrics_of(first, second, everything, groups)
+    return {
+        "a": first.name,
+        "b": second.name,
+        "metrics": metrics,
+        "mcnemar": mcnemar(first.pipeline, first.answers, second.answers, groups),
+        "flipped": flipped(first.pipeline, first.answers, second.answers),
+        "slices": slices_between(first, second, groups, next(iter(metrics)), by),
+    }
+
+
+def _pairs(shared: Shared, groups: np.ndarray | None) -> list[dict[str, Any]]:
+    """Return the headline's difference for all pairs of three runs or more."""
+    if len(shared.contenders) < 3:
+        return []
+    found = []
+    everything = np.arange(shared.contenders[0].answers.num_rows)
+    for first, second in combinations(shared.contenders, 2):
+        name, score = next(iter(metrics_of(first, second, everything, groups).items()))
+        found.append((first.name, second.name, {"metric": name} | score))
+    judge(found)
+    return [{"runs": [first, second]} | score for first, second, score in found]
