@@ -49,19 +49,7 @@ def compare(
     first, *others = shared.contenders
     each = progress.tracked(others, "comparing runs", len(others))
     comparisons = [_comparison(first, other, groups, by) for other in each]
-    headline = next(iter(comparisons[0]["metrics"]))
-    for family in (
-        lambda name: name == headline,
-        lambda name: name != headline,
-    ):  # the headline isn't paid for by others
-        judge(
-            [
-                (part["a"], part["b"], score)
-                for part in comparisons
-                for name, score in part["metrics"].items()
-                if family(name)
-            ]
-        )
+    _judge_all(comparisons)
     found = _described(shared, split, groups) | {"comparisons": comparisons, "pairs": _pairs(shared, groups)}
     if output is not None:
         with only_writer(Path(output), "writing a comparison in"):
@@ -140,6 +128,20 @@ def _comparison(first: Contender, second: Contender, groups: np.ndarray | None, 
         "flipped": flipped(first.pipeline, first.answers, second.answers),
         "slices": slices_between(first, second, groups, next(iter(metrics)), by),
     }
+
+
+def _judge_all(comparisons: list[dict[str, Any]]) -> None:
+    """Add verdicts: the headline's p-values are adjusted for the number of runs alone, those of other metrics together."""
+    headline = next(iter(comparisons[0]["metrics"]), None)
+    for leading in (True, False):
+        judge(
+            [
+                (part["a"], part["b"], score)
+                for part in comparisons
+                for name, score in part["metrics"].items()
+                if (name == headline) == leading
+            ]
+        )
 
 
 def _pairs(shared: Shared, groups: np.ndarray | None) -> list[dict[str, Any]]:
