@@ -282,6 +282,21 @@ def test_several_labels_and_training_rows_have_a_page(tmp_path, cli):
     assert "The model has learnt from these rows." in (run / "evaluation/train/report.html").read_text()
 
 
+def test_the_terminal_has_a_bar_for_every_unit():
+    from horngate.cli.output import report_tables
+
+    share = {"value": 0.5, "low": 0.25, "high": 0.75, "baseline": 0.1, "unit": "share"}
+    nats = {"value": 1.0, "low": 0.5, "high": 1.5, "baseline": 2.0, "unit": "nats"}
+    below = {"value": -1.0, "low": -2.0, "high": -0.5, "baseline": None, "unit": "nats"}
+    nothing = {"value": None, "low": None, "high": None, "baseline": None, "unit": "nats", "reason": "one class"}
+    scores = {"share": share, "nats": nats, "below": below, "nothing": nothing}
+    report = dict.fromkeys(("domain", "task", "split"), "x") | {"rows": 4, "groups": None, "metrics": scores}
+    (table,) = report_tables(report | {"references": {}, "slices": [], "details": {}})
+    bars = [str(cell) for cell in table.columns[-1].cells]
+    assert bars[0] == "·" * 7 + "─" * 8 + "●" + "─" * 7 + "·" * 7
+    assert bars[1] == bars[0] + " 0 … 2" and bars[2].endswith(" -2 … 0") and bars[3] == ""
+
+
 def outcome_of(rows: int, classes: int, seed: int = 0):
     from horngate.pipelines.measure.classification import Outcome
 
