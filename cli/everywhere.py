@@ -19,7 +19,7 @@ class Short(click.Command):
 
     def invoke(self, ctx):
         from horngate.cli import verbs
-        from horngate.pipelines.run import Run
+        from horngate.pipelines.bundle import opened
 
         words = list(ctx.params["words"])
         run = next((word for word in words if not word.startswith("-")), None)
@@ -28,7 +28,7 @@ class Short(click.Command):
                 click.echo(f"{ctx.get_help()}\n\nIts options: horngate DOMAIN TASK {self.verb} --help")
                 return None
             raise UserError(f"name the run first: horngate {self.verb} RUN …")
-        domain, task = task_name(Run.open(run).card)
+        domain, task = task_name(opened(run).card)
         command = getattr(verbs, f"{self.verb}_command")(card_class(domain, task))
         return command.main(words, prog_name=f"horngate {domain} {task} {self.verb}", standalone_mode=False)
 
@@ -70,6 +70,23 @@ def _row(run) -> dict:
     except (UserError, KeyError) as problem:
         row["test"] = f"can't be opened: {problem}"
     return row
+
+
+@_plain
+@click.command("verify")
+@click.argument("bundle")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def verify(bundle: str, as_json: bool) -> None:
+    """Check the files of BUNDLE and replay its golden rows with its own runtime."""
+    wake(tensorflow=False)
+    from horngate.pipelines.verbs.verify import verify
+
+    parity = verify(bundle)
+    if as_json:
+        say_json({"format": 1, "rows": parity.rows, "differences": parity.differences, "agreeing": parity.agreeing})
+        return
+    shown = ", ".join(f"{name} differ by at most {apart:.2g}" for name, apart in parity.differences.items())
+    say(f"{bundle}: files as exported; {parity.rows} rows: {shown}; {parity.agreeing:.0%} the same answer")
 
 
 @_plain
@@ -153,6 +170,8 @@ def demo(output: str) -> None:
 COMMANDS = {
     "evaluate": Short("evaluate", "Score a run: short for the `evaluate` of the run's own task."),
     "predict": Short("predict", "Answer inputs: short for the `predict` of the run's own task."),
+    "export": Short("export", "Write a bundle: short for the `export` of the run's own task."),
+    "verify": verify,
     "runs": runs,
     "recipes": recipes,
     "cache": cache,

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -17,30 +16,21 @@ from horngate.pipelines.progress import Teller
 PATIENCE = 2.0  # seconds before a job shows its progress
 
 
-def wake() -> None:
+def wake(tensorflow: bool = True) -> None:
     """Import TensorFlow and Keras and look for devices, with what their C++ side prints held back unless `-v`.
 
     What was held back is shown after all when the import fails. What libraries print goes to stderr from here on.
+
+    Args:
+        tensorflow: whether the verb needs it at all.
     """
     sys.stdout = sys.stderr
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        return
-    sys.stderr.flush()
-    kept, held = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115 - closed below
-    os.dup2(held.fileno(), 2)
-    try:
-        import keras  # noqa: F401
-        import tensorflow as tf
+    if tensorflow:
+        with progress.hushed():
+            import keras  # noqa: F401
+            import tensorflow as tf
 
-        tf.config.list_physical_devices()
-    except BaseException:
-        held.seek(0)
-        os.write(kept, held.read())
-        raise
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        held.close()
+            tf.config.list_physical_devices()
 
 
 def speech_options() -> list[click.Option]:

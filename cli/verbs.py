@@ -10,6 +10,7 @@ from horngate.cli.telling import speech_options, wake
 from horngate.pipelines.card import Data, task_name
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.recipe import merged, to_yaml
+from horngate.pipelines.runtimes import FORMATS, PRECISIONS
 
 READING = ("splits", "seed", "output", "validation", "test", "split_rule")  # knobs that `check` has no use for
 READING_A_TABLE = ("id_column", "keep_column", "allow_outside", "encoding")  # knobs that `predict` has too
@@ -18,7 +19,7 @@ READING_A_TABLE = ("id_column", "keep_column", "allow_outside", "encoding")  # k
 def task_group(name: str, card: type[Data]) -> click.Group:
     """Return the group of a task with its verbs."""
     group = click.Group(name, help=card.__doc__, short_help=card.__doc__.splitlines()[0], no_args_is_help=True)
-    for make in (check_command, train_command, evaluate_command, predict_command):
+    for make in (check_command, train_command, evaluate_command, predict_command, export_command):
         group.add_command(make(card))
     return group
 
@@ -111,6 +112,7 @@ def evaluate_command(card: type[Data]) -> click.Command:
             help="Slice by this column.  [default: kept columns of 2 to 20 values]",
         ),
         click.Option(["-o", "--output"], metavar="DIR", help="Write here instead of into the run."),
+        runtime_option(),
         *verb_options(card, "evaluate"),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON."),
     ]
@@ -121,8 +123,7 @@ def predict_command(card: type[Data]) -> click.Command:
     """Return `predict`."""
 
     def run(run: str, inputs: tuple[str, ...], keep_column: tuple[str, ...], **values: Any) -> None:
-        _of_task(card, run, "predict")
-        wake()
+        wake(tensorflow=not _of_task(card, run, "predict"))
         from horngate.pipelines.verbs.predict import predict
 
         done = predict(run, list(inputs), keep_column=keep_column or None, **values)
@@ -149,20 +150,66 @@ def predict_command(card: type[Data]) -> click.Command:
             show_default=True,
             help="Exit with 1 above this share of errors.",
         ),
+        runtime_option(),
         *verb_options(card, "predict"),
     ]
     return _command("predict", run, params, "Answer every input, one row each, resumable.")
+
+
+def export_command(card: type[Data]) -> click.Command:
+    """Return `export`."""
+
+    def run(run: str, **values: Any) -> None:
+        _of_task(card, run, "export")
+        wake()
+        from horngate.pipelines.verbs.export import export
+
+        say(str(export(run, **values).folder))
+
+    params = [
+        click.Argument(["run"], metavar="RUN"),
+        click.Option(["--format"], type=click.Choice(FORMATS), required=True, help="Of the model file."),
+        click.Option(["-o", "--output"], metavar="DIR", required=True, help="Folder of the bundle; it must be new."),
+        click.Option(
+            ["--precision"],
+            type=click.Choice(PRECISIONS),
+            default="float32",
+            show_default=True,
+            help="Of the weights; int8: of activations too, with ranges from training rows.",
+        ),
+        click.Option(
+            ["--data"], metavar="SOURCE", help="Rows to prove it on, where the run's own data is not at hand."
+        ),
+        click.Option(
+            ["--tolerance"],
+            type=click.FloatRange(0),
+            help="Largest difference of an output that is accepted.  [default: 1e-4; float16 0.05, int8 0.3]",
+        ),
+        *verb_options(card, "export"),
+    ]
+    return _command("export", run, params, "Write a bundle for another runtime, proven to answer the same.")
+
+
+def runtime_option() -> click.Option:
+    """Return `--runtime` of the verbs that answer."""
+    return click.Option(
+        ["--runtime"],
+        type=click.Choice(("auto", "tensorflow", "litert")),
+        help="What computes on a CPU; auto obeys the run's verdict, or races for it.  [default: as trained]",
+    )
 
 
 def _command(name: str, run, params: list, help: str) -> click.Command:
     return click.Command(name, callback=run, params=[*params, *speech_options()], help=help, no_args_is_help=True)
 
 
-def _of_task(card: type[Data], folder: str, verb: str, finished: bool = True) -> None:
-    """Refuse a run of another task, printing the right command."""
+def _of_task(card: type[Data], folder: str, verb: str, finished: bool = True) -> bool:
+    """Refuse a run of another task, printing the right command; return whether it can do without TensorFlow."""
+    from horngate.pipelines.bundle import Bundle, opened
     from horngate.pipelines.run import Run
 
-    run = Run.open(folder, finished)
-    theirs, ours = task_name(run.card), task_name(card)
+    source = opened(folder) if verb == "predict" else Run.open(folder, finished)
+    theirs, ours = task_name(source.card), task_name(card)
     if theirs != ours:
-        raise UserError(f"{folder} is a run of {' '.join(theirs)}; say: horngate {' '.join(theirs)} {verb} {folder}")
+        raise UserError(f"{folder} is of {' '.join(theirs)}; say: horngate {' '.join(theirs)} {verb} {folder}")
+    return isinstance(source, Bundle) and source.facts["kind"] != "saved_model"

@@ -173,8 +173,8 @@ def scratch(
     return learn(network.logits, train, validation, plan, keeper)
 
 
-def features_of(encoder: keras.Model, batches, count: int, size: int, out: np.ndarray, done: Callable) -> None:
-    """Fill `out` float32 `[count, d]` with the encoder's features of batches of at most `size` rows, in order.
+def features_of(forward: Callable, batches, count: int, size: int, out: np.ndarray, done: Callable) -> None:
+    """Fill `out` float32 `[count, d]` with what `forward` gives for batches of at most `size` rows, in order.
 
     Every batch is padded to `size` rows, so that a row's features don't depend on where the batches were cut.
     """
@@ -186,7 +186,7 @@ def features_of(encoder: keras.Model, batches, count: int, size: int, out: np.nd
             if rows == size
             else np.concatenate([inputs, np.zeros((size - rows, *inputs.shape[1:]), inputs.dtype)])
         )
-        out[at : at + rows] = np.asarray(encoder.predict_on_batch(padded))[:rows]
+        out[at : at + rows] = np.asarray(forward(padded))[:rows]
         at += rows
         done(rows)
     if at != count:

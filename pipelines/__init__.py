@@ -1,4 +1,4 @@
-"""Domain pipelines: `train`, `evaluate`, `predict` and `check` for every task, from Python as from the command line."""
+"""Domain pipelines: every verb of every task, from Python as from the command line."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from horngate.pipelines.verbs.check import check
     from horngate.pipelines.verbs.evaluate import evaluate
+    from horngate.pipelines.verbs.export import export
     from horngate.pipelines.verbs.predict import predict
     from horngate.pipelines.verbs.train import train
+    from horngate.pipelines.verbs.verify import verify
 
-__all__ = ["check", "evaluate", "predict", "train"]
+__all__ = ["check", "evaluate", "export", "predict", "train", "verify"]
 
 
 def __getattr__(name: str):

@@ -13,6 +13,7 @@ from horngate.pipelines.measure.intervals import Measure
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
+from horngate.pipelines.runtimes import Runtime
 
 
 class Pipeline(ABC):
@@ -23,6 +24,7 @@ class Pipeline(ABC):
         schema: what the reader needs to know beside the card; kept in the run's `schema.json`.
         suffixes: file suffixes (lower case) that are inputs of this task.
         batch_size: rows per forward pass of prediction.
+        runtime: what computes the forward pass instead of Keras, or None.
     """
 
     suffixes: tuple[str, ...] = ()
@@ -31,6 +33,7 @@ class Pipeline(ABC):
     def __init__(self, card: Data):
         self.card = card
         self.schema: dict[str, Any] = {}
+        self.runtime: Runtime | None = None
 
     # What is a row?
 
@@ -79,13 +82,38 @@ class Pipeline(ABC):
 
     # What does it say?
 
-    @abstractmethod
     def open(self, run: Run) -> None:
-        """Take model, schema and decisions from a run."""
+        """Take schema, decisions and model from a run.
+
+        Raises:
+            UserError: a file is missing, damaged, not to be trusted, or doesn't belong to the others.
+        """
+        self.recall(run.folder)
+        self.load(run)
 
     @abstractmethod
+    def recall(self, folder: Path) -> None:
+        """Take schema and decisions from a run's or a bundle's folder; imports no TensorFlow."""
+
+    @abstractmethod
+    def load(self, run: Run) -> None:
+        """Take the model from a run."""
+
+    @property
+    @abstractmethod
+    def core(self) -> Any:
+        """The Keras model from a batch of `read`'s tensors to outputs: what is exported and what other runtimes run."""
+
     def forward(self, batch: np.ndarray) -> np.ndarray:
-        """Return the model's outputs for a batch of tensors."""
+        """Return outputs for a batch of tensors, from the runtime that was chosen, else from Keras."""
+        if self.runtime is not None:
+            return self.runtime.run(batch)
+        return np.asarray(self.core.predict_on_batch(batch))
+
+    @property
+    def step(self) -> int:
+        """Rows that are computed together: batches are filled up to a multiple of it."""
+        return self.batch_size if self.runtime is None else self.runtime.batch
 
     @abstractmethod
     def answer_schema(self) -> pa.Schema:
@@ -94,6 +122,27 @@ class Pipeline(ABC):
     @abstractmethod
     def rows(self, outputs: np.ndarray) -> dict[str, list]:
         """Return the answer columns of outputs."""
+
+    # How is it handed over?
+
+    unexportable: str | None = None  # one sentence, for a task whose model can't be exported
+
+    @property
+    def ranges(self) -> dict[str, tuple[float | None, float | None]]:
+        """The least and greatest values of the exported model's `inputs` and `outputs`; None where unbounded."""
+        return {"inputs": (None, None), "outputs": (None, None)}
+
+    def serving(self) -> Any:
+        """Return a TensorFlow function from encoded inputs (string `[n]`) to `label`, `score`, `scores`; None for none."""
+        return None
+
+    def encoded(self, tensor: np.ndarray) -> bytes | None:
+        """Return an encoded input that `serving` decodes to exactly this tensor; None where there is no such form."""
+        return None
+
+    def example(self) -> str:
+        """Return the source of a Python function `read(path)` that gives the exported model's tensor, without horngate."""
+        return "import numpy as np\n\n\ndef read(path):\n    return np.load(path)\n"
 
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
         """Take the task's own options of a verb; return what they changed, for the report's `protocol`.

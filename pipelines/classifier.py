@@ -1,14 +1,13 @@
 """Classification in any domain: labels, decisions, measures, and learning through the transfer ladder."""
 
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from horngate.models.network import Network
-from horngate.models.saving import Untrusted, open_model
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.data.checks import Finding, label_findings
 from horngate.pipelines.errors import UserError
@@ -22,6 +21,9 @@ from horngate.pipelines.page.plot import Plot
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 
+if TYPE_CHECKING:
+    from horngate.models.network import Network
+
 MISTAKES = 20  # most confident ones, in a report
 
 
@@ -29,9 +31,9 @@ class Classifier(Pipeline):
     """What all classifying tasks share. A task adds how to inspect, settle, read and build."""
 
     labels: Labels
-    network: Network
+    network: "Network"
 
-    def build(self, labels: Labels) -> Network:
+    def build(self, labels: Labels) -> "Network":
         """Return the untrained network for these labels, pretrained weights in its encoder where wished."""
         raise TypeError(f"{type(self).__name__} should say how its network is built")
 
@@ -78,8 +80,13 @@ class Classifier(Pipeline):
             labels = replace(labels, conformal={"coverage": coverage, "quantile": quantile})
         return labels
 
-    def open(self, run: Run) -> None:
-        self.labels, self.schema = Labels.read(run / "labels.json"), read_json(run / "schema.json")
+    def recall(self, folder: Path) -> None:
+        self.labels, self.schema = Labels.read(folder / "labels.json"), read_json(folder / "schema.json")
+
+    def load(self, run: Run) -> None:
+        from horngate.models.network import Network
+        from horngate.models.saving import Untrusted, open_model
+
         try:
             self.network = Network.within(open_model(run / "model.keras"))
         except Untrusted as problem:
@@ -105,8 +112,9 @@ class Classifier(Pipeline):
         self.labels = self.decided(self.labels, self.outcome(answers), *wishes.values())
         return {"threshold": self.labels.threshold, "conformal": self.labels.conformal}
 
-    def forward(self, batch: np.ndarray) -> np.ndarray:
-        return np.asarray(self.network.answers.predict_on_batch(batch))
+    @property
+    def core(self) -> Any:
+        return self.network.answers
 
     def answer_schema(self) -> pa.Schema:
         fields = [("label", pa.string()), ("score", pa.float32()), ("scores", pa.list_(pa.float32()))]

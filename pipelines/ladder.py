@@ -1,6 +1,7 @@
 """The climb of a classifier: which rungs of the transfer ladder are tried, on which rows, and which one is kept."""
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -19,6 +20,8 @@ from horngate.pipelines.files import digest, whole, write_rows
 from horngate.pipelines.measure.classification import Outcome
 from horngate.pipelines.measure.intervals import bootstrap, numbered
 from horngate.pipelines.run import Run
+from horngate.pipelines.runtimes import Runtime
+from horngate.pipelines.runtimes.race import RACED, Track, sampled
 
 if TYPE_CHECKING:
     from horngate.pipelines.classifier import Classifier
@@ -55,6 +58,7 @@ class Ladder:
         self.head_settings = self.settings if given else transfer.Settings(task.labels.several, self.card.seed)
         self.history: list[dict[str, Any]] = []
         self.costs: dict[str, float] = {}
+        self.runtimes: dict[str, Runtime | None] = {}
 
     def climb(self) -> dict[str, Any]:
         """Learn by the card's method, choose, decide and save the model; return the summary."""
@@ -187,16 +191,30 @@ class Ladder:
         weights = digest(*(value.tobytes() for value in checkpoint.values_of(encoder.weights)))
         network = f"{self.card.backbone} {getattr(self.card, 'alpha', None)} keras {keras.__version__}"
         schema = str(sorted(task.schema.items()))
-        key = digest("features 1", prints, schema, network, weights, change, self.device.precision)
+        runtime = self._runtime(weights)
+        name = "tensorflow" if runtime is None else runtime.name
+        key = digest("features 2", prints, schema, network, weights, change, self.device.precision, name)
         shape = (len(rows), encoder.output_shape[-1])
 
         def fill(out: np.ndarray) -> None:
             label = f"features of {split}" + (f", view {view + 1}" if view else "")
             with progress.job(label, len(rows)) as done:
                 batches = self._batches(rows, seed if view else None)
-                transfer.features_of(encoder, batches, len(rows), task.batch_size, out, done)
+                forward = encoder.predict_on_batch if runtime is None else runtime.run
+                transfer.features_of(forward, batches, len(rows), task.batch_size, out, done)
 
         return cache.cached_array(key, shape, fill) if len(rows) else np.zeros(shape, np.float32)
+
+    def _runtime(self, weights: str) -> Runtime | None:
+        """Return what computes features, chosen once for an encoder with these weights (their hash); None for Keras."""
+        if weights in self.runtimes:
+            return self.runtimes[weights]
+        rows = np.concatenate(list(self.rows.values()))
+        first = [self.table.take(pa.array(rows[:RACED]))]
+        track = Track(self.run.folder, "encoder", self.network.encoder, self.task.batch_size, self.card.runtime)
+        sample = partial(sampled, lambda row: self.task.read(content(*row)), first)
+        self.runtimes[weights], _ = track.choose(len(rows) * self.card.views, sample)
+        return self.runtimes[weights]
 
     def _batches(self, rows: np.ndarray, seed: tuple[int, ...] | None):
         """Yield the tensors of rows in batches, read in threads."""
@@ -240,7 +258,9 @@ class Ladder:
         rows, size = self.rows["validation"], self.task.batch_size
         scores = np.zeros((len(rows), self.targets.shape[1]), np.float32)
         with progress.job("answers on validation", len(rows)) as done:
-            transfer.features_of(self.network.answers, self._batches(rows, None), len(rows), size, scores, done)
+            transfer.features_of(
+                self.network.answers.predict_on_batch, self._batches(rows, None), len(rows), size, scores, done
+            )
         return Outcome(self.targets[rows], scores, self.task.labels.chosen(scores), self.task.labels.positive_index)
 
 

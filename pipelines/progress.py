@@ -1,5 +1,8 @@
 """What a long job tells while it runs. Silent by default; the command line plugs in its own teller."""
 
+import os
+import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -73,3 +76,24 @@ def tracked(items: Iterable[Item], label: str, total: int | None = None) -> Iter
         for item in items:
             yield item
             done()
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Hold back what libraries write to the process's stderr, unless all is to be seen; an error shows it after all."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

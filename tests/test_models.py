@@ -290,9 +290,9 @@ def test_features_do_not_depend_on_where_batches_are_cut():
     encoder = picture_encoder(None, "none", 16, None, 16)
     pixels = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8)
     out = np.zeros((10, encoder.output_shape[1]), np.float32)
-    transfer.features_of(encoder, [pixels[:8], pixels[8:]], 10, 8, out, lambda rows: None)
+    transfer.features_of(encoder.predict_on_batch, [pixels[:8], pixels[8:]], 10, 8, out, lambda rows: None)
     again = np.zeros((2, encoder.output_shape[1]), np.float32)
-    transfer.features_of(encoder, [pixels[8:]], 2, 8, again, lambda rows: None)
+    transfer.features_of(encoder.predict_on_batch, [pixels[8:]], 2, 8, again, lambda rows: None)
     assert np.array_equal(out[8:], again)
 
 

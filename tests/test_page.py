@@ -197,6 +197,7 @@ def test_a_broken_plot_does_not_lose_the_report(tiny_runs, cli, tmp_path, monkey
 
 
 def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path, monkeypatch):
+    from horngate.models import grad_cam
     from horngate.pipelines.errors import Unreadable
     from horngate.pipelines.vision import classify
 
@@ -204,7 +205,7 @@ def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path
         raise ValueError("no spatial maps")
 
     run = tiny_runs("vision", "classify")
-    monkeypatch.setattr(classify, "grad_cam", without_maps)
+    monkeypatch.setattr(grad_cam, "grad_cam", without_maps)
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
     plain = (tmp_path / "report.html").read_text()
     assert plain.count("data:image/jpeg") == 20 and "Grad-CAM" not in plain

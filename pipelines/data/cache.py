@@ -1,4 +1,4 @@
-"""What is computed once and kept: arrays in the user's cache folder, named by what they were computed from."""
+"""What is computed once and kept: arrays and files in the user's cache folder, named by what they were made from."""
 
 import os
 import time
@@ -11,6 +11,7 @@ import numpy as np
 
 from horngate.pipelines.errors import UserError
 
+SUFFIXES = (".npy", ".tflite")
 LIMIT = 10_000_000_000  # bytes; HORNGATE_CACHE_LIMIT sets another
 
 
@@ -59,9 +60,35 @@ def cached_array(key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], 
     return _filled(path, shape, fill, size)
 
 
+def cached_file(name: str, make: Callable[[Path], None], size: int) -> Path:
+    """Return a file of the cache, made by `make` (which writes to the path that it is given) where it isn't there yet.
+
+    Args:
+        name: a hash of all that the content depends on, with a suffix of `SUFFIXES`.
+        size: bytes that it will take, about.
+    """
+    path = folder() / name
+    if path.is_file():
+        os.utime(path)
+        return path
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.{time.monotonic_ns()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(size)
+        make(temporary)
+        temporary.replace(path)
+    except OSError as problem:
+        raise UserError(
+            f"can't write {path.name} into the cache {path.parent}: {problem.strerror or problem}"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
 def entries() -> list[Path]:
     """Return the cache's files, least recently used first."""
-    files = [path for path in folder().glob("*.npy") if path.is_file()] if folder().is_dir() else []
+    files = [path for suffix in SUFFIXES for path in folder().glob(f"*{suffix}") if path.is_file()]
     return sorted(files, key=lambda path: path.stat().st_mtime)
 
 

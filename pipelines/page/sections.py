@@ -156,6 +156,12 @@ def cost(summary: dict[str, Any], protocol: dict[str, Any]) -> list[tuple[str, A
     if summary.get("parameters"):
         facts.append(("Parameters", summary["parameters"]))
     if runtime := protocol.get("runtime"):
-        said = f"{runtime['name']}: {runtime['speedup']:.1f} × as fast as Keras"
-        facts.append(("Runtime", f"{said}, answers within {runtime['max_abs_difference']:.0e}"))
+        facts.append(("Runtime", _runtime(runtime)))
     return facts
+
+
+def _runtime(verdict: dict[str, Any]) -> str:
+    if verdict["name"] == "tensorflow":
+        return "TensorFlow" + (f" ({verdict['why']})" if verdict.get("why") else "")
+    said = f"{verdict['name']}: {verdict['speedup']:.1f} × as fast as TensorFlow"
+    return f"{said}, outputs within {verdict['max_abs_difference']:.0e}"

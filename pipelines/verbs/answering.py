@@ -11,6 +11,8 @@ from horngate.pipelines.base import Pipeline
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.sources import CORE
 from horngate.pipelines.errors import Unreadable
+from horngate.pipelines.run import Run
+from horngate.pipelines.runtimes.race import Track, Verdict, counted, sampled
 
 TRUTH = ("target", "group", "split")
 
@@ -40,6 +42,23 @@ def answered(pipeline: Pipeline, blocks: Iterable[pa.Table], labelled: bool) -> 
         yield _answers(pipeline, block, chain([first], islice(stream, block.num_rows - 1)), labelled)
 
 
+def with_runtime(
+    pipeline: Pipeline, run: Run, blocks: Iterable[pa.Table], wish: str | None
+) -> tuple[Iterator, Verdict]:
+    """Choose what computes the answers of all blocks; return the blocks again, and the verdict.
+
+    Without a wish it is the card's, `auto` where the card has none.
+
+    Raises:
+        UserError: `wish` is `litert`, which can't be had or doesn't answer the same.
+    """
+    wish = wish or getattr(pipeline.card, "runtime", "auto")
+    rows, first, blocks = counted(blocks)
+    track = Track(run.folder, "answers", pipeline.core, pipeline.batch_size, wish)
+    pipeline.runtime, verdict = track.choose(rows, lambda: sampled(lambda row: pipeline.read(content(*row)), first))
+    return blocks, verdict
+
+
 def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: bool) -> pa.Table:
     outputs, errors = [], []
     while batch := list(islice(tensors, pipeline.batch_size)):
@@ -54,7 +73,7 @@ def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: b
 
 
 def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
-    """Return outputs for the readable tensors of a batch; it is always filled up to the same size and in the same places,
+    """Return outputs for the readable tensors of a batch; it is always filled up to whole steps and in the same places,
 
     so that an answer depends neither on its neighbours nor on where a job was cut.
     """
@@ -62,7 +81,7 @@ def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
     if not good:
         return None
     first = batch[good[0]]
-    padded = np.zeros((pipeline.batch_size, *first.shape), first.dtype)
+    padded = np.zeros((-(-len(batch) // pipeline.step) * pipeline.step, *first.shape), first.dtype)
     for place in good:
         padded[place] = batch[place]
     return pipeline.forward(padded)[good]

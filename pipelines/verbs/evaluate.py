@@ -20,7 +20,7 @@ from horngate.pipelines.page.evaluation import Evaluation
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
-from horngate.pipelines.verbs.answering import answered
+from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.measuring import measured
 from horngate.pipelines.verbs.writing import write_evaluation
 
@@ -32,6 +32,7 @@ def evaluate(
     name: str | None = None,
     by: tuple[str, ...] | None = None,
     output: str | os.PathLike | None = None,
+    runtime: str | None = None,
     **options,
 ) -> Report:
     """Evaluate a run on one of its splits, or on other labelled data, and write answers, report and page.
@@ -43,6 +44,7 @@ def evaluate(
         name: of the evaluation of `data`; default: the source's own name.
         by: columns to slice by; default: kept columns with 2 to 20 values.
         output: where to write instead of `<run>/evaluation/<split or name>`.
+        runtime: `auto`, `tensorflow` or `litert`; default: as the run was trained with.
         options: the task's own, such as `sensitivity`, `conformal`, `grad_cam`.
 
     Raises:
@@ -63,11 +65,13 @@ def evaluate(
         if where in ("train", "validation", "test"):
             raise UserError(f'an evaluation of other data can\'t be named "{where}"; give it a --name')
     folder = Path(output) if output is not None else run.inside("evaluation", _plain_name(where))
-    blocks = answered(pipeline, (table.slice(start, 1024) for start in range(0, table.num_rows, 1024)), labelled=True)
+    blocks = (table.slice(start, 1024) for start in range(0, table.num_rows, 1024))
+    blocks, verdict = with_runtime(pipeline, run, blocks, runtime)
+    blocks = answered(pipeline, blocks, labelled=True)
     answers = pa.concat_tables(_counted(blocks, table.num_rows))
     if answers.num_rows != table.num_rows:
         raise RuntimeError(f"{table.num_rows} rows were listed. Received answers for {answers.num_rows}")
-    protocol = run.summary["protocol"] | adjusted
+    protocol = run.summary["protocol"] | adjusted | {"runtime": verdict.plain()}
     report = measured(pipeline, answers, run.folder.name, where, protocol, by, beside, leaking)
     given = {"split": split, "data": data, "name": name, "by": by, "output": output} | options
     made = Evaluation(pipeline, run, run.summary, table, answers, report, _command(run, given), data or run.card.data)

@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from horngate.pipelines import device, progress
 from horngate.pipelines.base import Pipeline
+from horngate.pipelines.bundle import Bundle, opened
 from horngate.pipelines.data.sources import Listing, regrouped, unlabelled
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest, file_digest, only_writer, read_json, write_json
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
-from horngate.pipelines.verbs.answering import answered
+from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.parts import PART, Parts, json_lines, writer_for
 
 FORMAT = 1
@@ -39,6 +40,7 @@ def predict(
     keep_column: tuple[str, ...] | None = None,
     overwrite: bool = False,
     max_errors: float = 1.0,
+    runtime: str | None = None,
     **options,
 ) -> Prediction:
     """Answer every input and write one row for each, in their order, `error` filled where one can't be read.
@@ -47,12 +49,13 @@ def predict(
     goes on after a kill where it was cut; another model, option or listing refuses to mix.
 
     Args:
-        run: the run or its folder.
+        run: the run or its folder, or a bundle that `export` wrote: through LiteRT or ONNX it needs no TensorFlow.
         inputs: files, folders, globs or tables, one or several.
         output: a .parquet, .jsonl or .csv file, or `-` for JSON lines on stdout.
         id_column, keep_column: columns of a table that are carried into the answers.
         overwrite: throw away an earlier output that another model, option or listing made.
         max_errors: share of rows with an error above which, after all rows are written, a UserError is raised.
+        runtime: `auto`, `tensorflow` or `litert`; default: as the run was trained with.
         options: the task's own, such as `wide`, and knobs of reading a table: `input_column`, `allow_outside`, `encoding`.
 
     Raises:
@@ -60,25 +63,29 @@ def predict(
     """
     from dataclasses import replace
 
-    run = Run.open(run)
+    run = opened(run)
     target = None if str(output) == "-" else Path(output)
     if target is not None:
         writer_for(target)
     reading = {name: options.pop(name) for name in list(options) if hasattr(run.card, name)}
     reading = {name: value for name, value in reading.items() if value is not None}
     card = replace(run.card, id_column=id_column, keep_column=keep_column, **reading)
-    device.set_up(card.device, card.precision, card.seed)
     pipeline = pipeline_of(card)
-    pipeline.open(run)
+    if isinstance(run, Bundle):
+        pipeline.recall(run.folder)
+    else:
+        device.set_up(card.device, card.precision, card.seed)
+        pipeline.open(run)
     pipeline.adjust(run, options)
     listing = Listing()
     sources = [os.fspath(source) for source in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     blocks = regrouped(unlabelled(sources, card, pipeline.suffixes, listing), PART)
+    blocks, computed_by = _with_runtime(pipeline, run, blocks, runtime)
     wide = bool(options.get("wide"))
     done = (
         _streamed(pipeline, blocks, wide)
         if target is None
-        else _written(run, pipeline, blocks, target, options, overwrite)
+        else _written(run, pipeline, blocks, target, options | {"runtime": computed_by}, overwrite)
     )
     if listing.skipped:
         progress.notice(
@@ -93,6 +100,17 @@ def predict(
     return done
 
 
+def _with_runtime(pipeline: Pipeline, source: Run | Bundle, blocks: Iterator, wish: str | None):
+    """Choose what computes; return the blocks again and the runtime's name."""
+    if isinstance(source, Run):
+        blocks, verdict = with_runtime(pipeline, source, blocks, wish)
+        return blocks, verdict.name
+    if wish not in (None, "auto", source.facts["kind"]):
+        raise UserError(f"{source.folder} is a bundle for {source.facts['kind']}; leave --runtime out")
+    pipeline.runtime = source.start()
+    return blocks, f"bundle {source.facts['kind']}"
+
+
 def _streamed(pipeline: Pipeline, blocks: Iterator[pa.Table], wide: bool) -> Prediction:
     rows = errors = 0
     for table in answered(pipeline, blocks, labelled=False):
@@ -104,7 +122,7 @@ def _streamed(pipeline: Pipeline, blocks: Iterator[pa.Table], wide: bool) -> Pre
 
 
 def _written(
-    run: Run, pipeline: Pipeline, blocks, target: Path, options: dict[str, Any], overwrite: bool
+    run: Run | Bundle, pipeline: Pipeline, blocks, target: Path, options: dict[str, Any], overwrite: bool
 ) -> Prediction:
     chosen = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
     key = {"model": _model_hash(run), "options": chosen, "format": FORMAT}
@@ -161,7 +179,9 @@ def _manifest(target: Path) -> Path:
     return target.with_name(f"{target.name}.manifest.json")
 
 
-def _model_hash(run: Run) -> str:
+def _model_hash(run: Run | Bundle) -> str:
+    if isinstance(run, Bundle):
+        return run.fingerprint
     return digest(
         *(file_digest(run / name) for name in ("model.keras", "labels.json", "schema.json") if (run / name).is_file())
     )

@@ -20,7 +20,7 @@ from horngate.pipelines.files import digest, only_writer, write_json, write_rows
 from horngate.pipelines.page.evaluation import Evaluation
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
-from horngate.pipelines.verbs.answering import answered
+from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.measuring import measured, reference_scores
 from horngate.pipelines.verbs.writing import write_evaluation
 
@@ -151,7 +151,11 @@ def _references(pipeline: Pipeline, seen: Survey, splits: np.ndarray, run: Run) 
 
 def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, summary: dict, references: dict) -> dict[str, Any]:
     """Answer and measure validation and test rows; return the scores for `run.json`."""
-    headlines = {}
+    headlines, protocol = {}, summary["protocol"]
+    if (splits != "train").any():
+        measured_rows = seen.table.take(pa.array(np.flatnonzero(splits != "train")))
+        _, verdict = with_runtime(pipeline, run, _blocks(measured_rows), None)
+        protocol = protocol | {"runtime": verdict.plain()}
     ids, learnt = seen.table["id"].to_pylist(), np.flatnonzero(splits == "train")
     table = seen.table.set_column(seen.table.column_names.index("split"), "split", pa.array(splits, pa.string()))
     for split in ("validation", "test"):
@@ -164,8 +168,7 @@ def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, summary: dict,
         leaking = twins(seen.same.near, ids, learnt, rows)
         beside = {name: scores[split] for name, scores in references.items() if split in scores}
         seen_in_refit = {"learnt_from_these_rows": True} if split == "validation" and pipeline.card.refit else {}
-        protocol = summary["protocol"] | seen_in_refit
-        report = measured(pipeline, answers, run.folder.name, split, protocol, None, beside, leaking)
+        report = measured(pipeline, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
         command = ["horngate", "evaluate", str(run.folder), "--split", split]
         made = Evaluation(pipeline, run, summary, own, answers, report, command, run.card.data)
         write_evaluation(run.inside("evaluation", split), made)

@@ -2,14 +2,12 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
-from horngate.models.backbones import BackboneError, picture_encoder
-from horngate.models.grad_cam import grad_cam
-from horngate.models.network import Network
 from horngate.pipelines import progress
 from horngate.pipelines.classifier import Classifier
 from horngate.pipelines.data.reading import inputs_of, rows_of
@@ -19,7 +17,11 @@ from horngate.pipelines.labels import Labels
 from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.report import Report
 from horngate.pipelines.vision.drawing import beside, thumbnail, warmed
+from horngate.pipelines.vision.example import read_source
 from horngate.pipelines.vision.pictures import SUFFIXES, Change, Facts, Reader
+
+if TYPE_CHECKING:
+    from horngate.models.network import Network
 
 SMALLEST, LARGEST = 32, 128  # pixels: the side that the small network gets, between these, from the pictures' own
 MOST_FITTED = 5000  # rows that the reference is fitted on
@@ -42,7 +44,10 @@ class Pipeline(Classifier):
             "small_size": int(np.clip(side, SMALLEST, LARGEST)),
         }
 
-    def build(self, labels: Labels) -> Network:
+    def build(self, labels: Labels) -> "Network":
+        from horngate.models.backbones import BackboneError, picture_encoder
+        from horngate.models.network import Network
+
         card = self.card
         try:
             encoder = picture_encoder(
@@ -68,6 +73,34 @@ class Pipeline(Classifier):
     def varied(self) -> bool:
         """Whether a random view of a picture differs from the plain one."""
         return self.card.augment != "none" or self.card.flip != "none"
+
+    ranges = {"inputs": (0, 255), "outputs": (0, 1)}
+
+    def model_card(self) -> dict[str, str]:
+        limits = (
+            " A picture of something else gets a label too; conformal sets or a threshold help to abstain. An exported"
+            " SavedModel decodes JPEG, PNG, GIF and BMP: no EXIF rotation, no TIFF or WebP, transparency is dropped."
+        )
+        card = super().model_card()
+        return card | {"Limits": card["Limits"] + limits}
+
+    def serving(self) -> Any:
+        from horngate.pipelines.runtimes.serving import labelled
+        from horngate.pipelines.vision.decoding import decoded
+
+        def serve(inputs: Any) -> dict[str, Any]:
+            pixels = decoded(inputs, self.schema["size"], self.schema["resize"])
+            return labelled(self.labels, self.core(pixels, training=False))
+
+        return serve
+
+    def encoded(self, tensor: np.ndarray) -> bytes:
+        written = BytesIO()
+        Image.fromarray(tensor).save(written, "PNG")
+        return written.getvalue()
+
+    def example(self) -> str:
+        return read_source(self.schema["size"], self.schema["resize"])
 
     def references(self, table: pa.Table, splits: np.ndarray, facts: list[Facts]) -> dict[str, dict[str, np.ndarray]]:
         """Fit a logistic regression on grey 32 × 32 thumbnails, at most 5,000 of them: what needs no network at all."""
@@ -129,5 +162,7 @@ class Pipeline(Classifier):
 
     def _heats(self, pixels: np.ndarray, answers: list[dict[str, Any]]) -> np.ndarray:
         """Return Grad-CAM of the answered class of each picture, as `grad_cam` does."""
+        from horngate.models.grad_cam import grad_cam
+
         classes = np.array([self.labels.labels.index(answer["label"]) for answer in answers])
         return grad_cam(self.network.answers, pixels, classes)

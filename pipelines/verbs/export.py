@@ -1,0 +1,175 @@
+"""export: hand a run over as a bundle that is proven to answer the same."""
+
+import os
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from horngate.pipelines import device, progress
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.bundle import MODELS, Bundle
+from horngate.pipelines.card import Data, task_name
+from horngate.pipelines.data.reading import content
+from horngate.pipelines.data.sources import Listing, examples, labelled
+from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.files import write_json, write_text
+from horngate.pipelines.model_card import model_card
+from horngate.pipelines.recipe import to_yaml
+from horngate.pipelines.run import Run
+from horngate.pipelines.runtimes import FORMATS, PRECISIONS
+from horngate.pipelines.runtimes.examples import example
+from horngate.pipelines.runtimes.golden import TOLERANCES, replayed, write_golden
+from horngate.pipelines.tasks import pipeline_of
+
+GOLDEN = 32  # rows
+SAMPLE = 128  # rows that int8 takes its ranges from
+FORMAT = 1
+
+
+def export(
+    run: str | os.PathLike,
+    format: str,
+    output: str | os.PathLike,
+    precision: str = "float32",
+    data: str | None = None,
+    tolerance: float | None = None,
+) -> Bundle:
+    """Export a run as a bundle, replay 32 real rows through the exported file, and refuse where answers differ.
+
+    Args:
+        run: the run or its folder.
+        format: `saved_model`, `onnx` or `litert`.
+        output: a folder that isn't there yet.
+        precision: `float32`; for onnx and litert also `float16` or `int8`.
+        data: labelled data for golden rows and for int8's ranges, where the run's own is not at hand.
+        tolerance: largest difference of an output that is accepted; default: by the precision.
+
+    Raises:
+        UserError: the task or format can't, a package is missing, or the export doesn't answer the same.
+    """
+    run, target = Run.open(run), Path(output)
+    _possible(run, format, precision, target)
+    device.set_up("cpu", "float32", run.card.seed)
+    pipeline = pipeline_of(run.card)
+    pipeline.open(run)
+    if pipeline.unexportable:
+        raise UserError(pipeline.unexportable)
+    golden = _tensors(run, pipeline, data, GOLDEN, ("test", "validation", "train"))
+    sample = _tensors(run, pipeline, data, SAMPLE, ("train",)) if precision == "int8" else None
+    work = target.with_name(f".{target.name}.{os.getpid()}.part")
+    bundle = Bundle(work)
+    try:
+        _fill(bundle, run, pipeline, {"kind": format, "precision": precision, "tolerance": tolerance}, golden, sample)
+        bundle.seal()
+        parity = replayed(bundle)
+        if parity.problems:
+            raise UserError(f"the {format} export doesn't answer as its run, so it isn't kept: {parity.problems[0]}")
+        work.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    shown = ", ".join(f"{name} {apart:.2g}" for name, apart in parity.differences.items())
+    progress.notice(f"{parity.rows} rows replayed through {format}; largest difference: {shown}")
+    return Bundle(target)
+
+
+def _possible(run: Run, format: str, precision: str, target: Path) -> None:
+    if format not in FORMATS:
+        raise UserError(f"--format should be one of {', '.join(FORMATS)}. Received: {format}")
+    if precision not in PRECISIONS:
+        raise UserError(f"--precision should be one of {', '.join(PRECISIONS)}. Received: {precision}")
+    if format == "saved_model" and precision != "float32":
+        raise UserError("a SavedModel is exported in float32; choose --format litert or onnx for less")
+    if target.exists():
+        raise UserError(f"{target} exists; name another folder, or remove it")
+    missing = {"onnx": ("onnxruntime", "tf2onnx"), "litert": ("ai_edge_litert",), "saved_model": ()}[format]
+    from importlib.util import find_spec
+
+    if lacking := [name for name in missing if find_spec(name) is None]:
+        raise UserError(f"--format {format} needs {', '.join(lacking)}: install horngate[{format}]")
+
+
+def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], golden, sample) -> None:
+    """Write everything but the checksums."""
+    kind, precision = wishes["kind"], wishes["precision"]
+    _convert(pipeline, bundle / MODELS[kind], kind, precision, sample)
+    allowed = TOLERANCES[precision]
+    allowed = allowed if wishes["tolerance"] is None else replace(allowed, largest=wishes["tolerance"])
+    domain, task = task_name(run.card)
+    facts = {"format": FORMAT, "domain": domain, "task": task, "kind": kind, "precision": precision}
+    facts |= {"model": MODELS[kind], "run": run.folder.name, "tolerance": vars(allowed)}
+    write_json(bundle / "bundle.json", facts)
+    shutil.copyfile(run / "labels.json", bundle / "labels.json")
+    write_json(bundle / "schema.json", pipeline.schema | _columns(pipeline))
+    write_text(bundle / "recipe.yaml", to_yaml(_elsewhere(run.card)))
+    write_golden(bundle / "golden.npz", pipeline, golden, run.labels, encoded=kind == "saved_model")
+    write_text(bundle / "MODEL_CARD.md", model_card(run, pipeline, facts))
+    write_text(bundle / "example.py", example(kind, pipeline.example(), run.labels))
+
+
+def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) -> None:
+    from horngate.pipelines.runtimes import converting
+
+    progress.detail(f"converting to {kind}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "saved_model":
+            converting.to_saved_model(pipeline.core, path, pipeline.serving())
+        else:
+            getattr(converting, f"to_{kind}")(pipeline.core, path, precision, sample)
+    except OSError as problem:
+        raise UserError(f"can't write {path}: {problem.strerror or problem}") from None
+    except Exception as problem:  # converters raise whatever a model makes them raise
+        why = " ".join(str(problem).split())[:300]
+        raise UserError(f"this model can't be converted to {kind} in {precision}: {why}") from problem
+
+
+def _tensors(run: Run, pipeline: Pipeline, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
+    """Return up to `count` real tensors, drawn from the rows of these splits in their order, then from others."""
+    try:
+        if data is None:
+            table = examples(run.card, pipeline.suffixes)
+        else:
+            table = next(labelled(data, replace(run.card, data=data), pipeline.suffixes, Listing()))
+    except UserError as problem:
+        raise UserError(f"an export is proven on real rows, and {problem}; give --data SOURCE with such rows") from None
+    sides = dict(zip(run.splits["id"].to_pylist(), run.splits["split"].to_pylist(), strict=True))
+    order = {name: place for place, name in enumerate(splits)}
+    draw = np.random.default_rng(run.card.seed).permutation(table.num_rows)
+    ids = table["id"].to_pylist()
+    ranked = sorted(map(int, draw), key=lambda row: order.get(sides.get(ids[row]), 3))
+    found = []
+    for row in ranked:
+        try:
+            found.append(pipeline.read(content(*(table[name][row].as_py() for name in ("input", "value", "error")))))
+        except Unreadable:
+            continue
+        if len(found) == count:
+            break
+    if not found:
+        raise UserError("an export is proven on real rows, and none can be read; give --data SOURCE with such rows")
+    return np.stack(found)
+
+
+def _columns(pipeline: Pipeline) -> dict[str, Any]:
+    """Return names, shapes, dtypes and ranges of what the model takes and gives."""
+
+    def entry(name: str, tensor) -> dict[str, Any]:
+        low, high = pipeline.ranges[name]
+        return {"name": name, "shape": list(tensor.shape), "dtype": str(tensor.dtype), "low": low, "high": high}
+
+    return {
+        "inputs": [entry("inputs", pipeline.core.inputs[0])],
+        "outputs": [entry("outputs", pipeline.core.outputs[0])],
+        "answers": [{"name": field.name, "type": str(field.type)} for field in pipeline.answer_schema()],
+    }
+
+
+def _elsewhere(card: Data) -> Data:
+    """Return the card without paths of the machine that it was trained on."""
+    given = {name: getattr(card, name) for name in ("data", "weights", "backbone", "splits") if hasattr(card, name)}
+    bare = {name: Path(value).name for name, value in given.items() if value and Path(value).is_absolute()}
+    default = next(spec.default for spec in fields(card) if spec.name == "output")
+    return replace(card, **bare, output=default)
