@@ -51,7 +51,7 @@ def evil(tmp_path_factory) -> Path:
     output = str(tmp_path_factory.mktemp("runs"))
     data = str(root / "table.csv")
     run = train(Classify(data=data, split_column="split", image_size=16, epochs=2, output=output, max_quarantine=0.5))
-    evaluate(run, sensitivity=0.5, conformal=0.6)
+    evaluate(run, sensitivity=0.5, conformal=0.6, runtime="tensorflow")
     return run / "evaluation/test/report.html"
 
 
@@ -164,7 +164,10 @@ def test_a_page_says_what_the_report_and_the_run_know(tab, evil):
     assert "red/000.png#2" in shown["duplicates"]
     run = evil.parents[2]
     assert f"horngate vision classify train -c {run}/recipe.yaml" in shown["repeat"]
-    assert f"horngate evaluate {run} --split test --sensitivity 0.5 --conformal 0.6" in shown["repeat"]
+    assert (
+        f"horngate evaluate {run} --split test --runtime tensorflow --sensitivity 0.5 --conformal 0.6"
+        in shown["repeat"]
+    )
     assert "random weights" in shown["card"] and "Intended use" in shown["card"]
     assert "MB" in shown["cost"] or "GB" in shown["cost"]
     links = tab.value("[...document.querySelectorAll('nav a')].map(link => link.hash.slice(1))")
