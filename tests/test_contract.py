@@ -99,6 +99,9 @@ def test_a_run_folder_explains_itself(domain, task, tiny_runs):
     names = {path.name for path in run.folder.iterdir()}
     wanted = {"recipe.yaml", "splits.parquet", "quarantine.csv", "model.keras", "history.csv", "references.json"}
     assert wanted | {"environment.json", "schema.json", "evaluation", "run.json"} <= names
+    assert {"answers.parquet", "report.json", "report.html"} <= {
+        path.name for path in (run / "evaluation/test").iterdir()
+    }
     summary = json.loads((run / "run.json").read_text())
     assert (summary["format"], summary["domain"], summary["task"]) == (1, domain, task)
     assert run.card == merged(

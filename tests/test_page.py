@@ -51,7 +51,7 @@ def evil(tmp_path_factory) -> Path:
     output = str(tmp_path_factory.mktemp("runs"))
     data = str(root / "table.csv")
     run = train(Classify(data=data, split_column="split", image_size=16, epochs=2, output=output, max_quarantine=0.5))
-    evaluate(run, sensitivity=0.5, conformal=0.6)
+    evaluate(run, sensitivity=0.5, conformal=0.6, runtime="tensorflow")
     return run / "evaluation/test/report.html"
 
 
@@ -164,7 +164,10 @@ def test_a_page_says_what_the_report_and_the_run_know(tab, evil):
     assert "red/000.png#2" in shown["duplicates"]
     run = evil.parents[2]
     assert f"horngate vision classify train -c {run}/recipe.yaml" in shown["repeat"]
-    assert f"horngate evaluate {run} --split test --sensitivity 0.5 --conformal 0.6" in shown["repeat"]
+    assert (
+        f"horngate evaluate {run} --split test --runtime tensorflow --sensitivity 0.5 --conformal 0.6"
+        in shown["repeat"]
+    )
     assert "random weights" in shown["card"] and "Intended use" in shown["card"]
     assert "MB" in shown["cost"] or "GB" in shown["cost"]
     links = tab.value("[...document.querySelectorAll('nav a')].map(link => link.hash.slice(1))")
@@ -281,6 +284,21 @@ def test_several_labels_and_training_rows_have_a_page(tmp_path, cli):
     assert "F1 by class" in page and "Confusion matrix" not in page and "learnt from these rows" not in page
     assert cli("evaluate", run, "--split", "train")[0] == 0
     assert "The model has learnt from these rows." in (run / "evaluation/train/report.html").read_text()
+
+
+def test_the_terminal_has_a_bar_for_every_unit():
+    from horngate.cli.output import report_tables
+
+    share = {"value": 0.5, "low": 0.25, "high": 0.75, "baseline": 0.1, "unit": "share"}
+    nats = {"value": 1.0, "low": 0.5, "high": 1.5, "baseline": 2.0, "unit": "nats"}
+    below = {"value": -1.0, "low": -2.0, "high": -0.5, "baseline": None, "unit": "nats"}
+    nothing = {"value": None, "low": None, "high": None, "baseline": None, "unit": "nats", "reason": "one class"}
+    scores = {"share": share, "nats": nats, "below": below, "nothing": nothing}
+    report = dict.fromkeys(("domain", "task", "split"), "x") | {"rows": 4, "groups": None, "metrics": scores}
+    (table,) = report_tables(report | {"references": {}, "slices": [], "details": {}})
+    bars = [str(cell) for cell in table.columns[-1].cells]
+    assert bars[0] == "·" * 7 + "─" * 8 + "●" + "─" * 7 + "·" * 7
+    assert bars[1] == bars[0] + " 0 … 2" and bars[2].endswith(" -2 … 0") and bars[3] == ""
 
 
 def outcome_of(rows: int, classes: int, seed: int = 0):

@@ -96,7 +96,10 @@ def _mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _uri(picture: bytes | None) -> str | None:
-    return None if picture is None else f"data:image/jpeg;base64,{b64encode(picture).decode()}"
+    if picture is None:
+        return None
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{b64encode(picture).decode()}"
 
 
 def _repeat(evaluation: Evaluation) -> dict[str, str]:

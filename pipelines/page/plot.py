@@ -31,7 +31,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Shown:
-    """One row as people look at it: `picture` and `heat` (what spoke for the answer) are JPEG bytes, `text` is a text."""
+    """One row as people look at it: `picture` and `heat` (what spoke for the answer) are JPEG or PNG bytes."""
 
     picture: bytes | None = None
     heat: bytes | None = None

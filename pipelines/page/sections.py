@@ -163,5 +163,6 @@ def cost(summary: dict[str, Any], protocol: dict[str, Any]) -> list[tuple[str, A
 def _runtime(verdict: dict[str, Any]) -> str:
     if verdict["name"] == "tensorflow":
         return "TensorFlow" + (f" ({verdict['why']})" if verdict.get("why") else "")
-    said = f"{verdict['name']}: {verdict['speedup']:.1f} × as fast as TensorFlow"
-    return f"{said}, outputs within {verdict['max_abs_difference']:.0e}"
+    said = [f"{verdict['speedup']:.1f} × as fast as TensorFlow"] if "speedup" in verdict else []
+    said += [f"outputs within {verdict['max_abs_difference']:.0e}"] if "max_abs_difference" in verdict else []
+    return f"{verdict['name']}: {', '.join(said)}" if said else verdict["name"]

@@ -73,7 +73,7 @@ def evaluate(
         raise RuntimeError(f"{table.num_rows} rows were listed. Received answers for {answers.num_rows}")
     protocol = run.summary["protocol"] | adjusted | {"runtime": verdict.plain()}
     report = measured(pipeline, answers, run.folder.name, where, protocol, by, beside, leaking)
-    given = {"split": split, "data": data, "name": name, "by": by, "output": output} | options
+    given = {"split": split, "data": data, "name": name, "by": by, "output": output, "runtime": runtime} | options
     made = Evaluation(pipeline, run, run.summary, table, answers, report, _command(run, given), data or run.card.data)
     with only_writer(folder, "writing the evaluation in"):
         write_evaluation(folder, made, options)

@@ -47,9 +47,10 @@ def measured(
     seed = pipeline.card.seed
     metrics = scores_of(pipeline, outcome, groups, seed)
     details = pipeline.details(good, outcome)
-    if leaking is not None and (leaking != None).any():  # noqa: E711 - an array of ids and None
-        twins = leaking[np.array(answers["error"].is_null())]
-        protocol = protocol | _without(pipeline, outcome, groups, twins != None, seed)  # noqa: E711
+    twins = [] if leaking is None else leaking[np.array(answers["error"].is_null())]
+    known = np.array([twin is not None for twin in twins], bool)
+    if known.any():
+        protocol = protocol | _without(pipeline, outcome, groups, known, seed)
         pairs = zip(good["id"].to_pylist(), twins, strict=True)
         details["leaks"] = [[row, twin] for row, twin in pairs if twin is not None][:NAMED]
     domain, task = task_name(pipeline.card)
