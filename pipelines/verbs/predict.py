@@ -85,7 +85,7 @@ def predict(
     done = (
         _streamed(pipeline, blocks, wide)
         if target is None
-        else _written(run, pipeline, blocks, target, options | {"runtime": computed_by}, overwrite)
+        else _written(run, pipeline, blocks, target, options | {"runtime": None if computed_by == "tensorflow" else computed_by}, overwrite)
     )
     if listing.skipped:
         progress.notice(
