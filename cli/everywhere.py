@@ -3,6 +3,7 @@
 import click
 
 from horngate.cli.output import say, say_json, show, table
+from horngate.cli.presets import presets
 from horngate.cli.telling import speech_options, wake
 from horngate.pipelines.card import task_name
 from horngate.pipelines.errors import UserError
@@ -30,7 +31,8 @@ class Short(click.Command):
             raise UserError(f"name the run first: horngate {self.verb} RUN …")
         domain, task = task_name(Run.open(run).card)
         command = getattr(verbs, f"{self.verb}_command")(card_class(domain, task))
-        return command.main(words, prog_name=f"horngate {domain} {task} {self.verb}", standalone_mode=False)
+        name = f"horngate {domain} {task} {self.verb}"
+        return command.main(words, prog_name=name, standalone_mode=False, obj=ctx.find_root().obj)
 
 
 def _plain(command: click.Command) -> click.Command:
@@ -155,6 +157,7 @@ COMMANDS = {
     "predict": Short("predict", "Answer inputs: short for the `predict` of the run's own task."),
     "runs": runs,
     "recipes": recipes,
+    "presets": presets,
     "cache": cache,
     "doctor": doctor,
     "demo": demo,

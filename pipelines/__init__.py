@@ -3,11 +3,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from horngate.pipelines import offline
+
 if TYPE_CHECKING:
     from horngate.pipelines.verbs.check import check
     from horngate.pipelines.verbs.evaluate import evaluate
     from horngate.pipelines.verbs.predict import predict
     from horngate.pipelines.verbs.train import train
+
+offline.obey()  # HORNGATE_OFFLINE holds from the first import on
 
 __all__ = ["check", "evaluate", "predict", "train"]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from horngate.models.backbones import BackboneError, picture_encoder
 from horngate.models.grad_cam import grad_cam
 from horngate.models.network import Network
-from horngate.pipelines import progress
+from horngate.pipelines import presets, progress
 from horngate.pipelines.classifier import Classifier
 from horngate.pipelines.data.reading import content
 from horngate.pipelines.errors import UserError
@@ -45,7 +45,7 @@ class Pipeline(Classifier):
         card = self.card
         try:
             encoder = picture_encoder(
-                card.backbone, card.weights, card.image_size, card.alpha, self.schema["small_size"]
+                presets.found(card.backbone), card.weights, card.image_size, card.alpha, self.schema["small_size"]
             )
         except BackboneError as problem:
             raise UserError(str(problem)) from None
