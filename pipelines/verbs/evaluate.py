@@ -18,6 +18,7 @@ from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered
+from horngate.pipelines.verbs.drifting import note_drift
 from horngate.pipelines.verbs.measuring import measured
 
 
@@ -51,10 +52,10 @@ def evaluate(
     adjusted = pipeline.adjust(run, options)
     if data is None:
         split = split or "test"
-        table, leaking = _own_rows(run, pipeline, split)
+        table, leaking, same = _own_rows(run, pipeline, split)
         where, beside = split, {title: scores[split] for title, scores in _references(run).items() if split in scores}
     else:
-        table, leaking, beside = _other_rows(run.card, pipeline, data, split), None, {}
+        table, leaking, same, beside = _other_rows(run.card, pipeline, data, split), None, None, {}
         where = name or Path(data.replace(":", "-")).stem
         if where in ("train", "validation", "test"):
             raise UserError(f'an evaluation of other data can\'t be named "{where}"; give it a --name')
@@ -65,6 +66,8 @@ def evaluate(
         raise RuntimeError(f"{table.num_rows} rows were listed. Received answers for {answers.num_rows}")
     protocol = run.summary["protocol"] | adjusted
     report = measured(pipeline, answers, run.folder.name, where, protocol, by, beside, leaking)
+    if data is not None or split == "test":
+        note_drift(report, pipeline, run, table, same)
     with only_writer(folder, "writing the evaluation in"):
         write_table(folder / "answers.parquet", answers)
         pipeline.pictured(report, table, folder, options)
@@ -81,8 +84,8 @@ def _counted(blocks, total: int):
             done(block.num_rows)
 
 
-def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.ndarray]:
-    """Return the rows of one of the run's splits, and which of them show the same as a training row."""
+def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """Return the rows of one of the run's splits, which of them show the same as a training row, and as each other."""
     splits = run.splits
     sides = np.array(splits["split"].to_pylist())
     ids = np.array(splits["id"].to_pylist(), dtype=object)[sides == split]
@@ -103,7 +106,8 @@ def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.nd
     same = np.array(splits["same"].to_pylist())
     learnt = np.isin(same[sides == split], same[sides == "train"]) & (split != "train")
     rows = table.take(pa.array([places[name] for name in ids]))
-    return rows.set_column(rows.column_names.index("split"), "split", pa.array([split] * len(ids))), learnt
+    rows = rows.set_column(rows.column_names.index("split"), "split", pa.array([split] * len(ids)))
+    return rows, learnt, same[sides == split]
 
 
 def _other_rows(card: Data, pipeline: Pipeline, data: str, split: str | None) -> pa.Table:

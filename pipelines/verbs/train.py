@@ -19,6 +19,7 @@ from horngate.pipelines.files import digest, only_writer, write_json, write_rows
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered
+from horngate.pipelines.verbs.drifting import keep_profile, note_drift
 from horngate.pipelines.verbs.measuring import measured, reference_scores
 
 
@@ -88,6 +89,7 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     write_json(run / "schema.json", pipeline.schema)
     protocol = {"split_rule": card.split_rule, "split": notes} | summary.pop("protocol")
     references = _references(pipeline, seen, splits, run)
+    keep_profile(pipeline, seen.table, seen.same.near, splits, run)
     headlines = _evaluate(pipeline, seen, splits, run, protocol, references)
     counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}
     seconds = round(time.monotonic() - started, 1)
@@ -165,6 +167,8 @@ def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, protocol: dict
         beside = {name: scores[split] for name, scores in references.items() if split in scores}
         seen_in_refit = {"learnt_from_these_rows": True} if split == "validation" and pipeline.card.refit else {}
         report = measured(pipeline, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
+        if split == "test":
+            note_drift(report, pipeline, run, table.take(pa.array(rows)), seen.same.near[rows])
         folder = run.inside("evaluation", split)
         write_table(folder / "answers.parquet", answers)
         report.write(folder / "report.json")

@@ -18,6 +18,7 @@ from horngate.pipelines.files import whole
 from horngate.pipelines.labels import Labels
 from horngate.pipelines.report import Report
 from horngate.pipelines.vision.drawing import beside
+from horngate.pipelines.vision.looks import statistics
 from horngate.pipelines.vision.pictures import SUFFIXES, Change, Facts, Reader
 
 SMALLEST, LARGEST = 32, 128  # pixels: the side that the small network gets, between these, from the pictures' own
@@ -62,6 +63,9 @@ class Pipeline(Classifier):
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
         reader = Reader(self.schema["size"], self.schema["resize"])
         return reader.read(data, None if seed is None else Change(self.card.augment, self.card.flip, seed))
+
+    def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
+        return statistics(data, tensor)
 
     @property
     def varied(self) -> bool:
