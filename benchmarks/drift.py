@@ -24,7 +24,7 @@ from horngate.pipelines import check, train
 from horngate.pipelines.data.sources import examples
 from horngate.pipelines.measure.drift import Sample, drift
 from horngate.pipelines.tasks import pipeline_of
-from horngate.pipelines.verbs.drifting import ROWS, sampled
+from horngate.pipelines.verbs.profile import ROWS, sampled
 from horngate.pipelines.vision import Classify
 
 HALVES = 100

@@ -46,7 +46,7 @@ def fetch(name: str, target: Path, alpha: float | None, size: int | None) -> lis
         before = {path: path.stat().st_mtime_ns for path in weights_here(name)}
         picture_encoder(name, "imagenet", size, alpha, 32)
         after = weights_here(name)
-        return [path for path in after if before.get(path) != path.stat().st_mtime_ns] or after
+        return [path for path in after if before.get(path) != path.stat().st_mtime_ns] or after or [weights_folder()]
     return [_saved(name, target)]
 
 

@@ -108,7 +108,7 @@ def _preset_placed(opened: zipfile.ZipFile, manifest: dict, archive: Path, overw
     from horngate.models.saving import Untrusted, check_preset
 
     place = kept_at(manifest["name"])
-    if manifest["name"] in architectures():
+    if manifest["name"] in (*architectures(), "small"):
         raise UserError(f"{archive} is not unpacked: {manifest['name']} is an architecture's name; pack it with --name")
     if place.exists() and not overwrite and _checksums(place) != manifest["files"]:
         raise UserError(f"{place} holds another preset; give --overwrite to replace it")

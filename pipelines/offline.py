@@ -14,8 +14,9 @@ SWITCHES = {  # of libraries that look for them when they are imported
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "NO_GCE_CHECK": "true",  # TensorFlow's own file system asks whether it runs in a cloud
 }
-EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request")
-LOCAL = ("localhost", "::1", "", "None")
+ADDRESSED = ("socket.connect", "socket.sendto", "socket.sendmsg")  # their second value is an address
+EVENTS = (*ADDRESSED, "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request")
+LOCAL = ("localhost", "::1", "::", "0.0.0.0", "", "None")
 
 _state = {"forbidden": False, "hooked": False}
 
@@ -84,8 +85,8 @@ def _wanted(event: str, values: tuple[Any, ...]) -> str | None:
     if event == "urllib.Request":
         address = str(values[0])
         return None if address.startswith(("file:", "data:")) else address
-    host = values[1] if event in ("socket.connect", "socket.sendto") else values[0]
-    if not isinstance(host, tuple) and event in ("socket.connect", "socket.sendto"):
+    host = values[1] if event in ADDRESSED else values[0]
+    if event in ADDRESSED and not isinstance(host, tuple):
         return None  # a path: a socket of this machine
     host = host[0] if isinstance(host, tuple) else host
     host = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)

@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance
 
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.measure import drift as measure
+from horngate.pipelines.measure import two_samples
 from horngate.pipelines.measure.drift import Sample, drift
 
 
@@ -90,7 +91,7 @@ def test_the_energy_coefficient_is_that_of_its_definition():
     between = mean(x, y, False)
     wanted = (2 * between - mean(x, x, True) - mean(y, y, True)) / (2 * between)
     sides = np.append(np.ones(6), np.zeros(9))[None]
-    assert measure._energy(np.concatenate([x, y]), sides)[0] == pytest.approx(wanted)
+    assert two_samples.energy(np.concatenate([x, y]), sides)[0] == pytest.approx(wanted)
 
 
 def test_the_gap_is_that_of_kolmogorov_and_smirnov_also_with_ties():
@@ -99,7 +100,7 @@ def test_the_gap_is_that_of_kolmogorov_and_smirnov_also_with_ties():
     draw = np.random.default_rng(0)
     x, y = draw.integers(0, 5, 40).astype(float), draw.integers(1, 6, 30).astype(float)
     sides = np.append(np.ones(40), np.zeros(30))[None]
-    assert measure._gap(np.concatenate([x, y]), sides)[0] == pytest.approx(ks_2samp(x, y).statistic)
+    assert two_samples.gap(np.concatenate([x, y]), sides)[0] == pytest.approx(ks_2samp(x, y).statistic)
 
 
 def test_chi_squared_is_that_of_pearson():
@@ -109,11 +110,11 @@ def test_chi_squared_is_that_of_pearson():
     _, hot = measure._multi_hot(labels)
     sides = np.append(np.ones(30), np.zeros(25))[None]
     wanted = chi2_contingency([[20, 10], [7, 18]], correction=False).statistic
-    assert measure._chi_squared(hot, sides)[0] == pytest.approx(wanted)
+    assert two_samples.chi_squared(hot, sides)[0] == pytest.approx(wanted)
 
 
 def test_p_values_are_corrected_by_holm():
-    assert measure._holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
+    assert two_samples.holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
 
 
 def test_few_rows_and_missing_parts_say_nothing_wrong():
@@ -206,6 +207,25 @@ def test_columns_that_came_went_or_changed_are_named(cli, tmp_path):
     assert code == 0, err
     changes = {row["column"]: row["change"] for row in json.loads(out)["drift"]["columns"]}
     assert changes == {"camera": "missing", "place": "new", "size": "text, was number"}
+
+
+def test_new_data_needs_no_split_and_no_group_column(cli, tmp_path):
+    from horngate.pipelines import train
+    from horngate.pipelines.vision import Classify
+
+    root = fill_class_folders(tmp_path / "p", each=20)
+    rows = [(f"{path.relative_to(root)},{path.parent.name}", n) for n, path in enumerate(sorted(root.glob("*/*.png")))]
+    sides = ("train", "train", "train", "test", "validation")
+    lines = [f"{row},{sides[n % 5]},g{n}" for row, n in rows]
+    (root / "t.csv").write_text("path,label,side,box\n" + "\n".join(lines))
+    (root / "u.csv").write_text("path,label\n" + "\n".join(row for row, _ in rows))
+    knobs = {"split_column": "side", "group_column": "box", "image_size": 16, "epochs": 1}
+    run = train(Classify(data=str(root / "t.csv"), output=str(tmp_path / "runs"), **knobs))
+    code, out, err = cli("vision", "classify", "check", root / "u.csv", "--against", run.folder, "--json")
+    seen = json.loads(out)
+    assert code == 0, err
+    assert seen["drift"]["alarm"] is False and seen["drift"]["labels_moved"] and seen["drift"]["rows"] == 60
+    assert [row["message"] for row in seen["findings"] if row["code"] == "columns"]
 
 
 def test_a_run_without_a_profile_or_with_a_damaged_one_is_one_line(cli, coloured, tmp_path):

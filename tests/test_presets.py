@@ -204,6 +204,16 @@ def test_a_file_that_is_no_weights_is_not_planted(homes, cli):
     assert code == 1 and "no weights file" in err and left(homes) == []
 
 
+def test_a_preset_fetched_by_a_handle_keeps_its_whole_name(homes, preset, cli):
+    shutil.copytree(preset, homes / "presets" / "hf___one_resnet")
+    assert found("hf://one/resnet") == str(homes / "presets" / "hf___one_resnet")
+    code, _, err = cli("presets", "pack", "hf://one/resnet", "-o", homes / "h.zip")
+    assert code == 0, err
+    shutil.rmtree(homes / "presets")
+    code, out, _ = cli("presets", "unpack", homes / "h.zip")
+    assert (code, out.strip()) == (0, found("hf://one/resnet"))
+
+
 @pytest.mark.parametrize("words", [("pack", "nothing_like_it", "-o", "x.zip"), ("unpack", "nowhere.zip")])
 def test_what_is_not_here_is_one_line(homes, cli, words):
     code, out, err = cli("presets", *words)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from horngate.pipelines.measure.two_samples import chi_squared, energy, gap, holm, judged, sides_of
+
 DRAWS = 999
 LEVEL = 0.05
 SIZES = {"features": 0.01, "inputs": 0.25, "labels": 0.1}  # least effects of an alarm: energy, gap, shares moved
@@ -56,19 +58,19 @@ def drift(new: Sample, known: Sample, learnt: dict[str, float], seed: int) -> di
     names = [name for name in known.statistics if _varies(name, new, known)]
     with_features = new.features is not None and known.features is not None
     tests = len(names) + 2
-    sides = _sides(new.units, known.units, max(DRAWS, 40 * tests), seed)
+    sides = sides_of(new.units, known.units, max(DRAWS, 40 * tests), seed)
     effects, values = {}, {}
     if with_features:
         scaled = _scaled(np.concatenate([new.features, known.features]), known.features)
-        effects["features"], values["features"] = _judged(_energy(scaled, sides))
+        effects["features"], values["features"] = judged(energy(scaled, sides))
     for name in names:
         pooled = np.concatenate([new.statistics[name], known.statistics[name]])
-        effects["inputs", name], values["inputs", name] = _judged(_gap(pooled, sides))
+        effects["inputs", name], values["inputs", name] = judged(gap(pooled, sides))
     if new.labels and known.labels:
         found, hot = _multi_hot([*new.labels, *known.labels])
-        values["labels"] = _judged(_chi_squared(hot, sides))[1]
+        values["labels"] = judged(chi_squared(hot, sides))[1]
         effects["labels"] = _moved(hot[: new.rows], hot[new.rows :])
-    corrected = _holm(values)
+    corrected = holm(values)
     labels = _shares(found, new, learnt) if "labels" in effects else []
     return _plain(new, known, effects, corrected, labels)
 
@@ -117,74 +119,11 @@ def _said(result: dict[str, Any]) -> str:
     return f"drift in {of}: {'; '.join(parts)}"
 
 
-def _sides(new: np.ndarray, known: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Return float64 `[draws + 1, n]`, 1 for a row that counts as new; the first line is how it is."""
-    _, first = np.unique(new, return_inverse=True)
-    _, second = np.unique(known, return_inverse=True)
-    count = first.max() + 1
-    units = np.concatenate([first, second + count])
-    truth = (np.arange(units.max() + 1) < count).astype(np.float64)
-    drawn = np.random.default_rng(seed).permuted(np.tile(truth, (draws, 1)), axis=1)
-    return np.concatenate([truth[None], drawn])[:, units]
-
-
-def _judged(found: np.ndarray) -> tuple[float, float]:
-    """Return the first value, and the share of all that are as large: the p-value of a permutation test."""
-    return float(found[0]), float(np.mean(found >= found[0] - 1e-12))
-
-
-def _energy(points: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Return the energy coefficient of each line of sides, unbiased at 0 (Székely & Rizzo 2013, J. Stat. Plan. Inference).
-
-    It is (2 E|X−Y| − E|X−X'| − E|Y−Y'|) / 2 E|X−Y|; with the kernel −|x−y| this is the maximum mean discrepancy of Gretton
-    et al. 2012 (JMLR 13), without a bandwidth to choose.
-    """
-    from scipy.spatial.distance import cdist
-
-    distances = cdist(points, points)
-    count, ones = sides.sum(1), distances.sum(1)
-    other = sides.shape[1] - count
-    near = sides @ distances
-    within = (near * sides).sum(1)
-    across = sides @ ones - within
-    rest = ones.sum() - 2 * across - within
-    between = across / (count * other)
-    inner = within / (count * (count - 1)) + rest / (other * (other - 1))
-    return (2 * between - inner) / np.maximum(2 * between, 1e-12)
-
-
-def _gap(values: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Return the widest gap between the cumulative shares of the two sides, for each line of sides."""
-    values = np.nan_to_num(values, nan=-np.inf)
-    order = np.argsort(values, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(values[order]) != 0), len(values) - 1)  # ties count as one step
-    count = sides.sum(1, keepdims=True)
-    passed = np.cumsum(sides[:, order], 1)[:, ends]
-    return np.abs(passed / count - (ends + 1 - passed) / (len(values) - count)).max(1)
-
-
-def _chi_squared(hot: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Return Pearson's chi-squared of labels against sides, for each line of sides."""
-    count, total = sides.sum(1, keepdims=True), hot.sum(0)
-    expected = count * total / len(hot)
-    squared = (sides @ hot - expected) ** 2
-    return (squared / expected + squared / (total - expected)).sum(1)
-
-
 def _moved(new: np.ndarray, known: np.ndarray) -> float:
     """Return the total variation distance of label shares; with several labels a row, the widest move of one label."""
     moved = np.abs(new.mean(0) - known.mean(0))
     single = (new.sum(1) == 1).all() and (known.sum(1) == 1).all()
     return float(moved.sum() / 2 if single else moved.max())
-
-
-def _holm(values: dict[Any, float]) -> dict[Any, float]:
-    """Return p-values corrected for how many there are."""
-    corrected, least = {}, 0.0
-    for place, key in enumerate(sorted(values, key=values.get)):
-        least = max(least, min(1.0, (len(values) - place) * values[key]))
-        corrected[key] = least
-    return corrected
 
 
 def _scaled(points: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -33,14 +33,17 @@ def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any
 
 def _looked(card: Data) -> Survey:
     """Return the survey; where no row has a label, one of the bare inputs, whose only finding says so."""
-    pipeline = pipeline_of(card)
-    try:
-        seen = survey(pipeline)
-        if seen.table.num_rows:
-            return seen
-        why = "no row has a label"
-    except UserError as problem:
-        seen, why = None, f"no labels can be read ({problem})"
+    pipeline, seen, why = pipeline_of(card), None, ""
+    for tried in (card, replace(card, split_column=None, group_column=None)):
+        try:
+            seen = survey(pipeline_of(tried))
+            if not seen.table.num_rows:
+                why = "no row has a label"
+                break
+            told = [Finding("warning", "columns", why, seen.table.num_rows)] if why else []
+            return replace(seen, findings=[*told, *seen.findings])
+        except UserError as problem:
+            why = why or str(problem)
     blocks = list(unlabelled([card.data], card, pipeline.suffixes, Listing()))
     table = pa.concat_tables(blocks) if blocks else None
     if table is None or not table["error"].null_count:
@@ -54,7 +57,8 @@ def _looked(card: Data) -> Survey:
 def _compared(run: Run, seen: Survey) -> tuple[Survey, dict[str, Any]]:
     """Return the survey with findings on drift, and the drift itself."""
     from horngate.pipelines.device import set_up
-    from horngate.pipelines.verbs.drifting import column_changes, drift_of, read_profile
+    from horngate.pipelines.verbs.drifting import column_changes, drift_of
+    from horngate.pipelines.verbs.profile import read_profile
 
     profile = read_profile(run)
     if profile is None:

@@ -86,7 +86,8 @@ def pack(
             raise UserError(f"no preset {name} on this machine; first say: horngate presets fetch {name}.{hint}")
         kind, files = "preset", preset_files(place)
         licence, source = licence or _told(place, "licence"), _told(place, "source") or source
-    facts = {"kind": kind, "name": rename or path.stem if path.is_file() else rename or path.name, "source": source}
+    own = path.stem if path.is_file() else path.resolve().name if path.is_dir() else name
+    facts = {"kind": kind, "name": rename or own, "source": source}
     return archive.pack(files, facts | {"licence": licence or known.TERMS.format("its publisher's page")}, output)
 
 

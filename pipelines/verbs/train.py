@@ -19,8 +19,9 @@ from horngate.pipelines.files import digest, only_writer, write_json, write_rows
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered
-from horngate.pipelines.verbs.drifting import keep_profile, note_drift
+from horngate.pipelines.verbs.drifting import note_drift
 from horngate.pipelines.verbs.measuring import measured, reference_scores
+from horngate.pipelines.verbs.profile import keep_profile
 
 
 def train(card: Data | None = None, resume: str | os.PathLike | None = None) -> Run:
