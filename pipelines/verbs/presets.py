@@ -69,7 +69,6 @@ def pack(
         UserError: not on this machine, or the archive can't be written.
     """
     path = Path(name)
-    source = name
     if path.is_file() or weights != "imagenet":
         file = path if path.is_file() else Path(weights)
         kind, files = "weights", {file.name: file}
@@ -79,13 +78,15 @@ def pack(
         if not found:
             raise UserError(f"the weights of {name} are not on this machine; first say: horngate presets fetch {name}")
         kind, files, source = "weights", {file.name: file for file in found}, known.ARCHITECTURES
+        licence = licence or known.TERMS.format("https://keras.io/api/applications")
     else:
         place = path if path.is_dir() else kept_at(name)
         if not place.is_dir():
             hint = nearest(name, architectures())
             raise UserError(f"no preset {name} on this machine; first say: horngate presets fetch {name}.{hint}")
-        kind, files = "preset", preset_files(place)
-        licence, source = licence or _told(place, "licence"), _told(place, "source") or source
+        kind, files, source = "preset", preset_files(place), _told(place, "source")
+        source = source or ("a preset folder" if path.is_dir() else name)
+        licence = licence or _told(place, "licence")
     own = path.stem if path.is_file() else path.resolve().name if path.is_dir() else name
     facts = {"kind": kind, "name": rename or own, "source": source}
     return archive.pack(files, facts | {"licence": licence or known.TERMS.format("its publisher's page")}, output)
