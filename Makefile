@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test lint docs bench clean
+.PHONY: setup demo test lint docs bench wheelhouse clean
 
 setup: $(STAMP)
 
@@ -32,5 +32,9 @@ docs: setup
 bench: setup
 	$(BIN)/python benchmarks/vision_probe.py
 
+# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse horngate
+wheelhouse:
+	$(PYTHON) -m pip wheel --wheel-dir wheelhouse .
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist wheelhouse *.egg-info

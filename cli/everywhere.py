@@ -4,6 +4,7 @@ import click
 
 from horngate.cli.comparing import compare
 from horngate.cli.output import say, say_json, show, table
+from horngate.cli.presets import presets
 from horngate.cli.telling import speech_options, wake
 from horngate.pipelines.card import task_name
 from horngate.pipelines.errors import UserError
@@ -31,7 +32,8 @@ class Short(click.Command):
             raise UserError(f"name the run first: horngate {self.verb} RUN …")
         domain, task = task_name(opened(run).card)
         command = getattr(verbs, f"{self.verb}_command")(card_class(domain, task))
-        return command.main(words, prog_name=f"horngate {domain} {task} {self.verb}", standalone_mode=False)
+        name = f"horngate {domain} {task} {self.verb}"
+        return command.main(words, prog_name=name, standalone_mode=False, obj=ctx.find_root().obj)
 
 
 def _plain(command: click.Command) -> click.Command:
@@ -176,6 +178,7 @@ COMMANDS = {
     "compare": compare,
     "runs": runs,
     "recipes": recipes,
+    "presets": presets,
     "cache": cache,
     "doctor": doctor,
     "demo": demo,

@@ -9,7 +9,7 @@ import click
 
 from horngate.cli import everywhere, verbs
 from horngate.cli.telling import speech_options
-from horngate.pipelines import progress
+from horngate.pipelines import offline, progress
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.tasks import domains
 
@@ -71,7 +71,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception:
+    except Exception as problem:
+        if refusal := offline.told(problem):
+            click.echo(f"error: {refusal}", err=True)
+            sys.exit(1)
         traceback.print_exc()
         click.echo("this is a bug of horngate; please report it with the lines above", err=True)
         sys.exit(70)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from horngate.pipelines import progress
+from horngate.pipelines import offline, progress
 from horngate.pipelines.progress import Teller
 
 PATIENCE = 2.0  # seconds before a job shows its progress
@@ -27,14 +27,16 @@ def wake(tensorflow: bool = True) -> None:
     sys.stdout = sys.stderr
     if tensorflow:
         with progress.hushed():
-            import keras  # noqa: F401
+            import keras
             import tensorflow as tf
 
+            if offline.forbidden():
+                keras.config.disable_interactive_logging()  # it would announce downloads that don't come
             tf.config.list_physical_devices()
 
 
 def speech_options() -> list[click.Option]:
-    """Return `-q` and `-v`, which every command takes."""
+    """Return `-q`, `-v` and `--offline`, which every command takes."""
     return [
         click.Option(
             ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_speak, help="Only results and errors."
@@ -45,6 +47,13 @@ def speech_options() -> list[click.Option]:
             expose_value=False,
             callback=_speak,
             help="Everything, also TensorFlow's own words.",
+        ),
+        click.Option(
+            ["--offline"],
+            is_flag=True,
+            expose_value=False,
+            callback=_stay,
+            help="Forbid any use of the network, as HORNGATE_OFFLINE=1 does.",
         ),
     ]
 
@@ -61,6 +70,13 @@ def _speak(ctx: click.Context, option: click.Parameter, wished: bool) -> None:
     else:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         warnings.simplefilter("ignore")
+
+
+def _stay(ctx: click.Context, option: click.Parameter, wished: bool) -> None:
+    """Forbid the network where it is asked for, before the root or after the verb, or by the environment."""
+    settings = ctx.find_root().ensure_object(dict)
+    settings["offline"] = wished or settings.get("offline", False)
+    offline.obey(settings["offline"])
 
 
 class Terminal(Teller):

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from horngate.cli.drift import drift_tables, of_run
 from horngate.cli.options import given, knob_options, verb_options
 from horngate.cli.output import findings_table, report_tables, say, say_json, show
 from horngate.cli.telling import speech_options, wake
@@ -31,15 +32,21 @@ def check_command(card: type[Data]) -> click.Command:
     own = tuple(spec.name for spec in fields(Data) if spec.name not in (*READING, "data"))
     own += (*(f"{role}_column" for role in card.roles), "label_separator")
 
-    def run(source: str, as_json: bool, strict: bool, **values: Any) -> None:
+    def run(source: str, as_json: bool, strict: bool, against: str | None, **values: Any) -> None:
+        flags = given(card, values) | {"data": source}
+        if against is None:
+            chosen = merged(card, flags=flags)
+        else:
+            _of_task(card, against, "check")
+            chosen = of_run(against, flags)
         wake()
         from horngate.pipelines.verbs.check import check
 
-        seen = check(merged(card, flags=given(card, values) | {"data": source}))
+        seen = check(chosen, against)
         if as_json:
             say_json(seen)
         else:
-            show(findings_table(seen))
+            show(*([] if against is None else drift_tables(seen["drift"])), findings_table(seen))
         stops = ("error", "warning") if strict else ("error",)
         bad = [finding for finding in seen["findings"] if finding["grade"] in stops]
         if bad:
@@ -48,6 +55,7 @@ def check_command(card: type[Data]) -> click.Command:
     params = [
         click.Argument(["source"], metavar="DATA"),
         *knob_options(card, own),
+        click.Option(["--against"], metavar="RUN", help="Compare with the rows that a run learnt from, too."),
         click.Option(["--strict"], is_flag=True, help="Count warnings as errors."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
     ]

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -121,14 +122,18 @@ def _not_at_hand(name: str, problem: Exception) -> str:
     if address is None:
         return f"{name} can't be built: {text[:200]}"
     url = address[0].rstrip(":,.")
-    place = (
-        Path(keras.config.keras_home() if hasattr(keras.config, "keras_home") else Path.home() / ".keras") / "models"
-    )
+    place = weights_folder()
     return (
         f"the imagenet weights of {name} are not on this machine and can't be fetched: download {url} on one with a "
-        f"network and put it into {place}, or name the file with --weights FILE; here already: {_here(place)}; "
-        f"or --weights none --method scratch"
+        f"network (or `horngate presets fetch {name}` and `pack` there, `unpack` here) and put it into {place}, or name the "
+        f"file with --weights FILE; here already: {_here(place)}; or --weights none --method scratch"
     )
+
+
+def weights_folder() -> Path:
+    """Return where Keras keeps the weights of `keras.applications`: `models` in `$KERAS_HOME`, else in `~/.keras`."""
+    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")  # as Keras does
+    return Path(os.environ.get("KERAS_HOME") or home / ".keras") / "models"
 
 
 def _here(place: Path) -> str:
@@ -151,7 +156,7 @@ def _preset(name: str, weights: str, size: int | None):
     except Untrusted as problem:
         raise BackboneError(str(problem)) from None
     except Exception as problem:
-        raise BackboneError(_no_preset(name, problem)) from None
+        raise BackboneError(no_preset(name, problem)) from None
     if len(backbone.output_shape) not in (3, 4) if not isinstance(backbone.output_shape, dict) else True:
         raise BackboneError(f"{name} is no backbone for whole pictures; choose one made for image classification")
     side = backbone.input_shape[1] or size or converter.image_size[0]
@@ -177,7 +182,8 @@ def _has_token(backbone: type) -> bool:
     return False
 
 
-def _no_preset(name: str, problem: Exception) -> str:
+def no_preset(name: str, problem: Exception) -> str:
+    """Return the line that says why a name leads to no preset of KerasHub, and what to do."""
     import difflib
 
     close = difflib.get_close_matches(name, architectures(), n=1, cutoff=0.6)
@@ -185,7 +191,8 @@ def _no_preset(name: str, problem: Exception) -> str:
     why = " ".join(str(problem).split())[:160]
     return (
         f"no backbone {name} at hand.{hint} It is no architecture of keras.applications, no preset folder, and KerasHub "
-        f"can't fetch it ({why}). Without a network: download the preset elsewhere and give its folder"
+        f"can't fetch it ({why}). Without a network: `horngate presets fetch {name}` and `pack` it elsewhere, `unpack` "
+        f"it here; or give the folder of a preset"
     )
 
 

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from horngate.pipelines import offline
+
 if TYPE_CHECKING:
     from horngate.pipelines.verbs.check import check
     from horngate.pipelines.verbs.compare import compare
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from horngate.pipelines.verbs.predict import predict
     from horngate.pipelines.verbs.train import train
     from horngate.pipelines.verbs.verify import verify
+
+offline.obey()  # HORNGATE_OFFLINE holds from the first import on
 
 __all__ = ["check", "compare", "evaluate", "export", "predict", "train", "verify"]
 

@@ -152,6 +152,20 @@ class Pipeline(ABC):
         """
         return {}
 
+    # How do rows compare with those of the training?
+
+    def statistics(self, data: bytes, tensor: Any) -> dict[str, float]:
+        """Return plain numbers of one input that may drift, by name; `tensor` is what `read` made of it."""
+        return {}
+
+    def features(self, batch: np.ndarray) -> np.ndarray | None:
+        """Return the features `[n, d]` of a batch of tensors by the run's own encoder; None where a task has none."""
+        return None
+
+    def label_names(self, target: str) -> list[str] | None:
+        """Return the labels in a target; None where the task's targets are no labels."""
+        return None
+
     def pictured(self, report: Any, table: pa.Table, folder: Path, options: dict[str, Any]) -> None:  # noqa: B027
         """Write the pictures that an evaluation was asked for into its folder."""
 

@@ -76,7 +76,13 @@ class Optimisation:
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """Knobs of what starts from a pretrained backbone."""
+    """Knobs of what starts from a pretrained backbone.
+
+    A card names the `families` that its backbones come from: `keras.applications`, or task classes of KerasHub whose
+    presets fit, such as `ImageClassifier`.
+    """
+
+    families: ClassVar[tuple[str, ...]] = ()
 
     backbone: str | None = knob(None, "Architecture, preset name or preset folder; default: a small network.")
     weights: str = knob("imagenet", "Pretrained weights: imagenet, none, or a weights file.")

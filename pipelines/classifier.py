@@ -116,6 +116,12 @@ class Classifier(Pipeline):
     def core(self) -> Any:
         return self.network.answers
 
+    def features(self, batch: np.ndarray) -> np.ndarray:
+        return np.asarray(self.network.encoder.predict_on_batch(batch))
+
+    def label_names(self, target: str) -> list[str]:
+        return split_labels(target, self.card.label_separator)
+
     def answer_schema(self) -> pa.Schema:
         fields = [("label", pa.string()), ("score", pa.float32()), ("scores", pa.list_(pa.float32()))]
         if self.labels.conformal is not None:

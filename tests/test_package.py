@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LIGHT = ("card", "recipe", "tasks", "run", "report", "files", "errors", "progress", "labels")
+LIGHT = ("card", "recipe", "tasks", "run", "report", "files", "errors", "progress", "offline", "presets", "labels")
 
 
 def imports_of(path: Path, everywhere: bool = True):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from horngate.pipelines import offline
 from horngate.pipelines.card import Data
 from horngate.pipelines.data.sources import BLOCK, SPLITS, block
 from horngate.pipelines.errors import UserError
@@ -31,9 +32,13 @@ def tfds_blocks(name: str, card: Data) -> Iterator[pa.Table]:
 
 def _builder(name: str):
     import tensorflow_datasets as tfds
+    from absl import logging
 
+    logging.set_verbosity(logging.ERROR)  # what is missing is said below, in one line
     try:
         builder = tfds.builder(name)
+        if offline.forbidden() and not builder.is_prepared():
+            raise offline.Forbidden("it was never prepared here, and the network is forbidden (--offline)")
         builder.download_and_prepare()
         return builder
     except Exception as problem:  # tensorflow-datasets raises whatever its transports raise

@@ -1,20 +1,85 @@
-"""check: what is wrong with the data, before an hour is spent."""
+"""check: what is wrong with the data, before an hour is spent; and whether it still looks like that of a run."""
 
-from dataclasses import asdict
+import os
+from dataclasses import asdict, replace
 from typing import Any
 
+import pyarrow as pa
+
 from horngate.pipelines.card import Data, task_name
+from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.data.sources import Listing, unlabelled
 from horngate.pipelines.data.survey import Survey, survey
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 
 
-def check(card: Data) -> dict[str, Any]:
+def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any]:
     """Look at all rows of the card's data and return what was seen, as plain values ready for JSON.
 
+    Args:
+        against: a run; what differs from its training rows is added as `drift`, and to the findings.
+
     Raises:
-        UserError: the source itself can't be used.
+        UserError: the source itself can't be used, or the run keeps no profile of its training rows.
     """
-    return described(card, survey(pipeline_of(card)))
+    if against is None:
+        return described(card, survey(pipeline_of(card)))
+    run = Run.open(against)
+    seen, found = _compared(run, _looked(card))
+    return described(card, seen) | {"drift": found}
+
+
+def _looked(card: Data) -> Survey:
+    """Return the survey; where no row has a label, one of the bare inputs, whose only finding says so."""
+    pipeline, seen, why = pipeline_of(card), None, ""
+    for tried in (card, replace(card, split_column=None, group_column=None)):
+        try:
+            seen = survey(pipeline_of(tried))
+            if not seen.table.num_rows:
+                why = "no row has a label"
+                break
+            told = [Finding("warning", "columns", why, seen.table.num_rows)] if why else []
+            return replace(seen, findings=[*told, *seen.findings])
+        except UserError as problem:
+            why = why or str(problem)
+    blocks = list(unlabelled([card.data], card, pipeline.suffixes, Listing()))
+    table = pa.concat_tables(blocks) if blocks else None
+    if table is None or not table["error"].null_count:
+        if seen is None:
+            raise UserError(why)
+        return seen
+    note = Finding("note", "unlabelled", f"{why}; inputs are compared, labels are not", table.num_rows)
+    return Survey(table, table.num_rows, [], [], [], None, [note])
+
+
+def _compared(run: Run, seen: Survey) -> tuple[Survey, dict[str, Any]]:
+    """Return the survey with findings on drift, and the drift itself."""
+    from horngate.pipelines.device import set_up
+    from horngate.pipelines.verbs.drifting import column_changes, drift_of
+    from horngate.pipelines.verbs.profile import read_profile
+
+    profile = read_profile(run)
+    if profile is None:
+        raise UserError(
+            f"{run.folder} keeps no profile of its training rows: an older version made it, or it was removed; train anew"
+        )
+    set_up(run.card.device, run.card.precision, run.card.seed)
+    pipeline = pipeline_of(run.card)
+    pipeline.open(run)
+    columns = column_changes(profile, seen.table)
+    findings = [Finding("warning", "columns", f"column {row['column']}: {row['change']}") for row in columns]
+    found = drift_of(pipeline, run, seen.table, None if seen.same is None else seen.same.near)
+    if found is None:
+        said = "too few rows to look for drift: at least 10 are needed on each side"
+        findings.append(Finding("note", "drift", said, seen.table.num_rows))
+        found = {"alarm": None, "said": said}
+    else:
+        findings.append(Finding("warning" if found["alarm"] else "note", "drift", found["said"], found["rows"]))
+    # New data may well hold one class only; that is no error where nothing is learnt from it.
+    kept = [replace(one, grade="warning") if one.code == "one_class" else one for one in seen.findings]
+    return replace(seen, findings=[*kept, *findings]), found | {"columns": columns, "run": str(run.folder)}
 
 
 def described(card: Data, seen: Survey) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
+from horngate.pipelines.verbs.drifting import note_drift
 from horngate.pipelines.verbs.measuring import measured
 from horngate.pipelines.verbs.writing import write_evaluation
 
@@ -57,10 +58,10 @@ def evaluate(
     adjusted = pipeline.adjust(run, options)
     if data is None:
         split = split or "test"
-        table, leaking = _own_rows(run, pipeline, split)
+        table, leaking, same = _own_rows(run, pipeline, split)
         where, beside = split, {title: scores[split] for title, scores in _references(run).items() if split in scores}
     else:
-        table, leaking, beside = _other_rows(run.card, pipeline, data, split), None, {}
+        table, leaking, same, beside = _other_rows(run.card, pipeline, data, split), None, None, {}
         where = name or Path(data.replace(":", "-")).stem
         if where in ("train", "validation", "test"):
             raise UserError(f'an evaluation of other data can\'t be named "{where}"; give it a --name')
@@ -73,6 +74,8 @@ def evaluate(
         raise RuntimeError(f"{table.num_rows} rows were listed. Received answers for {answers.num_rows}")
     protocol = run.summary["protocol"] | adjusted | {"runtime": verdict.plain()}
     report = measured(pipeline, answers, run.folder.name, where, protocol, by, beside, leaking)
+    if data is not None or split == "test":
+        note_drift(report, pipeline, run, table, same)
     given = {"split": split, "data": data, "name": name, "by": by, "output": output, "runtime": runtime} | options
     made = Evaluation(pipeline, run, run.summary, table, answers, report, _command(run, given), data or run.card.data)
     with only_writer(folder, "writing the evaluation in"):
@@ -102,8 +105,11 @@ def _counted(blocks, total: int):
             done(block.num_rows)
 
 
-def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.ndarray]:
-    """Return the rows of one of the run's splits, and for each the id of a training row that shows the same, or None."""
+def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """Return the rows of one of the run's splits, for each the id of a training row that shows the same (or None), and
+
+    numbers that are equal where rows show the same as each other.
+    """
     splits = run.splits
     sides = np.array(splits["split"].to_pylist())
     ids = np.array(splits["id"].to_pylist(), dtype=object)[sides == split]
@@ -121,10 +127,12 @@ def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.nd
         raise UserError(
             f"{len(missing)} of {len(ids)} rows of {split} are not in {run.card.data} any more (first: {missing[0]})"
         )
+    same = np.array(splits["same"])
     learnt = np.flatnonzero(sides == "train") if split != "train" else ()
-    shown = twins(np.array(splits["same"]), splits["id"].to_pylist(), learnt, np.flatnonzero(sides == split))
+    shown = twins(same, splits["id"].to_pylist(), learnt, np.flatnonzero(sides == split))
     rows = table.take(pa.array([places[name] for name in ids]))
-    return rows.set_column(rows.column_names.index("split"), "split", pa.array([split] * len(ids))), shown
+    rows = rows.set_column(rows.column_names.index("split"), "split", pa.array([split] * len(ids)))
+    return rows, shown, same[sides == split]
 
 
 def _other_rows(card: Data, pipeline: Pipeline, data: str, split: str | None) -> pa.Table:

@@ -82,11 +82,11 @@ def predict(
     blocks = regrouped(unlabelled(sources, card, pipeline.suffixes, listing), PART)
     blocks, computed_by = _with_runtime(pipeline, run, blocks, runtime)
     wide = bool(options.get("wide"))
-    done = (
-        _streamed(pipeline, blocks, wide)
-        if target is None
-        else _written(run, pipeline, blocks, target, options | {"runtime": None if computed_by == "tensorflow" else computed_by}, overwrite)
-    )
+    if target is None:
+        done = _streamed(pipeline, blocks, wide)
+    else:
+        chosen = options | {"runtime": None if computed_by == "tensorflow" else computed_by}
+        done = _written(run, pipeline, blocks, target, chosen, overwrite)
     if listing.skipped:
         progress.notice(
             f"{sum(listing.skipped.values())} files below the folders are no inputs of this task by their suffix"

@@ -21,7 +21,9 @@ from horngate.pipelines.page.evaluation import Evaluation
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
+from horngate.pipelines.verbs.drifting import note_drift
 from horngate.pipelines.verbs.measuring import measured, reference_scores
+from horngate.pipelines.verbs.profile import keep_profile
 from horngate.pipelines.verbs.writing import write_evaluation
 
 
@@ -91,6 +93,7 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     write_json(run / "schema.json", pipeline.schema)
     protocol = {"split_rule": card.split_rule, "split": notes} | summary.pop("protocol")
     references = _references(pipeline, seen, splits, run)
+    keep_profile(pipeline, seen.table, seen.same.near, splits, run)
     counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}
     summary |= {"rows": counts, "device": machine.name, "peak_memory_bytes": device.peak_memory(), "protocol": protocol}
     headlines = _evaluate(pipeline, seen, splits, run, summary, references)
@@ -169,6 +172,8 @@ def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, summary: dict,
         beside = {name: scores[split] for name, scores in references.items() if split in scores}
         seen_in_refit = {"learnt_from_these_rows": True} if split == "validation" and pipeline.card.refit else {}
         report = measured(pipeline, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
+        if split == "test":
+            note_drift(report, pipeline, run, own, seen.same.near[rows])
         command = ["horngate", "evaluate", str(run.folder), "--split", split]
         made = Evaluation(pipeline, run, summary, own, answers, report, command, run.card.data)
         write_evaluation(run.inside("evaluation", split), made)

@@ -14,6 +14,7 @@ class Classify(Decision, Transfer, Optimisation, Data):
         "input": ("input", "path", "image", "file", "filename"),
         "target": ("target", "label", "class", "labels"),
     }
+    families = ("keras.applications", "ImageClassifier")
     metrics = ("accuracy", "macro_f1", "log_loss", "ece")
     recipes = {
         "tiny": {"data": "sample:digits", "image_size": 16, "epochs": 1},

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from horngate.pipelines import progress
+from horngate.pipelines import presets, progress
 from horngate.pipelines.classifier import Classifier
 from horngate.pipelines.data.reading import inputs_of, rows_of
 from horngate.pipelines.errors import UserError
@@ -18,6 +18,7 @@ from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.report import Report
 from horngate.pipelines.vision.drawing import beside, thumbnail, warmed
 from horngate.pipelines.vision.example import read_source
+from horngate.pipelines.vision.looks import statistics
 from horngate.pipelines.vision.pictures import SUFFIXES, Change, Facts, Reader
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Pipeline(Classifier):
         card = self.card
         try:
             encoder = picture_encoder(
-                card.backbone, card.weights, card.image_size, card.alpha, self.schema["small_size"]
+                presets.found(card.backbone), card.weights, card.image_size, card.alpha, self.schema["small_size"]
             )
         except BackboneError as problem:
             raise UserError(str(problem)) from None
@@ -68,6 +69,9 @@ class Pipeline(Classifier):
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
         reader = Reader(self.schema["size"], self.schema["resize"])
         return reader.read(data, None if seed is None else Change(self.card.augment, self.card.flip, seed))
+
+    def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
+        return statistics(data, tensor)
 
     @property
     def varied(self) -> bool:
