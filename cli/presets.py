@@ -56,7 +56,7 @@ def _show(wanted: tuple[str, ...], as_json: bool) -> None:
             str(row["input_size"] or "–"),
             f"{row['parameters'] / 1e6:.1f} M" if row["parameters"] else "–",
             row["source"],
-            row["licence"],
+            "–" if row["licence"].startswith("not stated") else row["licence"],
             "yes" if row["here"] else "",
         ]
         for row in rows
