@@ -31,10 +31,14 @@ docs: setup
 
 bench: setup
 	$(BIN)/python benchmarks/vision_probe.py
+	$(BIN)/python benchmarks/predict_stream.py
+	$(BIN)/python benchmarks/runtimes.py
+	$(BIN)/python benchmarks/compare_coverage.py
+	$(BIN)/python benchmarks/drift.py
 
-# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse horngate
+# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx]"
 wheelhouse:
-	$(PYTHON) -m pip wheel --wheel-dir wheelhouse .
+	$(PYTHON) -m pip wheel --wheel-dir wheelhouse ".[litert,onnx]"
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse *.egg-info
