@@ -113,10 +113,6 @@ def test_chi_squared_is_that_of_pearson():
     assert two_samples.chi_squared(hot, sides)[0] == pytest.approx(wanted)
 
 
-def test_p_values_are_corrected_by_holm():
-    assert two_samples.holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
-
-
 def test_few_rows_and_missing_parts_say_nothing_wrong():
     draw = np.random.default_rng(0)
     assert drift(sample(draw, 9), sample(draw), LEARNT, 0) is None

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.measure.two_samples import chi_squared, energy, gap, holm, judged, sides_of
+from horngate.pipelines.measure.paired import holm
+from horngate.pipelines.measure.two_samples import chi_squared, energy, gap, judged, sides_of
 
 DRAWS = 999
 LEVEL = 0.05
@@ -70,7 +71,7 @@ def drift(new: Sample, known: Sample, learnt: dict[str, float], seed: int) -> di
         found, hot = _multi_hot([*new.labels, *known.labels])
         values["labels"] = judged(chi_squared(hot, sides))[1]
         effects["labels"] = _moved(hot[: new.rows], hot[new.rows :])
-    corrected = holm(values)
+    corrected = dict(zip(values, holm(list(values.values())), strict=True))
     labels = _shares(found, new, learnt) if "labels" in effects else []
     return _plain(new, known, effects, corrected, labels)
 

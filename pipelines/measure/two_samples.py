@@ -4,8 +4,6 @@
 statistic returns one number per line.
 """
 
-from typing import Any
-
 import numpy as np
 
 
@@ -61,12 +59,3 @@ def chi_squared(hot: np.ndarray, sides: np.ndarray) -> np.ndarray:
     expected = count * total / len(hot)
     squared = (sides @ hot - expected) ** 2
     return (squared / expected + squared / (total - expected)).sum(1)
-
-
-def holm(values: dict[Any, float]) -> dict[Any, float]:
-    """Return p-values corrected for how many there are."""
-    corrected, least = {}, 0.0
-    for place, key in enumerate(sorted(values, key=values.get)):
-        least = max(least, min(1.0, (len(values) - place) * values[key]))
-        corrected[key] = least
-    return corrected
