@@ -12,6 +12,7 @@ from horngate.pipelines import progress
 from horngate.pipelines.errors import UserError
 
 PACKAGES = ("horngate", "tensorflow", "keras", "keras-hub", "numpy", "pyarrow", "scikit-learn", "pillow")
+PACKAGES += ("ai-edge-litert", "onnxruntime")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Under which licences known pretrained weights came; what isn't known is said to be unknown."""
 
+from pathlib import Path
+
 from horngate.models.licences import licence_of_weights
 from horngate.pipelines.card import Data
 
@@ -19,7 +21,7 @@ def licence_of(card: Data) -> dict[str, str]:
         }
     if weights != "imagenet":
         return {
-            "Backbone": f"{backbone}, with weights from {weights}. If these are the ImageNet weights of "
+            "Backbone": f"{backbone}, with weights from {Path(weights).name}. If these are the ImageNet weights of "
             f"keras.applications, they came under: {known}; of any other file, ask who gave it. {NOTE}"
         }
     return {"Backbone": f"{backbone}, ImageNet weights of keras.applications: {known}. {NOTE}"}

@@ -148,7 +148,8 @@ class Track:
         from horngate.pipelines.runtimes.converting import to_litert
 
         size = 4 * int(self.model.count_params())
-        path = cache.cached_file(f"{_content(self.model)}.tflite", lambda path: to_litert(self.model, path), size)
+        with progress.hushed():
+            path = cache.cached_file(f"{_content(self.model)}.tflite", lambda path: to_litert(self.model, path), size)
         return litert.start(path)
 
     def _by_keras(self, rows: np.ndarray) -> np.ndarray:

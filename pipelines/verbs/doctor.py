@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from horngate.pipelines import device
+from horngate.pipelines import device, offline, presets
 from horngate.pipelines.data import cache
 
 
@@ -20,6 +20,10 @@ def doctor() -> dict[str, Any]:
         "gpus": machine.gpus,
         "precision": machine.precision,
         "cache": f"{kept['folder']} ({kept['files']} files, {kept['bytes'] / 1e9:.2f} of {kept['limit'] / 1e9:.0f} GB)",
+        "network": "forbidden (--offline or HORNGATE_OFFLINE)"
+        if offline.forbidden()
+        else "used where a name asks for it",
+        "presets": str(presets.folder()),
         "HORNGATE_DATA": data or "not set (only tests and benchmarks use it)",
         "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR", "not set (tensorflow-datasets uses ~/tensorflow_datasets)"),
     }

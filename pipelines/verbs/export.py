@@ -115,10 +115,11 @@ def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) 
     progress.detail(f"converting to {kind}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "saved_model":
-            converting.to_saved_model(pipeline.core, path, pipeline.serving())
-        else:
-            getattr(converting, f"to_{kind}")(pipeline.core, path, precision, sample)
+        with progress.hushed():
+            if kind == "saved_model":
+                converting.to_saved_model(pipeline.core, path, pipeline.serving())
+            else:
+                getattr(converting, f"to_{kind}")(pipeline.core, path, precision, sample)
     except OSError as problem:
         raise UserError(f"can't write {path}: {problem.strerror or problem}") from None
     except Exception as problem:  # converters raise whatever a model makes them raise
