@@ -12,6 +12,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", "
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # no format that runs a program to decode
 MOST_PIXELS = 120_000_000
 LEAST_SIDE = 8
+ORIENTATION = 0x0112  # EXIF tag
 THUMBNAIL = 32  # pixels, side of the grey picture that duplicates are confirmed on
 
 Image.init()  # all formats are known from here on
@@ -74,7 +75,9 @@ class Reader:
             converted = _conversions(image)
             image.draft("RGB", (2 * room * self.size, 2 * room * self.size))
             image.load()
-            return _rgb(ImageOps.exif_transpose(image)), converted
+            if image.getexif().get(ORIENTATION, 1) != 1:
+                image = ImageOps.exif_transpose(image)  # copies, even where there is nothing to turn
+            return _rgb(image), converted
         except Unreadable:
             raise
         except Exception as problem:  # decoders raise whatever their libraries do
@@ -168,7 +171,7 @@ def _conversions(image: Image.Image) -> tuple[str, ...]:
         names.append("alpha")
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         names.append("animation or pages: first one")
-    if image.getexif().get(0x0112, 1) != 1:
+    if image.getexif().get(ORIENTATION, 1) != 1:
         names.append("EXIF rotation")
     return tuple(names)
 
@@ -181,4 +184,4 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
