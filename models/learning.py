@@ -15,9 +15,14 @@ import numpy as np
 
 from horngate.models import checkpoint
 
+POOL = 50  # batches whose rows are sorted by length among themselves, so that order stays random on the whole
+
 
 class Rows(Protocol):
-    """Training rows: how many, and any batch of them as (inputs, targets, weights or None)."""
+    """Training rows: how many, and any batch of them as (inputs, targets, weights or None).
+
+    Rows of uneven length have an attribute `lengths`, int64 `[count]`: batches are made of rows of about the same length.
+    """
 
     count: int
 
@@ -157,23 +162,32 @@ class _Batches(keras.utils.PyDataset):
         return _present(self.rows.batch(self.order(epoch)[step], epoch))
 
     def _order(self, epoch: int) -> list[np.ndarray]:
-        order = np.random.default_rng((self.plan.seed, epoch)).permutation(self.rows.count)
-        return np.array_split(order, self.steps)
+        draw = np.random.default_rng((self.plan.seed, epoch))
+        order = draw.permutation(self.rows.count)
+        lengths = getattr(self.rows, "lengths", None)
+        if lengths is None:
+            return np.array_split(order, self.steps)
+        pools = np.array_split(order, math.ceil(self.steps / POOL))
+        even = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+        batches = np.array_split(even, self.steps)
+        return [batches[place] for place in draw.permutation(self.steps)]
 
 
 class _Plain(keras.utils.PyDataset):
-    """Rows in order, without random views."""
+    """All rows once, in order or by length, without random views."""
 
     def __init__(self, rows: Rows, batch_size: int):
         super().__init__(workers=1)
         self.rows, self.batch_size = rows, batch_size
+        lengths = getattr(rows, "lengths", None)
+        self.order = np.arange(rows.count) if lengths is None else np.argsort(lengths, kind="stable")
 
     def __len__(self) -> int:
         return math.ceil(self.rows.count / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple:
         start = index * self.batch_size
-        return _present(self.rows.batch(np.arange(start, min(start + self.batch_size, self.rows.count)), None))
+        return _present(self.rows.batch(self.order[start : start + self.batch_size], None))
 
 
 def _present(batch: tuple) -> tuple:

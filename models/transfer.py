@@ -173,24 +173,21 @@ def scratch(
     return learn(network.logits, train, validation, plan, keeper)
 
 
-def features_of(forward: Callable, batches, count: int, size: int, out: np.ndarray, done: Callable) -> None:
-    """Fill `out` float32 `[count, d]` with what `forward` gives for batches of at most `size` rows, in order.
+def features_of(forward: Callable, batches, out: np.ndarray, done: Callable) -> None:
+    """Fill `out` float32 `[n, d]` with what `forward` gives.
 
-    Every batch is padded to `size` rows, so that a row's features don't depend on where the batches were cut.
+    Args:
+        batches: yields (rows, inputs): places in `out`, and their inputs, filled up to any number of rows, so that a
+            row's features don't depend on where the batches were cut.
+        done: called with the number of rows of each batch.
     """
-    at = 0
-    for inputs in batches:
-        rows = len(inputs)
-        padded = (
-            inputs
-            if rows == size
-            else np.concatenate([inputs, np.zeros((size - rows, *inputs.shape[1:]), inputs.dtype)])
-        )
-        out[at : at + rows] = np.asarray(forward(padded))[:rows]
-        at += rows
-        done(rows)
-    if at != count:
-        raise RuntimeError(f"{count} rows should have been encoded. Received: {at}")
+    filled = 0
+    for rows, inputs in batches:
+        out[rows] = np.asarray(forward(inputs))[: len(rows)]
+        filled += len(rows)
+        done(len(rows))
+    if filled != len(out):
+        raise RuntimeError(f"{len(out)} rows should have been encoded. Received: {filled}")
 
 
 def _plan(phase: str, settings: Settings, epochs: int, batch_size: int) -> Plan:

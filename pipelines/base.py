@@ -1,6 +1,7 @@
 """A pipeline is one task of one domain: it answers questions and never orchestrates. The verbs ask."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,20 @@ class Pipeline(ABC):
         Raises:
             Unreadable: with the reason.
         """
+
+    # Tensors whose first axis differs in length (texts, sounds) are batched with others of about their length.
+    uneven = False
+
+    def stacked(self, tensors: Sequence[np.ndarray | None], rows: int | None = None) -> np.ndarray:
+        """Return tensors as one batch of `rows` (default: as many as there are); where there is none, it is filled up."""
+        if rows in (None, len(tensors)) and not any(tensor is None for tensor in tensors):
+            return np.stack(tensors)
+        first = next(tensor for tensor in tensors if tensor is not None)
+        batch = np.zeros((rows or len(tensors), *first.shape), first.dtype)
+        for place, tensor in enumerate(tensors):
+            if tensor is not None:
+                batch[place] = tensor
+        return batch
 
     # How does it learn?
 

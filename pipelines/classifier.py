@@ -32,6 +32,9 @@ class Classifier(Pipeline):
 
     labels: Labels
     network: "Network"
+    pretrained = False  # whether the encoder starts from pretrained weights
+    views = 1  # of each training row, that a probe sees: the plain one and random others
+    variation = ""  # names how random views are drawn
 
     def build(self, labels: Labels) -> "Network":
         """Return the untrained network for these labels, pretrained weights in its encoder where wished."""

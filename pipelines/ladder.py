@@ -13,9 +13,9 @@ from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
 from horngate.models.learning import Diverged, Keeper
 from horngate.pipelines import progress
 from horngate.pipelines.data import cache
-from horngate.pipelines.data.reading import ReadRows, content, in_order
+from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.device import Device
-from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest, whole, write_rows
 from horngate.pipelines.measure.classification import Outcome
 from horngate.pipelines.measure.intervals import bootstrap, numbered
@@ -102,7 +102,7 @@ class Ladder:
 
     def _probe(self) -> float:
         """Learn the head on cached features and put it into the network; return the penalty that won."""
-        train = self._features("train", self.card.views if self.task.varied else 1)
+        train = self._features("train", self.task.views)
         held = self._features("validation", 1)
         with _told(self) as keeper:
             found = transfer.probe(train, held[:2], self.head_settings, keeper)
@@ -185,8 +185,7 @@ class Ladder:
 
     def _view(self, split: str, view: int) -> np.ndarray:
         encoder, rows, task = self.network.encoder, self.rows[split], self.task
-        seed = (self.card.seed, view)
-        change = "" if view == 0 else f"{self.card.augment} {self.card.flip} {seed}"
+        change = "" if view == 0 else f"{task.variation} {self.card.seed} {view}"
         prints = "".join(self.fingerprints[row] for row in rows)
         weights = digest(*(value.tobytes() for value in checkpoint.values_of(encoder.weights)))
         network = f"{self.card.backbone} {getattr(self.card, 'alpha', None)} keras {keras.__version__}"
@@ -199,9 +198,9 @@ class Ladder:
         def fill(out: np.ndarray) -> None:
             label = f"features of {split}" + (f", view {view + 1}" if view else "")
             with progress.job(label, len(rows)) as done:
-                batches = self._batches(rows, seed if view else None)
+                batches = self._read_rows(split).in_turn(task.batch_size, view or None)
                 forward = encoder.predict_on_batch if runtime is None else runtime.run
-                transfer.features_of(forward, batches, len(rows), task.batch_size, out, done)
+                transfer.features_of(forward, batches, out, done)
 
         return cache.cached_array(key, shape, fill) if len(rows) else np.zeros(shape, np.float32)
 
@@ -212,37 +211,14 @@ class Ladder:
         rows = np.concatenate(list(self.rows.values()))
         first = [self.table.take(pa.array(rows[:RACED]))]
         track = Track(self.run.folder, "encoder", self.network.encoder, self.task.batch_size, self.card.runtime)
-        sample = partial(sampled, lambda row: self.task.read(content(*row)), first)
-        self.runtimes[weights], _ = track.choose(len(rows) * self.card.views, sample)
+        sample = partial(sampled, self.task, first)
+        self.runtimes[weights], _ = track.choose(len(rows) * self.task.views, sample)
         return self.runtimes[weights]
-
-    def _batches(self, rows: np.ndarray, seed: tuple[int, ...] | None):
-        """Yield the tensors of rows in batches, read in threads."""
-        size, waiting = self.task.batch_size, []
-        inputs, values, ids = (self.table[name] for name in ("input", "value", "id"))
-
-        def read(row: int) -> np.ndarray:
-            data = content(inputs[row].as_py(), values[row].as_py())
-            return self.task.read(data, None if seed is None else (*seed, row))
-
-        for row, tensor in zip(rows, in_order(read, map(int, rows), ahead=4 * size), strict=True):
-            if progress.stop.is_set():
-                raise KeyboardInterrupt
-            if isinstance(tensor, Unreadable):
-                raise UserError(f"{ids[int(row)].as_py()} could be read before, and can't any more: {tensor}")
-            waiting.append(tensor)
-            if len(waiting) == size:
-                yield np.stack(waiting)
-                waiting = []
-        if waiting:
-            yield np.stack(waiting)
 
     def _read_rows(self, split: str) -> ReadRows:
         rows = self.rows[split]
         table = self.table.take(pa.array(rows))
-        return ReadRows(
-            table, self.targets[rows], self._weights(rows) if split == "train" else None, self.task.read, self.card.seed
-        )
+        return ReadRows(self.task, table, self.targets[rows], self._weights(rows) if split == "train" else None)
 
     def _weights(self, rows: np.ndarray) -> np.ndarray | None:
         """Return float32 weights that give every class the same sum, or None where all rows count alike."""
@@ -255,12 +231,11 @@ class Ladder:
 
     def _validation(self) -> Outcome:
         """Return the outcome of the network, as it stands, on the validation rows."""
-        rows, size = self.rows["validation"], self.task.batch_size
+        rows = self.rows["validation"]
         scores = np.zeros((len(rows), self.targets.shape[1]), np.float32)
         with progress.job("answers on validation", len(rows)) as done:
-            transfer.features_of(
-                self.network.answers.predict_on_batch, self._batches(rows, None), len(rows), size, scores, done
-            )
+            batches = self._read_rows("validation").in_turn(self.task.batch_size)
+            transfer.features_of(self.network.answers.predict_on_batch, batches, scores, done)
         return Outcome(self.targets[rows], scores, self.task.labels.chosen(scores), self.task.labels.positive_index)
 
 

@@ -290,10 +290,14 @@ def test_features_do_not_depend_on_where_batches_are_cut():
     encoder = picture_encoder(None, "none", 16, None, 16)
     pixels = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8)
     out = np.zeros((10, encoder.output_shape[1]), np.float32)
-    transfer.features_of(encoder.predict_on_batch, [pixels[:8], pixels[8:]], 10, 8, out, lambda rows: None)
+    filled = np.concatenate([pixels[8:], np.zeros((6, 16, 16, 3), np.uint8)])
+    batches = [(np.arange(8), pixels[:8]), (np.array([8, 9]), filled)]
+    transfer.features_of(encoder.predict_on_batch, batches, out, lambda rows: None)
     again = np.zeros((2, encoder.output_shape[1]), np.float32)
-    transfer.features_of(encoder.predict_on_batch, [pixels[8:]], 2, 8, again, lambda rows: None)
-    assert np.array_equal(out[8:], again)
+    transfer.features_of(encoder.predict_on_batch, [(np.array([1, 0]), filled)], again, lambda rows: None)
+    assert np.array_equal(out[8:], again[::-1])
+    with pytest.raises(RuntimeError, match="10 rows should have been encoded"):
+        transfer.features_of(encoder.predict_on_batch, batches[:1], out, lambda rows: None)
 
 
 def test_grad_cam_is_the_gradient_times_the_maps():

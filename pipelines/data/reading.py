@@ -5,12 +5,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from horngate.pipelines import progress
 from horngate.pipelines.errors import Unreadable, UserError
 
 LARGEST = 1 << 30  # bytes of one input
@@ -47,31 +49,59 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], ahead: int =
 
 
 class ReadRows:
-    """Training rows that are read when they are needed, each epoch in a random view of its own.
+    """Labelled rows to learn from, read in threads when they are needed, each epoch in a random view of its own.
+
+    Tensors of uneven length are small: they are read once and kept, and batches hold rows of about the same length.
 
     Args:
+        pipeline: says how a row is read, and how tensors become a batch.
         table: rows in the schema of the sources.
         targets: float32 `[n, classes]`.
         weights: float32 `[n]` or None.
-        read: returns the tensor of a row's bytes; its second argument seeds a random view, None asks for the plain one.
-        seed: of the views.
+
+    Attributes:
+        count: how many rows.
+        lengths: int64 `[n]`, of the tensors, where these are uneven; else None.
     """
 
-    def __init__(self, table: pa.Table, targets: np.ndarray, weights: np.ndarray | None, read: Callable, seed: int):
+    def __init__(self, pipeline, table: pa.Table, targets: np.ndarray, weights: np.ndarray | None = None):
         self.inputs, self.values, self.ids = table["input"], table["value"], table["id"]
-        self.targets, self.weights, self.read, self.seed = targets, weights, read, seed
-        self.count = table.num_rows
+        self.pipeline, self.targets, self.weights, self.count = pipeline, targets, weights, table.num_rows
         self.pool = ThreadPoolExecutor(threads(), "reader")
+        self.kept, self.lengths = None, None
+        if pipeline.uneven:
+            self.kept = list(self.pool.map(lambda row: self._read(row, None), range(self.count)))
+            self.lengths = np.array([len(tensor) for tensor in self.kept], np.int64)
 
     def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
-        """Return inputs, targets and weights of some rows."""
-        inputs = np.stack(list(self.pool.map(lambda row: self._row(int(row), epoch), rows)))
-        return inputs, self.targets[rows], None if self.weights is None else self.weights[rows]
+        """Return inputs, targets and weights of some rows; `epoch` seeds random views, None asks for plain ones."""
+        tensors = list(self.pool.map(lambda row: self._row(int(row), epoch), rows))
+        return self.pipeline.stacked(tensors), self.targets[rows], None if self.weights is None else self.weights[rows]
+
+    def in_turn(self, size: int, view: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (rows, inputs) of all rows once, `size` of them at a time; the last inputs are filled up to `size`.
+
+        Args:
+            view: seeds random views; None asks for the plain ones.
+
+        Raises:
+            KeyboardInterrupt: a signal asked to stop.
+        """
+        order = range(self.count) if self.lengths is None else np.argsort(self.lengths, kind="stable").tolist()
+        rows = iter(order)
+        tensors = in_order(lambda row: self._row(row, view), order, ahead=4 * size)
+        while batch := list(islice(tensors, size)):
+            if progress.stop.is_set():
+                raise KeyboardInterrupt
+            yield np.array(list(islice(rows, len(batch)))), self.pipeline.stacked(batch, size)
 
     def _row(self, row: int, epoch: int | None) -> np.ndarray:
-        seed = None if epoch is None else (self.seed, epoch, row)
+        return self.kept[row] if self.kept is not None else self._read(row, epoch)
+
+    def _read(self, row: int, epoch: int | None) -> np.ndarray:
+        seed = None if epoch is None else (self.pipeline.card.seed, epoch, row)
         try:
-            return self.read(content(self.inputs[row].as_py(), self.values[row].as_py()), seed)
+            return self.pipeline.read(content(self.inputs[row].as_py(), self.values[row].as_py()), seed)
         except Unreadable as reason:
             raise UserError(f"{self.ids[row].as_py()} could be read before, and can't any more: {reason}") from None
 

@@ -16,7 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines import progress
+from horngate.pipelines.base import Pipeline
 from horngate.pipelines.data import cache
+from horngate.pipelines.data.reading import content
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import digest, read_json, write_json
 from horngate.pipelines.runtimes import Runtime
@@ -169,20 +171,24 @@ def counted(blocks: Iterable[pa.Table]) -> tuple[int, list[pa.Table], Iterator[p
     return rows, first, iter(first)
 
 
-def sampled(read: Callable[[tuple], np.ndarray], blocks: list[pa.Table]) -> np.ndarray:
-    """Return the tensors of the first rows, at most 64, that can be read."""
+def sampled(pipeline: Pipeline, blocks: list[pa.Table]) -> np.ndarray:
+    """Return the tensors of the first rows, at most 64, that can be read.
+
+    Raises:
+        Unreadable: none can.
+    """
     found: list[np.ndarray] = []
     for block in blocks:
         for row in zip(*(block[name] for name in ("input", "value", "error")), strict=True):
             try:
-                found.append(read(tuple(cell.as_py() for cell in row)))
+                found.append(pipeline.read(content(*(cell.as_py() for cell in row))))
             except Unreadable:
                 continue
             if len(found) == RACED:
-                return np.stack(found)
+                return pipeline.stacked(found)
     if not found:
         raise Unreadable("no row could be read")
-    return np.stack(found)
+    return pipeline.stacked(found)
 
 
 def _hindrance() -> str | None:

@@ -55,21 +55,31 @@ def with_runtime(
     wish = wish or getattr(pipeline.card, "runtime", "auto")
     rows, first, blocks = counted(blocks)
     track = Track(run.folder, "answers", pipeline.core, pipeline.batch_size, wish)
-    pipeline.runtime, verdict = track.choose(rows, lambda: sampled(lambda row: pipeline.read(content(*row)), first))
+    pipeline.runtime, verdict = track.choose(rows, lambda: sampled(pipeline, first))
     return blocks, verdict
 
 
 def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: bool) -> pa.Table:
-    outputs, errors = [], []
+    tensors = _by_length(list(tensors)) if pipeline.uneven else enumerate(tensors)
+    outputs, places, errors = [], [], [None] * block.num_rows
     while batch := list(islice(tensors, pipeline.batch_size)):
-        errors += [str(tensor) if isinstance(tensor, Unreadable) else None for tensor in batch]
-        outputs.append(_forward(pipeline, batch))
-    good = np.array([error is None for error in errors], bool)
-    answers = _columns(pipeline, [part for part in outputs if part is not None], good)
+        for place, tensor in batch:
+            if isinstance(tensor, Unreadable):
+                errors[place] = str(tensor)
+        outputs.append(_forward(pipeline, [tensor for _, tensor in batch]))
+        places += [place for place, _ in batch if errors[place] is None]
+    columns = {"id": block["id"]} | _columns(pipeline, [part for part in outputs if part is not None], places, errors)
     kept = [name for name in block.column_names if name not in CORE]
-    columns = {"id": block["id"]} | answers | {"error": pa.array(errors, pa.string())}
+    columns |= {"error": pa.array(errors, pa.string())}
     columns |= {name: block[name] for name in (TRUTH if labelled else ())} | {name: block[name] for name in kept}
     return pa.table(columns)
+
+
+def _by_length(tensors: list) -> Iterator[tuple]:
+    """Yield (place, tensor), those of about the same length together."""
+    lengths = [0 if isinstance(tensor, Unreadable) else len(tensor) for tensor in tensors]
+    for place in np.argsort(lengths, kind="stable"):
+        yield int(place), tensors[place]
 
 
 def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
@@ -77,23 +87,26 @@ def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
 
     so that an answer depends neither on its neighbours nor on where a job was cut.
     """
-    good = [place for place, tensor in enumerate(batch) if not isinstance(tensor, Unreadable)]
+    tensors = [None if isinstance(tensor, Unreadable) else tensor for tensor in batch]
+    good = [place for place, tensor in enumerate(tensors) if tensor is not None]
     if not good:
         return None
-    if len(good) == len(batch) and len(batch) % pipeline.step == 0:
-        return pipeline.forward(np.stack(batch))
-    first = batch[good[0]]
-    padded = np.zeros((-(-len(batch) // pipeline.step) * pipeline.step, *first.shape), first.dtype)
-    for place in good:
-        padded[place] = batch[place]
-    return pipeline.forward(padded)[good]
+    return pipeline.forward(pipeline.stacked(tensors, -(-len(batch) // pipeline.step) * pipeline.step))[good]
 
 
-def _columns(pipeline: Pipeline, outputs: list[np.ndarray], good: np.ndarray) -> dict[str, pa.Array]:
-    """Return the answer columns with nulls where a row couldn't be read."""
+def _columns(
+    pipeline: Pipeline, outputs: list[np.ndarray], places: list[int], errors: list[str | None]
+) -> dict[str, pa.Array]:
+    """Return the answer columns in the order of the rows, with nulls where one couldn't be read.
+
+    Args:
+        places: the row of each output.
+    """
     schema = pipeline.answer_schema()
     if not outputs:
-        return {field.name: pa.nulls(len(good), field.type) for field in schema}
+        return {field.name: pa.nulls(len(errors), field.type) for field in schema}
     rows = pipeline.rows(np.concatenate(outputs))
-    places = pa.array(np.where(good, np.cumsum(good) - 1, 0), mask=~good)
-    return {field.name: pa.array(rows[field.name], field.type).take(places) for field in schema}
+    of_row = np.zeros(len(errors), np.int64)
+    of_row[places] = np.arange(len(places))
+    taken = pa.array(of_row, mask=np.array([error is not None for error in errors], bool))
+    return {field.name: pa.array(rows[field.name], field.type).take(taken) for field in schema}

@@ -151,7 +151,7 @@ def _tensors(run: Run, pipeline: Pipeline, data: str | None, count: int, splits:
             break
     if not found:
         raise UserError("an export is proven on real rows, and none can be read; give --data SOURCE with such rows")
-    return np.stack(found)
+    return pipeline.stacked(found)
 
 
 def _columns(pipeline: Pipeline) -> dict[str, Any]:

@@ -132,9 +132,7 @@ def _features(pipeline: Pipeline, tensors: list[np.ndarray]) -> np.ndarray | Non
     """Return the features of some tensors, the batch filled up to its full size, so that no other shape is compiled."""
     if not tensors:
         return None
-    padded = np.zeros((pipeline.batch_size, *tensors[0].shape), tensors[0].dtype)
-    padded[: len(tensors)] = tensors
-    features = pipeline.features(padded)
+    features = pipeline.features(pipeline.stacked(tensors, pipeline.batch_size))
     return None if features is None else features[: len(tensors)]
 
 

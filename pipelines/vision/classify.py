@@ -74,11 +74,12 @@ class Pipeline(Classifier):
         return statistics(data, tensor)
 
     @property
-    def varied(self) -> bool:
-        """Whether a random view of a picture differs from the plain one."""
-        return self.card.augment != "none" or self.card.flip != "none"
+    def variation(self) -> str:
+        return f"{self.card.augment} {self.card.flip}"
 
-    ranges = {"inputs": (0, 255), "outputs": (0, 1)}
+    @property
+    def views(self) -> int:
+        return self.card.views if self.variation != "none none" else 1
 
     def model_card(self) -> dict[str, str]:
         limits = (
