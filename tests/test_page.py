@@ -236,6 +236,7 @@ def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
     stored.pop("format")
     stored["metrics"] = {name: Score(**score) for name, score in stored["metrics"].items()}
     stored["details"].pop("mistakes")
+    stored["details"].pop("drift", None)
     answers = read_table(run / "evaluation/test/answers.parquet")
     report = Report(**stored)
     before = page_of(Evaluation(pipeline, run, run.summary, answers, answers, report))
