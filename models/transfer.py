@@ -31,6 +31,7 @@ class Settings:
 
     Attributes:
         several: whether a row may have several labels (sigmoid and binary cross-entropy).
+        finetune_epochs: of fine-tuning, where `epochs` is None.
     """
 
     several: bool
@@ -38,6 +39,7 @@ class Settings:
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    finetune_epochs: int = 10
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def finetune(
     """
     thaw(network.encoder, norms=False)
     normed = any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.encoder._flatten_layers())
-    plan = _plan("finetune", settings, epochs=10, batch_size=32)
+    plan = _plan("finetune", settings, epochs=settings.finetune_epochs, batch_size=32)
     depth = depths(network.encoder)
     factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in network.logits.trainable_variables]
     rate = settings.learning_rate or (4e-4 if normed else 1e-4)

@@ -30,6 +30,7 @@ class Pipeline(ABC):
 
     suffixes: tuple[str, ...] = ()
     batch_size = 32
+    handed_over: tuple[str, ...] = ("labels.json",)  # files of a run that `recall` needs beside schema.json
 
     def __init__(self, card: Data):
         self.card = card
@@ -65,8 +66,15 @@ class Pipeline(ABC):
             Unreadable: with the reason.
         """
 
-    # Tensors whose first axis differs in length (texts, sounds) are batched with others of about their length.
+    def begin(self) -> None:  # noqa: B027
+        """Forget what was counted of rows that were read before: a pass over other rows begins."""
+
+    # Tensors whose first axis differs in length (texts, sounds) are batched with others that are filled up as far.
     uneven = False
+
+    def size_of(self, tensor: np.ndarray) -> int:
+        """Return the length that an uneven tensor is filled up to."""
+        return len(tensor)
 
     def stacked(self, tensors: Sequence[np.ndarray | None], rows: int | None = None) -> np.ndarray:
         """Return tensors as one batch of `rows` (default: as many as there are); where there is none, it is filled up."""
@@ -128,7 +136,9 @@ class Pipeline(ABC):
     @property
     def step(self) -> int:
         """Rows that are computed together: batches are filled up to a multiple of it."""
-        return self.batch_size if self.runtime is None else self.runtime.batch
+        if self.runtime is not None:
+            return self.runtime.batch
+        return min(self.batch_size, 8) if self.uneven else self.batch_size
 
     @abstractmethod
     def answer_schema(self) -> pa.Schema:

@@ -30,11 +30,14 @@ class Option:
 class Data:
     """Knobs of every task: where the rows come from and how they are split.
 
-    Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `metrics` (the first
+    Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles that
+    a table may lack), `inline` (whether a table's cells are the inputs themselves, not paths to them), `metrics` (the first
     is the headline), `recipes` (named sets of knobs) and `options` (by verb, what the task adds to it).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
+    optional: ClassVar[tuple[str, ...]] = ()
+    inline: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
     options: ClassVar[dict[str, dict[str, Option]]] = {}

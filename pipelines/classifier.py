@@ -34,6 +34,7 @@ class Classifier(Pipeline):
     network: "Network"
     pretrained = False  # whether the encoder starts from pretrained weights
     views = 1  # of each training row, that a probe sees: the plain one and random others
+    finetune_epochs = 10
     variation = ""  # names how random views are drawn
 
     def build(self, labels: Labels) -> "Network":

@@ -51,7 +51,12 @@ class Ladder:
         self.table, self.fingerprints = table, fingerprints
         self.targets = task.labels.encode(table["target"].to_pylist())
         self.settings = transfer.Settings(
-            task.labels.several, self.card.seed, self.card.epochs, self.card.batch_size, self.card.learning_rate
+            task.labels.several,
+            self.card.seed,
+            self.card.epochs,
+            self.card.batch_size,
+            self.card.learning_rate,
+            task.finetune_epochs,
         )
         # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
         given = self.card.method == "probe"

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from horngate.pipelines.data.near_texts import near_pairs
+
 BANDS = 4  # of 16 bits each: two hashes that differ in at most 3 bits agree in at least one band
 FARTHEST = 3  # bits
 MOST_IN_BAND = 2000  # rows; a band value shared by more says nothing (plain backgrounds)
@@ -26,19 +28,21 @@ class Duplicates:
     oversized: tuple[int, ...]
 
 
-def find(fingerprints: list[str], thumbnails: np.ndarray | None) -> Duplicates:
+def find(fingerprints: list[str], thumbnails: np.ndarray | None = None, texts: list[str] | None = None) -> Duplicates:
     """Return the duplicates among rows.
 
     Args:
         fingerprints: hash of each row's bytes.
-        thumbnails: uint8 [n, 32, 32], or None where near-duplicates are not looked for.
+        thumbnails: uint8 [n, 32, 32], or None where rows are no pictures.
+        texts: or None where rows are no texts. Without both, near-duplicates are not looked for.
     """
     _, exact = np.unique(np.array(fingerprints, dtype=object).astype(str), return_inverse=True)
     exact = exact.astype(np.int64)
-    if thumbnails is None or len(exact) == 0:
+    if (thumbnails is None and texts is None) or len(exact) == 0:
         return Duplicates(exact, exact, ())
     firsts = np.unique(exact, return_index=True)[1]
-    parents = merged(len(firsts), _near_pairs(thumbnails[firsts]))
+    pairs = near_pairs([texts[row] for row in firsts]) if thumbnails is None else _near_pairs(thumbnails[firsts])
+    parents = merged(len(firsts), pairs)
     groups, sizes = np.unique(parents, return_counts=True)
     limit = max(2, LARGEST_SHARE * len(exact))
     oversized = groups[sizes > limit]

@@ -31,6 +31,35 @@ def _digits() -> pa.Table:
     return block({"id": names, "value": pictures, "target": targets})
 
 
+def _docstrings() -> pa.Table:
+    """Return sentences of the docstrings of Python's own library, labelled by the subject of their module.
+
+    Every Python brings them along; their number differs a little between versions. Sentences of one function are a group.
+    """
+    import ast
+    import re
+    import sysconfig
+    from pathlib import Path
+
+    columns: dict[str, list] = {"id": [], "value": [], "target": [], "group": []}
+    library = Path(sysconfig.get_path("stdlib"))
+    for subject, modules in SUBJECTS.items():
+        files = [path for name in modules for path in (library / f"{name}.py", *sorted((library / name).glob("*.py")))]
+        for path in (path for path in files if path.is_file()):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+                    continue
+                place = f"{path.relative_to(library).as_posix()}:{getattr(node, 'lineno', 0)}"
+                text = " ".join((ast.get_docstring(node) or "").split())
+                sentences = [part for part in re.split(r"(?<=[.!?]) ", text) if 4 <= len(part.split()) <= 60]
+                for number, sentence in enumerate(sentences[:8], 1):
+                    columns["id"].append(f"{place}#{number}")
+                    columns["value"].append(sentence.encode())
+                    columns["target"].append(subject)
+                    columns["group"].append(place)
+    return block(columns)
+
+
 def _png(pixels) -> bytes:
     from PIL import Image
 
@@ -39,4 +68,11 @@ def _png(pixels) -> bytes:
     return out.getvalue()
 
 
-SAMPLES = {"digits": _digits}
+SUBJECTS = {
+    "concurrency": ("asyncio", "concurrent/futures", "multiprocessing", "queue", "sched", "threading"),
+    "files": ("fileinput", "glob", "pathlib", "shutil", "tarfile", "tempfile", "zipfile", "gzip", "lzma", "os"),
+    "mathematics": ("_pydecimal", "decimal", "fractions", "numbers", "random", "statistics"),
+    "network": ("ftplib", "http", "imaplib", "ipaddress", "poplib", "smtplib", "socket", "ssl", "urllib", "xmlrpc"),
+    "text": ("argparse", "difflib", "email", "gettext", "html", "json", "locale", "re", "string", "textwrap", "csv"),
+}
+SAMPLES = {"digits": _digits, "docstrings": _docstrings}

@@ -92,7 +92,9 @@ def survey(pipeline: Pipeline) -> Survey:
         )
     usable = table.take(pa.array(kept, pa.int64()))
     thumbnails = [fact.thumbnail for fact in facts]
-    same = duplicates.find(prints, np.stack(thumbnails) if thumbnails and thumbnails[0] is not None else None)
+    texts = [fact.text for fact in facts] if facts and getattr(facts[0], "text", None) is not None else None
+    stack = np.stack(thumbnails) if thumbnails and thumbnails[0] is not None else None
+    same = duplicates.find(prints, stack, texts)
     findings = checks.quarantine_findings(quarantined, len(ids), pipeline.card.max_quarantine)
     if kept:
         findings += _of_rows(pipeline, usable, same) + _conversions(usable, facts)

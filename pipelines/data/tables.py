@@ -29,7 +29,8 @@ def table_blocks(path: Path, card: Data, labelled: bool) -> Iterator[pa.Table]:
         if roles is None:
             roles = _roles(card, names, path, labelled)
             kept = _kept(card, names, roles, path)
-        yield _block(rows, roles, kept, None if card.allow_outside else outside, path)
+        inputs = _Cells() if card.inline else _Paths(path.parent, None if card.allow_outside else outside)
+        yield _block(rows, roles, kept, inputs)
 
 
 def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str, str]:
@@ -39,6 +40,8 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
             continue
         wish = getattr(card, f"{role}_column")
         found = [wish] if wish else [name for name in guesses if name in names]
+        if role in card.optional and not found:
+            continue
         if len(found) != 1 or found[0] not in names:
             why = f"has no column {wish}.{nearest(wish, names)}" if wish else f"has no clear {role} column"
             hint = (
@@ -64,17 +67,14 @@ def _kept(card: Data, names: list[str], roles: dict[str, str], path: Path) -> li
     return list(card.keep_column)
 
 
-def _block(rows: Rows, roles: dict[str, str], kept: list[str], inside: Path | None, path: Path) -> pa.Table:
+def _block(rows: Rows, roles: dict[str, str], kept: list[str], inputs: "_Cells | _Paths") -> pa.Table:
     columns: dict[str, list] = {name: [] for name in CORE}
     for number, cells, error in rows:
         played = {role: cells.get(name) for role, name in roles.items()}
-        given = played["input"]
-        held = isinstance(given, bytes)
-        place, refused = (None, None) if held else _place(given, path.parent, inside)
-        columns["value"].append(given if held else None)
+        name, place, value, refused = inputs.taken(played)
         columns["input"].append(place)
-        name = played.get("id") if "id" in roles else (None if held else given)
-        columns["id"].append(_text(name) or f"row {number}")
+        columns["value"].append(value)
+        columns["id"].append(_text(played.get("id") if "id" in roles else name) or f"row {number}")
         texts = {role: _text(played.get(role)) for role in ("target", "group", "split")}
         columns["target"].append(texts["target"])
         columns["group"].append(texts["group"])
@@ -84,14 +84,43 @@ def _block(rows: Rows, roles: dict[str, str], kept: list[str], inside: Path | No
     return block(columns, {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept})
 
 
-def _place(cell, folder: Path, inside: Path | None) -> tuple[bytes | None, str | None]:
-    text = _text(cell)
-    if text is None:
-        return None, "no input"
-    place = os.path.normpath(folder / text)
-    if inside is not None and not Path(os.path.abspath(place)).is_relative_to(os.path.abspath(inside)):  # noqa: PTH100
-        return None, f"its path leaves the table's folder ({text[:80]}); pass --allow-outside if that is meant"
-    return os.fsencode(place), None
+class _Cells:
+    """Inputs that stand in the table: texts; with a second column for pairs, both as a JSON list."""
+
+    def taken(self, played: dict) -> tuple[str | None, bytes | None, bytes | None, str | None]:
+        """Return a row's name, path, value, and why it can't be used."""
+        first = _text(played["input"])
+        if first is None:
+            return None, None, None, "no input"
+        if "pair" not in played:
+            return None, None, first.encode("utf-8", "surrogatepass"), None
+        second = _text(played["pair"])
+        if second is None:
+            return None, None, None, "no second text"
+        return None, None, json.dumps([first, second]).encode(), None
+
+
+class _Paths:
+    """Inputs that are files, named relative to the table's folder, or their bytes in a Parquet table."""
+
+    def __init__(self, folder: Path, inside: Path | None):
+        self.folder, self.inside = folder, inside
+
+    def taken(self, played: dict) -> tuple[str | None, bytes | None, bytes | None, str | None]:
+        """Return a row's name, path, value, and why it can't be used."""
+        given = played["input"]
+        if isinstance(given, bytes):
+            return None, None, given, None
+        return _text(given), *self._place(_text(given))
+
+    def _place(self, text: str | None) -> tuple[bytes | None, None, str | None]:
+        if text is None:
+            return None, None, "no input"
+        place, inside = os.path.normpath(self.folder / text), self.inside
+        if inside is not None and not Path(os.path.abspath(place)).is_relative_to(os.path.abspath(inside)):  # noqa: PTH100
+            why = f"its path leaves the table's folder ({text[:80]}); pass --allow-outside if that is meant"
+            return None, None, why
+        return os.fsencode(place), None, None
 
 
 def _free(name: str) -> str:

@@ -36,7 +36,8 @@ def to_litert(model: keras.Model, path: Path, precision: str = "float32", sample
 def to_onnx(model: keras.Model, path: Path, precision: str = "float32", sample: np.ndarray | None = None) -> None:
     """Write a model with one input as an `.onnx` file; arguments as of `to_litert`."""
     (entry,) = model.inputs
-    model(keras.ops.zeros((1, *entry.shape[1:]), entry.dtype), training=False)  # Keras exports what was called once
+    once = keras.ops.zeros([size or 1 for size in entry.shape], entry.dtype)
+    model(once, training=False)  # Keras exports what was called once
     model.export(path, format="onnx", verbose=False)
     if precision == "float16":
         import onnx

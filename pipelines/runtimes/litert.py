@@ -38,11 +38,7 @@ class LiteRT(Runtime):
         self.pool = ThreadPoolExecutor(copies, "litert")
 
     def _interpreter(self) -> Interpreter:
-        interpreter = Interpreter(str(self.path), num_threads=self.threads)
-        entry = interpreter.get_input_details()[0]
-        interpreter.resize_tensor_input(entry["index"], [ROWS, *entry["shape"][1:]])
-        interpreter.allocate_tensors()
-        return interpreter
+        return Interpreter(str(self.path), num_threads=self.threads)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         return np.concatenate(list(self.pool.map(self._run, np.split(batch, len(batch) // ROWS))))
@@ -50,7 +46,11 @@ class LiteRT(Runtime):
     def _run(self, rows: np.ndarray) -> np.ndarray:
         interpreter = self.free.get() or self._interpreter()
         try:
-            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], rows)
+            entry = interpreter.get_input_details()[0]
+            if tuple(entry["shape"]) != rows.shape:
+                interpreter.resize_tensor_input(entry["index"], rows.shape)
+                interpreter.allocate_tensors()
+            interpreter.set_tensor(entry["index"], rows)
             interpreter.invoke()
             return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
         finally:

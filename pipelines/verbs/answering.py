@@ -27,6 +27,7 @@ def answered(pipeline: Pipeline, blocks: Iterable[pa.Table], labelled: bool) -> 
         labelled: whether `target`, `group` and `split` follow.
     """
     waiting: deque[pa.Table] = deque()
+    pipeline.begin()
 
     def rows() -> Iterator[tuple]:
         for block in blocks:
@@ -60,9 +61,8 @@ def with_runtime(
 
 
 def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: bool) -> pa.Table:
-    tensors = _by_length(list(tensors)) if pipeline.uneven else enumerate(tensors)
     outputs, places, errors = [], [], [None] * block.num_rows
-    while batch := list(islice(tensors, pipeline.batch_size)):
+    for batch in _batches(pipeline, enumerate(tensors)):
         for place, tensor in batch:
             if isinstance(tensor, Unreadable):
                 errors[place] = str(tensor)
@@ -75,11 +75,17 @@ def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: b
     return pa.table(columns)
 
 
-def _by_length(tensors: list) -> Iterator[tuple]:
-    """Yield (place, tensor), those of about the same length together."""
-    lengths = [0 if isinstance(tensor, Unreadable) else len(tensor) for tensor in tensors]
-    for place in np.argsort(lengths, kind="stable"):
-        yield int(place), tensors[place]
+def _batches(pipeline: Pipeline, tensors: Iterator[tuple]) -> Iterator[list[tuple]]:
+    """Yield lists of (place, tensor): in turn, or of one size where tensors are uneven."""
+    sized: dict[int, list] = {0: []}
+    for place, tensor in tensors:
+        uneven = pipeline.uneven and not isinstance(tensor, Unreadable)
+        waiting = sized.setdefault(pipeline.size_of(tensor) if uneven else 0, [])
+        waiting.append((place, tensor))
+        if len(waiting) == pipeline.batch_size:
+            yield waiting.copy()
+            waiting.clear()
+    yield from (waiting for waiting in sized.values() if waiting)
 
 
 def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:

@@ -101,7 +101,8 @@ def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], 
     facts = {"format": FORMAT, "domain": domain, "task": task, "kind": kind, "precision": precision}
     facts |= {"model": MODELS[kind], "run": run.folder.name, "tolerance": vars(allowed)}
     write_json(bundle / "bundle.json", facts)
-    shutil.copyfile(run / "labels.json", bundle / "labels.json")
+    for name in pipeline.handed_over:
+        shutil.copyfile(run / name, bundle / name)
     write_json(bundle / "schema.json", pipeline.schema | _columns(pipeline))
     write_text(bundle / "recipe.yaml", to_yaml(_elsewhere(run.card)))
     write_golden(bundle / "golden.npz", pipeline, golden, run.labels, encoded=kind == "saved_model")

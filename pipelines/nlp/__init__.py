@@ -1,0 +1,37 @@
+"""NLP: cards of its tasks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from horngate.pipelines.card import Data, Decision, Optimisation, Transfer, knob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classify(Decision, Transfer, Optimisation, Data):
+    """Sort texts into classes: one label a text, or several; also pairs of texts."""
+
+    inline = True
+    roles = {
+        "input": ("input", "text", "sentence", "review", "content", "message"),
+        "target": ("target", "label", "class", "labels", "category", "intent"),
+        "pair": ("pair", "text_pair", "second", "hypothesis"),
+    }
+    optional = ("pair",)
+    metrics = ("accuracy", "macro_f1", "log_loss", "ece")
+    families = ("TextClassifier",)
+    recipes = {
+        "tiny": {"data": "sample:docstrings", "epochs": 1, "max_length": 32},
+        "docstrings": {"data": "sample:docstrings", "epochs": 8},
+        "quick": {"method": "probe"},
+        "thorough": {"method": "finetune"},
+    }
+    input_column: str | None = knob(
+        None, "Column of texts; default: input, text, sentence, review, content or message."
+    )
+    target_column: str | None = knob(None, "Column of labels; default: target, label, class, category or intent.")
+    pair_column: str | None = knob(None, "Column of a second text; default: pair, text_pair, second or hypothesis.")
+    max_length: int | None = knob(None, "Tokens of a text at most; default: what nearly all have.", low=4, high=8192)
+    pooling: Literal["auto", "mean", "first"] = knob(
+        "auto", "What stands for a text: the mean of its tokens, or the first."
+    )
+    network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")

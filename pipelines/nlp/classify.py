@@ -1,0 +1,215 @@
+"""Texts into classes."""
+
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines import presets, progress
+from horngate.pipelines.classifier import Classifier
+from horngate.pipelines.data.reading import inputs_of
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import read_json
+from horngate.pipelines.labels import Labels
+from horngate.pipelines.nlp import tokens
+from horngate.pipelines.nlp.texts import SUFFIXES, Facts, inspected, texts_of
+from horngate.pipelines.page.plot import Shown
+from horngate.pipelines.run import Run
+
+if TYPE_CHECKING:
+    from horngate.models.network import Network
+
+STEP = (
+    8  # tokens: texts are filled up to a multiple of it, longer ones (from 64 on) to one of an eighth of their length
+)
+NEARLY_ALL = 0.995  # of the training texts are not cut, where no length is given
+MOST_FITTED = 50_000  # rows that the reference is fitted on
+
+
+class Pipeline(Classifier):
+    """`horngate nlp classify`."""
+
+    suffixes = SUFFIXES
+    batch_size = 32
+    uneven = True
+    handed_over = ("labels.json", "tokenizer.json")
+    finetune_epochs = 5
+
+    def __init__(self, card: Any):
+        super().__init__(card)
+        self.lengths: Counter = Counter()  # tokens of each text that was read -> texts
+        self.cut = [0, 0]  # texts, tokens
+
+    @property
+    def paired(self) -> bool:
+        """Whether a row is a pair of texts."""
+        return bool(self.schema.get("paired")) or self.card.pair_column is not None
+
+    def inspect(self, data: bytes, suffix: str) -> Facts:
+        return inspected(data, self.paired, self.card.encoding)
+
+    def settle(self, facts: list[Facts]) -> None:
+        name = presets.found(self.card.backbone)
+        tokenizer = tokens.learnt(fact.text for fact in facts) if name is None else tokens.of_backbone(name)
+        tokenizer.no_truncation()
+        lengths = np.array([len(one.ids) for one in tokenizer.encode_batch([fact.text for fact in facts])])
+        wished = self.card.max_length or int(np.quantile(lengths, NEARLY_ALL))
+        length = int(min(max(STEP * -(-wished // STEP), STEP), self._longest))
+        self.tokens = tokens.Tokens(tokenizer, length)
+        marks = {"pad": self.tokens.pad, "separator": self.tokens.separator}
+        self.schema = {"kind": "text", "length": length, "paired": self.paired} | marks
+
+    @property
+    def _longest(self) -> int:
+        from horngate.models.text import longest
+
+        return 512 if self._backbone is None else longest(self._backbone)
+
+    @cached_property
+    def _backbone(self) -> Any:
+        """The pretrained backbone, or None."""
+        from horngate.models.backbones import BackboneError
+        from horngate.models.text import text_backbone
+
+        if self.card.backbone is None:
+            return None
+        try:
+            return text_backbone(presets.found(self.card.backbone), self.card.weights)
+        except BackboneError as problem:
+            raise UserError(str(problem)) from None
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the encoder starts from pretrained weights."""
+        return self.card.backbone is not None and self.card.weights != "none"
+
+    def build(self, labels: Labels) -> "Network":
+        from horngate.models.network import Network
+        from horngate.models.text import Marks, small_lstm, small_transformer, text_encoder
+
+        backbone = self._backbone
+        if backbone is None:
+            size, length = self.tokens.vocabulary, self.schema["length"]
+            backbone = small_lstm(size) if self.card.network == "lstm" else small_transformer(size, length)
+        if not self.pretrained:
+            progress.notice(f"no pretrained weights: {backbone.name} starts from random weights")
+        marks = Marks(self.schema["pad"], self.schema["separator"])
+        encoder = text_encoder(backbone, marks, self._pooling())
+        return Network.around(encoder, len(labels.labels), labels.several, dropout=0.1, seed=self.card.seed)
+
+    def _pooling(self) -> str:
+        """Return how tokens become a text's features: as the checkpoint's own note on it says, else their mean."""
+        if self.card.pooling != "auto":
+            return self.card.pooling
+        note = Path(self.card.backbone or "") / "1_Pooling" / "config.json"
+        return "first" if note.is_file() and read_json(note).get("pooling_mode_cls_token") else "mean"
+
+    def fit(
+        self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
+    ) -> dict[str, Any]:
+        self.tokens.write(run / "tokenizer.json")
+        return super().fit(table, splits, fingerprints, run, device)
+
+    def recall(self, folder: Path) -> None:
+        super().recall(folder)
+        self.tokens = tokens.opened(folder / "tokenizer.json", self.schema["length"])
+
+    def begin(self) -> None:
+        self.lengths, self.cut = Counter(), [0, 0]
+
+    def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
+        ids, cut = self.tokens.ids(*texts_of(data, self.schema["paired"], self.card.encoding))
+        self.lengths[len(ids) + cut] += 1
+        if cut:
+            self.cut[0], self.cut[1] = self.cut[0] + 1, self.cut[1] + cut
+        return ids
+
+    def size_of(self, tensor: np.ndarray) -> int:
+        step = max(STEP, 1 << max(len(tensor).bit_length() - 4, 0))
+        return step * -(-len(tensor) // step)
+
+    def stacked(self, tensors, rows: int | None = None) -> np.ndarray:
+        longest = max(self.size_of(tensor) for tensor in tensors if tensor is not None)
+        batch = np.full((rows or len(tensors), longest), self.schema["pad"], np.int32)
+        for place, tensor in enumerate(tensors):
+            if tensor is not None:
+                batch[place, : len(tensor)] = tensor
+        return batch
+
+    def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
+        text = " ".join(part for part in texts_of(data, self.schema["paired"], self.card.encoding) if part)
+        words = text.split()
+        return {
+            "tokens": float(len(tensor)),
+            "words": float(len(words)),
+            "letters a word": float(np.mean([len(word) for word in words])),
+            "capitals": sum(sign.isupper() for sign in text) / len(text),
+            "digits": sum(sign.isdigit() for sign in text) / len(text),
+            "not ASCII": sum(ord(sign) > 127 for sign in text) / len(text),
+        }
+
+    def references(self, table: pa.Table, splits: np.ndarray, facts: list[Facts]) -> dict[str, dict[str, np.ndarray]]:
+        """Fit a logistic regression on TF-IDF of words and pairs of words, of at most 50,000 training texts."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.multiclass import OneVsRestClassifier
+
+        targets = self.labels.encode(table["target"].to_pylist())
+        train = np.flatnonzero(splits == "train")
+        train = np.random.default_rng(self.card.seed).permutation(train)[:MOST_FITTED]
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+        try:
+            inputs = words.fit_transform([facts[row].text for row in train])
+        except ValueError:
+            return {}  # no words at all
+        model = LogisticRegression(C=10.0, max_iter=300)
+        model = OneVsRestClassifier(model) if self.labels.several else model
+        model.fit(inputs, targets[train] if self.labels.several else targets[train].argmax(1))
+        return {"tfidf_linear": {split: self._scored(model, words, facts, splits == split) for split in _held(splits)}}
+
+    def _scored(self, model: Any, words: Any, facts: list[Facts], chosen: np.ndarray) -> np.ndarray:
+        """Return a reference's scores in the order of all labels; a class that it never saw gets 0."""
+        rows = np.flatnonzero(chosen)
+        scores = np.zeros((len(rows), len(self.labels.labels)), np.float32)
+        known = np.arange(scores.shape[1]) if self.labels.several else model.classes_
+        scores[:, known] = model.predict_proba(words.transform([facts[row].text for row in rows]))
+        return scores
+
+    def details(self, answers: pa.Table, outcome: Any) -> dict[str, Any]:
+        found = super().details(answers, outcome)
+        if self.lengths:
+            sizes = np.array(sorted(self.lengths.elements()))
+            found["tokens"] = {
+                "most": self.schema["length"],
+                "median": float(np.median(sizes)),
+                "longest": int(sizes[-1]),
+                "cut_rows": self.cut[0] / len(sizes),
+                "cut_tokens": self.cut[1] / int(sizes.sum()),
+                "counts": {str(size): count for size, count in sorted(self.lengths.items())},
+            }
+        return found
+
+    def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
+        """Return the texts."""
+        paired, encoding = self.schema["paired"], self.card.encoding
+        parts = [texts_of(data, paired, encoding) for data in inputs_of(rows)]
+        return [Shown(text=" | ".join(part for part in pair if part)) for pair in parts]
+
+    def example(self) -> str:
+        return (
+            "import numpy as np\nfrom tokenizers import Tokenizer\n\n"
+            "tokenizer = Tokenizer.from_file(str(Path(__file__).parent / 'tokenizer.json'))\n\n\n"
+            "def read(path):\n"
+            "    return np.array(tokenizer.encode(Path(path).read_text('utf-8').strip()).ids, np.int32)\n"
+        )
+
+    @property
+    def ranges(self) -> dict[str, tuple[float | None, float | None]]:
+        return {"inputs": (0, self.tokens.vocabulary - 1), "outputs": (0, 1)}
+
+
+def _held(splits: np.ndarray) -> list[str]:
+    return [name for name in ("validation", "test") if (splits == name).any()]
