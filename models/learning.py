@@ -143,6 +143,7 @@ class _Batches(keras.utils.PyDataset):
         self.order = lru_cache(2)(self._order)
         self.pool = ThreadPoolExecutor(2, "batches")
         self.made: dict[int, Future] = {}
+        self.peek = _Peek(rows)
 
     def __len__(self) -> int:
         return self.plan.epochs * self.steps - self.first
@@ -152,7 +153,7 @@ class _Batches(keras.utils.PyDataset):
             if ahead not in self.made:
                 self.made[ahead] = self.pool.submit(self._batch, ahead)
         self.made.pop(index - 2, None)  # Keras looks at the first two batches before it begins
-        return self.made[index].result()
+        return self.peek.widened(index, self.made[index].result())
 
     def close(self) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)
@@ -181,13 +182,30 @@ class _Plain(keras.utils.PyDataset):
         self.rows, self.batch_size = rows, batch_size
         lengths = getattr(rows, "lengths", None)
         self.order = np.arange(rows.count) if lengths is None else np.argsort(lengths, kind="stable")
+        self.peek = _Peek(rows)
 
     def __len__(self) -> int:
         return math.ceil(self.rows.count / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple:
         start = index * self.batch_size
-        return _present(self.rows.batch(self.order[start : start + self.batch_size], None))
+        batch = _present(self.rows.batch(self.order[start : start + self.batch_size], None))
+        return self.peek.widened(index, batch)
+
+
+class _Peek:
+    """Makes Keras see that lengths vary: it looks at the first two batches, unused, and takes what they share as fixed."""
+
+    def __init__(self, rows: Rows):
+        self.due = getattr(rows, "lengths", None) is not None
+
+    def widened(self, index: int, batch: tuple) -> tuple:
+        """Return the batch; where it is the second that is looked at, with its inputs one longer than they are."""
+        if not self.due or index != 1:
+            return batch
+        self.due = False
+        inputs = batch[0]
+        return (np.pad(inputs, [(0, 0), (0, 1), *[(0, 0)] * (inputs.ndim - 2)]), *batch[1:])
 
 
 def _present(batch: tuple) -> tuple:

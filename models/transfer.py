@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from horngate.models.learning import Keeper, Plan, Rows, learn
+from horngate.models.lora import adapt
 from horngate.models.network import Network, depths, thaw
 from horngate.models.optimizer import adamw
 
@@ -160,6 +161,21 @@ def finetune(
     factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in network.logits.trainable_variables]
     rate = settings.learning_rate or (4e-4 if normed else 1e-4)
     optimizer = adamw(rate, plan.epochs * plan.steps(train.count), 0.1, 0.05, factors)
+    _compile(network.logits, optimizer, settings.several, SMOOTHING)
+    return learn(network.logits, train, validation, plan, keeper)
+
+
+def lora(network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper) -> list[dict[str, Any]]:
+    """Train factors beside the encoder's attention, and the head that the network has; return the history.
+
+    `models.lora.merged` gives the network without factors afterwards.
+
+    Raises:
+        NoAttention: the encoder has nothing that LoRA goes beside.
+    """
+    adapt(network.encoder)
+    plan = _plan("lora", settings, epochs=settings.finetune_epochs, batch_size=32)
+    optimizer = adamw(settings.learning_rate or 1e-3, plan.epochs * plan.steps(train.count), 0.1, 0.01)
     _compile(network.logits, optimizer, settings.several, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
 

@@ -89,7 +89,7 @@ class Transfer:
 
     backbone: str | None = knob(None, "Architecture, preset name or preset folder; default: a small network.")
     weights: str = knob("imagenet", "Pretrained weights: imagenet, none, or a weights file.")
-    method: Literal["auto", "probe", "finetune", "scratch"] = knob(
+    method: Literal["auto", "probe", "lora", "finetune", "scratch"] = knob(
         "auto", "How to learn; auto climbs from probe to finetune and keeps the cheapest that is not worse."
     )
     refit: bool = knob(False, "Fit the head once more on training and validation rows after everything is chosen.")

@@ -11,6 +11,8 @@ import pyarrow as pa
 from horngate.models import checkpoint, transfer
 from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
 from horngate.models.learning import Diverged, Keeper
+from horngate.models.lora import NoAttention, merged
+from horngate.models.network import Network
 from horngate.pipelines import progress
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import ReadRows
@@ -72,7 +74,7 @@ class Ladder:
             with self.device.scope():
                 kept, why = self._learn(method)
                 summary = self._choose(method, kept, why)
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
+        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention) as problem:
             raise UserError(str(problem)) from None
         write_rows(self.run / "history.csv", self.history, HISTORY)
         return summary
@@ -80,7 +82,7 @@ class Ladder:
     def _method(self) -> str:
         method = self.card.method
         if not self.task.pretrained:
-            if method in ("probe", "finetune"):
+            if method in ("probe", "lora", "finetune"):
                 raise UserError(
                     f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
                 )
@@ -95,6 +97,10 @@ class Ladder:
         self.penalty = self._timed("probe", self._probe)
         if method == "probe":
             return "probe", "asked for"
+        if method == "lora":
+            self._timed("lora", lambda: self._all_layers(transfer.lora))
+            self.network = self.task.network = Network.within(merged(self.network.answers))
+            return "lora", "asked for"
         low = self._snapshot() if method == "auto" else None
         self._timed("finetune", lambda: self._all_layers(transfer.finetune))
         return ("finetune", "asked for") if low is None else self._compared(low)
@@ -116,7 +122,7 @@ class Ladder:
         return found.penalty
 
     def _all_layers(self, rung) -> None:
-        """Learn all layers; the rung is `transfer.finetune` or `transfer.scratch`."""
+        """Learn all layers; the rung is `transfer.lora`, `finetune` or `scratch`."""
         with _told(self, at_least=0.0) as keeper:  # epochs of a head take milliseconds, these don't
             self.history += rung(
                 self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, keeper

@@ -200,6 +200,45 @@ def test_a_cut_training_resumes_to_the_same_weights_and_history(tmp_path, asked)
     assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), again.get_weights(), strict=True))
 
 
+class UnevenRows:
+    """Rows of token ids of 8, 16 or 24 places, in batches as long as their longest."""
+
+    def __init__(self, count: int, seed: int = 0):
+        draw = np.random.default_rng(seed)
+        self.count, self.lengths = count, draw.choice([8, 16, 24], count)
+        self.targets = np.eye(2, dtype="float32")[(self.lengths > 8).astype(int)]
+
+    def batch(self, rows, epoch):
+        ids = np.zeros((len(rows), self.lengths[rows].max()), "int32")
+        for place, row in enumerate(rows):
+            ids[place, : self.lengths[row]] = 1 + row % 7
+        return ids, self.targets[rows], None
+
+
+def token_model(steps: int, seed: int = 0):
+    keras.utils.set_random_seed(seed)
+    ids = keras.Input((None,), dtype="int32")
+    features = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(8, 4)(ids))
+    model = keras.Model(ids, keras.layers.Dense(2)(keras.layers.Dropout(0.2, seed=seed)(features)))
+    transfer._compile(model, transfer.adamw(1e-2, steps, 0.1, 0.01), False, 0.0)
+    return model
+
+
+def test_batches_of_uneven_rows_have_one_length_and_resume(tmp_path):
+    rows, held, plan = UnevenRows(200), UnevenRows(50, 1), Plan("p", 4, 16, 0)
+    seen = []
+    rows_batch = rows.batch
+    rows.batch = lambda which, epoch: seen.append(rows.lengths[which]) or rows_batch(which, epoch)
+    whole = token_model(4 * plan.steps(200))
+    wanted = learn(whole, rows, held, plan, Keeper())
+    assert np.mean([len(set(lengths.tolist())) == 1 for lengths in seen]) > 0.7
+    cut, again = token_model(4 * plan.steps(200)), token_model(4 * plan.steps(200), seed=9)
+    with pytest.raises(Interrupted):
+        learn(cut, rows, held, plan, Keeper(tmp_path, at_least=0.0, stop=Countdown(20)))
+    assert learn(again, rows, held, plan, Keeper(tmp_path)) == wanted
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), again.get_weights(), strict=True))
+
+
 def test_a_finished_phase_is_loaded_and_not_repeated(tmp_path):
     inputs, targets = blobs()
     rows, held, plan = ArrayRows(inputs, targets), ArrayRows(*blobs(50, 1)), Plan("p", 3, 32, 0)

