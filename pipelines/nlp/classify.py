@@ -1,7 +1,7 @@
 """Texts into classes."""
 
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,11 @@ from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json
 from horngate.pipelines.labels import Labels
 from horngate.pipelines.nlp import tokens
+from horngate.pipelines.nlp.carrying import carrying, marked
+from horngate.pipelines.nlp.drawing import token_lengths
 from horngate.pipelines.nlp.texts import SUFFIXES, Facts, inspected, texts_of
-from horngate.pipelines.page.plot import Shown
+from horngate.pipelines.page.plot import Plot, Shown
+from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ STEP = (
 )
 NEARLY_ALL = 0.995  # of the training texts are not cut, where no length is given
 ROOM = 1.1  # for texts to come, which may be a little longer
+EXPLAINED = 10  # mistakes whose words are weighed
 MOST_FITTED = 50_000  # rows that the reference is fitted on
 
 
@@ -56,6 +60,7 @@ class Pipeline(Classifier):
         name = None if self._backbone is None else presets.found(self.card.backbone)
         tokenizer = tokens.learnt(fact.text for fact in facts) if name is None else tokens.of_backbone(name)
         tokenizer.no_truncation()
+        tokenizer.no_padding()
         lengths = np.array([len(one.ids) for one in tokenizer.encode_batch([fact.text for fact in facts])])
         wished = self.card.max_length or int(ROOM * np.quantile(lengths, NEARLY_ALL)) + 2
         length = int(min(max(STEP * -(-wished // STEP), STEP), self._longest))
@@ -193,11 +198,28 @@ class Pipeline(Classifier):
             }
         return found
 
+    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
+        found = report.details.get("tokens")
+        return super().plots(answers, report) + ([token_lengths(found)] if found else [])
+
     def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
-        """Return the texts."""
+        """Return the texts; of the first ones, where the model is open, with the words that carry the answer."""
         paired, encoding = self.schema["paired"], self.card.encoding
         parts = [texts_of(data, paired, encoding) for data in inputs_of(rows)]
-        return [Shown(text=" | ".join(part for part in pair if part)) for pair in parts]
+        found = [Shown(text=" | ".join(part for part in pair if part)) for pair in parts]
+        if not paired and hasattr(self, "network"):
+            for place, ((text, _), answer) in enumerate(zip(parts[:EXPLAINED], answers, strict=False)):
+                words = carrying(text, partial(self._score_of, answer["label"]))
+                found[place] = Shown(text=text, marks=tuple(marked(words)))
+        return found
+
+    def _score_of(self, label: str, texts: list[str]) -> np.ndarray:
+        """Return the score of one label for texts, float32 `[n]`."""
+        tensors = [self.tokens.ids(text)[0] for text in texts]
+        steps = range(0, len(tensors), self.batch_size)
+        parts = [self.stacked(tensors[at : at + self.batch_size], self.batch_size) for at in steps]
+        scores = np.concatenate([np.asarray(self.core.predict_on_batch(part)) for part in parts])[: len(texts)]
+        return scores[:, self.labels.labels.index(label)]
 
     def example(self) -> str:
         return (

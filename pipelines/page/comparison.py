@@ -137,7 +137,13 @@ def _signed(value: float | None) -> str:
 def _items(rows: list[dict[str, Any]], look: Look) -> list[dict[str, Any]]:
     seen = look([{"id": row["id"], "target": row["target"]} | row["a"] for row in rows]) or [Shown()] * len(rows)
     return [
-        {"id": row["id"], "target": row["target"], "picture": _uri(part.picture), "text": part.text}
+        {
+            "id": row["id"],
+            "target": row["target"],
+            "picture": _uri(part.picture),
+            "text": part.text,
+            "marks": part.marks,
+        }
         | {side: ", ".join(_word(value) for value in row[side].values()) for side in "ab"}
         for row, part in zip(rows, seen, strict=True)
     ]

@@ -90,7 +90,7 @@ def _mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
         shown = []
     shown = shown or [Shown()] * len(mistakes)
     return [
-        row | {"picture": _uri(part.picture), "heat": _uri(part.heat), "text": part.text}
+        row | {"picture": _uri(part.picture), "heat": _uri(part.heat), "text": part.text, "marks": part.marks}
         for row, part in zip(mistakes, shown, strict=True)
     ]
 
