@@ -20,7 +20,7 @@ class Classify(Decision, Transfer, Optimisation, Data):
     metrics = ("accuracy", "macro_f1", "log_loss", "ece")
     families = ("TextClassifier",)
     recipes = {
-        "tiny": {"data": "sample:docstrings", "epochs": 1, "max_length": 32},
+        "tiny": {"data": "sample:docstrings-few", "epochs": 1, "max_length": 32},
         "docstrings": {"data": "sample:docstrings", "epochs": 8},
         "quick": {"method": "probe"},
         "thorough": {"method": "finetune"},
