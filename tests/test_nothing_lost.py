@@ -171,25 +171,36 @@ def final_weights(folder: Path) -> dict:
         return {name: stored[name] for name in stored.files if name.startswith("model")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_training_resumes_to_the_same_weights(tmp_path, number):
-    fill_class_folders(tmp_path / "p", each=60)
-    words = ("vision", "classify", "train", "--data", "p", "--image-size", 16, "--epochs", 30, "--batch-size", 8)
-    words += ("--augment", "light")
-    whole_run = start(*words, "-o", "whole", cwd=tmp_path)
+LONG = ("vision", "classify", "train", "--data", "p", "--image-size", 16, "--epochs", 30, "--batch-size", 8)
+LONG += ("--augment", "light")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A folder with pictures `p` and the run of a training that nothing disturbed."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    fill_class_folders(place / "p", each=60)
+    whole_run = start(*LONG, "-o", "whole", cwd=place)
     assert whole_run.wait(200) == 0, whole_run.stderr.read()
-    (whole_folder,) = (tmp_path / "whole").iterdir()
-    cut = start(*words, "-o", "cut", cwd=tmp_path)
-    learning = wait_for(lambda: any((tmp_path / "cut").glob("*/history.csv")), cut)
+    (whole_folder,) = (place / "whole").iterdir()
+    return place, whole_folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_training_resumes_to_the_same_weights(undisturbed, number):
+    place, whole_folder = undisturbed
+    runs = place / f"cut{number}"
+    cut = start(*LONG, "-o", runs, cwd=place)
+    learning = wait_for(lambda: any(runs.glob("*/history.csv")), cut)
     time.sleep(0.5)
     cut.send_signal(number)
     code = cut.wait(60)
-    (folder,) = (tmp_path / "cut").iterdir()
+    (folder,) = runs.iterdir()
     assert learning and code == (-9 if number == signal.SIGKILL else 128 + number)
     assert not (folder / "run.json").exists()
     if number != signal.SIGKILL:
         assert (folder / "checkpoints" / "scratch.npz").exists() and "--resume" in cut.stderr.read()
-    resumed = start("vision", "classify", "train", "--resume", folder, cwd=tmp_path)
+    resumed = start("vision", "classify", "train", "--resume", folder, cwd=place)
     assert resumed.wait(200) == 0, resumed.stderr.read()
     assert resumed.stdout.read() == f"{folder}\n"
     one, other = final_weights(whole_folder), final_weights(folder)
