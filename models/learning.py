@@ -115,11 +115,11 @@ def learn(model: keras.Model, rows: Rows, validation: Rows, plan: Plan, keeper: 
         ends = state.epoch + 1 if state.step else plan.epochs
         try:
             model.fit(
-                batches,
+                _carried(batches),
                 initial_epoch=state.epoch,
                 epochs=ends,
                 steps_per_epoch=left,
-                validation_data=_Plain(validation, plan.batch_size) if validation.count else None,
+                validation_data=_carried(_Plain(validation, plan.batch_size)) if validation.count else None,
                 callbacks=[state],
                 shuffle=False,
                 verbose=0,
@@ -188,6 +188,22 @@ class _Plain(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple:
         start = index * self.batch_size
         return _present(self.rows.batch(self.order[start : start + self.batch_size], None))
+
+
+def _carried(batches: "_Batches | _Plain"):
+    """Return batches as `fit` takes them. Keras takes shapes from the first two, and refuses others later: where lengths
+
+    are uneven, tf.data carries the batches with the axes of their inputs left open.
+    """
+    if getattr(batches.rows, "lengths", None) is None:
+        return batches
+    import tensorflow as tf
+
+    inputs, *rest = batches[0]
+    specs = [tf.TensorSpec([None] * inputs.ndim, inputs.dtype)]
+    specs += [tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in rest]
+    each = lambda: (batches[place] for place in range(len(batches)))  # noqa: E731 - called anew for every pass
+    return tf.data.Dataset.from_generator(each, output_signature=tuple(specs)).prefetch(1)
 
 
 def _present(batch: tuple) -> tuple:
