@@ -203,7 +203,8 @@ def _carried(batches: "_Batches | _Plain"):
     specs = [tf.TensorSpec([None] * inputs.ndim, inputs.dtype)]
     specs += [tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in rest]
     each = lambda: (batches[place] for place in range(len(batches)))  # noqa: E731 - called anew for every pass
-    return tf.data.Dataset.from_generator(each, output_signature=tuple(specs)).prefetch(1)
+    made = tf.data.Dataset.from_generator(each, output_signature=tuple(specs))
+    return made.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(1)
 
 
 def _present(batch: tuple) -> tuple:

@@ -31,6 +31,9 @@ class Outcome:
     first: np.ndarray | None = None
     candidates: int = 0
 
+    def __len__(self) -> int:
+        return len(self.scores)
+
     def at(self, rows: np.ndarray) -> "Outcome":
         """Return the outcome of some rows; the candidates stay those of all."""
         parts = [None if part is None else part[rows] for part in (self.targets, self.reciprocal, self.first)]

@@ -87,7 +87,7 @@ class PairTraining:
 
     def _said(self, split: str, label: str) -> np.ndarray:
         rows = self._rows(split)
-        return similarities(*(embedded(self.task, side, label) for side in (rows.firsts, rows.seconds)), self.scored)
+        return similarities(*np.split(embedded(self.task, rows.firsts + rows.seconds, label), 2), self.scored)
 
     def _learn(self, phase: str) -> None:
         from horngate.models.embedding import Wishes, learn_pairs

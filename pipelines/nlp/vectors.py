@@ -151,7 +151,7 @@ class Index:
             for first in range(0, len(vectors), SCANNED):
                 part = vectors[first : first + SCANNED] @ query
                 part[self.gone[start + first : start + first + len(part)]] = -np.inf
-                best = np.argpartition(-part, count - 1)[:count] if len(part) > count else np.arange(len(part))
+                best = np.argpartition(part, -count)[-count:] if len(part) > count else np.arange(len(part))
                 rows, scores = np.concatenate([rows, start + first + best]), np.concatenate([scores, part[best]])
             start += len(vectors)
         order = np.lexsort((rows, -scores))[:count]
@@ -182,7 +182,9 @@ class Index:
     @cached_property
     def _mapped(self) -> list[np.ndarray]:
         names = (self.folder / f"vectors-{block:06d}.npy" for block in range(len(self.blocks)))
-        return [_opened(path, (rows, self.dimensions)) for path, rows in zip(names, self.blocks, strict=True)]
+        return [
+            np.asarray(_opened(path, (rows, self.dimensions))) for path, rows in zip(names, self.blocks, strict=True)
+        ]
 
     def _texts(self, block: int) -> pa.Table:
         if block not in self._tables:
