@@ -3,17 +3,14 @@
 python benchmarks/search.py [ROWS] [DIMENSIONS]
 """
 
-import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import numpy as np
 from bench import keep
+from threadpoolctl import threadpool_limits
 
 from horngate.pipelines.nlp.vectors import Index
 
@@ -51,4 +48,5 @@ def measure(rows: int, dimensions: int) -> None:
 
 
 if __name__ == "__main__":
-    measure(*(int(word) for word in (sys.argv[1:] or ("100000", "384"))))
+    with threadpool_limits(1):
+        measure(*(int(word) for word in (sys.argv[1:] or ("100000", "384"))))
