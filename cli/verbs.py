@@ -1,5 +1,7 @@
 """The verbs of a task as commands; each asks the same function that Python users call."""
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -22,7 +24,18 @@ def task_group(name: str, card: type[Data]) -> click.Group:
     group = click.Group(name, help=card.__doc__, short_help=card.__doc__.splitlines()[0], no_args_is_help=True)
     for make in (check_command, train_command, evaluate_command, predict_command, export_command):
         group.add_command(make(card))
+    for command in own_verbs(card):
+        command.params += speech_options()
+        group.add_command(command)
     return group
+
+
+def own_verbs(card: type[Data]) -> list[click.Command]:
+    """Return the verbs that a task adds: those of `cli/<domain>/<task>.py`, where there is such a file."""
+    domain, task = task_name(card)
+    if find_spec(f"horngate.cli.{domain}") is None or find_spec(f"horngate.cli.{domain}.{task}") is None:
+        return []
+    return import_module(f"horngate.cli.{domain}.{task}").commands(card)
 
 
 def check_command(card: type[Data]) -> click.Command:
@@ -147,7 +160,7 @@ def predict_command(card: type[Data]) -> click.Command:
             required=True,
             help="A .parquet, .jsonl or .csv file, or - for stdout.",
         ),
-        *knob_options(card, (*READING_A_TABLE, *(f"{role}_column" for role in card.roles if role != "target"))),
+        *knob_options(card, (*READING_A_TABLE, *(f"{role}_column" for role in card.roles if role not in card.truth))),
         click.Option(
             ["--overwrite"], is_flag=True, help="Replace an output that another model, option or listing made."
         ),

@@ -17,6 +17,11 @@ from horngate.pipelines.run import Run
 from horngate.pipelines.runtimes import Runtime
 
 
+def tensors_of(row: Any) -> tuple[np.ndarray, ...]:
+    """Return the tensors of what `Pipeline.read` returned: several, or one."""
+    return row if isinstance(row, tuple) else (row,)
+
+
 class Pipeline(ABC):
     """The questions that every task answers.
 
@@ -66,8 +71,21 @@ class Pipeline(ABC):
             Unreadable: with the reason.
         """
 
-    def begin(self) -> None:  # noqa: B027
-        """Forget what was counted of rows that were read before: a pass over other rows begins."""
+    def begin(self, labelled: bool = True) -> None:  # noqa: B027
+        """Forget what was counted of rows that were read before: a pass over other rows begins.
+
+        Args:
+            labelled: whether their answers will be measured.
+        """
+
+    # A row may hold several tensors (two texts that are compared): `read` returns a tuple of them then. Each is computed
+    # by itself, and the outputs of a row are joined.
+    parted = False
+
+    def joined(self, outputs: list[np.ndarray]) -> np.ndarray:
+        """Return the outputs of one row's tensors, in their order, as the one output that `rows` takes."""
+        (output,) = outputs
+        return output
 
     # Tensors whose first axis differs in length (texts, sounds) are batched with others that are filled up as far.
     uneven = False
@@ -144,9 +162,13 @@ class Pipeline(ABC):
     def answer_schema(self) -> pa.Schema:
         """Return the answer columns, in order."""
 
+    def measured_schema(self) -> pa.Schema:
+        """Return columns beside the answers that only rows get whose answers will be measured."""
+        return pa.schema([])
+
     @abstractmethod
     def rows(self, outputs: np.ndarray) -> dict[str, list]:
-        """Return the answer columns of outputs."""
+        """Return the answer columns of outputs, and those of `measured_schema`."""
 
     # How is it handed over?
 
@@ -217,6 +239,9 @@ class Pipeline(ABC):
         """Return what a report shows beside the scores; `mistakes`, if any, hold `id`, `target`, `label` and `score`."""
 
     # What does its page show?
+
+    mistakes_title = "Surest mistakes"
+    mistakes_said = "wrong answers with the highest scores"
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
         """Return what the page of an evaluation draws.

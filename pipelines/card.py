@@ -31,12 +31,14 @@ class Data:
     """Knobs of every task: where the rows come from and how they are split.
 
     Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles that
-    a table may lack), `inline` (whether a table's cells are the inputs themselves, not paths to them), `metrics` (the first
-    is the headline), `recipes` (named sets of knobs) and `options` (by verb, what the task adds to it).
+    a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's cells are
+    the inputs themselves, not paths to them), `metrics` (the first is the headline), `recipes` (named sets of knobs) and
+    `options` (by verb, what the task adds to it).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
     optional: ClassVar[tuple[str, ...]] = ()
+    truth: ClassVar[tuple[str, ...]] = ("target",)
     inline: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}

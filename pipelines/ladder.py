@@ -63,7 +63,7 @@ class Ladder:
         # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
         given = self.card.method == "probe"
         self.head_settings = self.settings if given else transfer.Settings(task.labels.several, self.card.seed)
-        self.history: list[dict[str, Any]] = []
+        self.columns, self.history = HISTORY, []
         self.costs: dict[str, float] = {}
         self.runtimes: dict[str, Runtime | None] = {}
 
@@ -115,7 +115,7 @@ class Ladder:
         """Learn the head on cached features and put it into the network; return the penalty that won."""
         train = self._features("train", self.task.views)
         held = self._features("validation", 1)
-        with _told(self) as keeper:
+        with told(self) as keeper:
             found = transfer.probe(train, held[:2], self.head_settings, keeper)
         self.network.head.set_weights([found.kernel, found.bias])
         self.history += found.history
@@ -123,7 +123,7 @@ class Ladder:
 
     def _all_layers(self, rung) -> None:
         """Learn all layers; the rung is `transfer.lora`, `finetune` or `scratch`."""
-        with _told(self, at_least=0.0) as keeper:  # epochs of a head take milliseconds, these don't
+        with told(self, at_least=0.0) as keeper:  # epochs of a head take milliseconds, these don't
             self.history += rung(
                 self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, keeper
             )
@@ -137,19 +137,9 @@ class Ladder:
         after = self._validation()
         if not len(after.scores):
             return "finetune", "no validation rows to compare on"
-        name = next(iter(self.task.measures(after)))
-        spec, new = self.task.measures(after)[name]
-        _, old = self.task.measures(before)[name]
-        if isinstance(new, str) or isinstance(old, str):
-            return "finetune", f"{name} can't be computed on validation"
-        sign = 1 if spec.higher_is_better else -1
-        gain = {"gain": lambda weights: sign * (new(weights) - old(weights))}
         groups = numbered([self.table["group"][int(row)].as_py() for row in self.rows["validation"]])
-        interval = bootstrap(gain, len(after.scores), groups, seed=self.card.seed)["gain"]
-        value = gain["gain"](np.ones(len(after.scores)))
-        low_end, high_end = interval or (float("nan"), float("nan"))
-        said = f"{name} on validation {value:+.4f} [{low_end:+.4f}, {high_end:+.4f}] from probe to finetune"
-        if low_end > 0:
+        sure, said = gain_between(self.task, before, after, groups)
+        if sure:
             return "finetune", said
         checkpoint.assign(self.network.logits.weights, weights)
         return "probe", f"{said}: no sure gain"
@@ -177,7 +167,7 @@ class Ladder:
         joined = (np.concatenate([train[0], held[0]]), np.concatenate([train[1], held[1]]), weights)
         none = (joined[0][:0], joined[1][:0])
         penalty = getattr(self, "penalty", transfer.PENALTIES[len(transfer.PENALTIES) // 2])
-        with _told(self) as keeper:
+        with told(self) as keeper:
             settings = (
                 self.settings
                 if self.card.method == "probe"
@@ -250,10 +240,34 @@ class Ladder:
         return Outcome(self.targets[rows], scores, self.task.labels.chosen(scores), self.task.labels.positive_index)
 
 
-class _told:
-    """A context that gives a phase its keeper, with progress told by step."""
+def gain_between(task: Any, before: Any, after: Any, groups: np.ndarray | None) -> tuple[bool, str]:
+    """Return whether fine-tuning is surely better by the headline metric on the same rows, and by how much in words.
 
-    def __init__(self, ladder: Ladder, at_least: float = 5.0):
+    What can't be measured is kept, since it was asked for.
+
+    Args:
+        before, after: outcomes of the task.
+        groups: int64 `[n]` or None, as of `bootstrap`.
+    """
+    name, (spec, new) = next(iter(task.measures(after).items()))
+    _, old = task.measures(before)[name]
+    if isinstance(new, str) or isinstance(old, str):
+        return True, f"{name} can't be computed on validation"
+    sign = 1 if spec.higher_is_better else -1
+    gain = {"gain": lambda weights: sign * (new(weights) - old(weights))}
+    low, high = bootstrap(gain, len(after.scores), groups, seed=task.card.seed)["gain"] or (float("nan"),) * 2
+    value = gain["gain"](np.ones(len(after.scores)))
+    return low > 0, f"{name} on validation {value:+.4f} [{low:+.4f}, {high:+.4f}] from probe to finetune"
+
+
+class told:
+    """A context that gives a phase its keeper, with progress told by step.
+
+    Args:
+        ladder: has `run`, `history` (of the phases before) and its `columns`.
+    """
+
+    def __init__(self, ladder: Any, at_least: float = 5.0):
         self.ladder, self.at_least, self.jobs, self.patience = ladder, at_least, {}, progress.patiently()
 
     def __enter__(self) -> Keeper:
@@ -280,7 +294,7 @@ class _told:
         state[1] = step
 
     def _told(self, phase: str, history: list[dict[str, Any]]) -> None:
-        write_rows(self.ladder.run / "history.csv", self.ladder.history + history, HISTORY)
+        write_rows(self.ladder.run / "history.csv", self.ladder.history + history, self.ladder.columns)
         row = history[-1]
         shown = ", ".join(f"{name} {row[name]:.4f}" for name in ("loss", "val_loss", "val_accuracy") if name in row)
         progress.detail(f"{phase} epoch {row['epoch']}: {shown}")

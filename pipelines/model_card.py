@@ -23,7 +23,8 @@ def model_card(run: Run, pipeline: Pipeline, facts: dict[str, Any]) -> str:
         "",
         f"{facts['kind']}, {facts['precision']}; 32 golden rows were replayed through it. ",
     ]
-    parts[-1] += "`horngate verify` repeats that; `schema.json` names inputs and outputs, `labels.json` the classes."
+    parts[-1] += "`horngate verify` repeats that; `schema.json` names inputs and outputs"
+    parts[-1] += ", `labels.json` the classes." if "labels.json" in pipeline.handed_over else "."
     made = environment["packages"]
     versions = ", ".join(f"{name} {made[name]}" for name in ("horngate", "tensorflow", "keras") if made.get(name))
     parts += ["", "## Made with", "", f"{versions}; seed {environment['seed']}; {summary['device']}; {_start(run)}", ""]

@@ -8,7 +8,7 @@ from typing import Any
 
 from horngate.pipelines.card import Data, task_name
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, read_table, write_json, write_text
+from horngate.pipelines.files import digest, file_digest, read_json, read_table, write_json, write_text
 from horngate.pipelines.recipe import read_card, to_yaml
 
 FORMAT = 1
@@ -109,6 +109,12 @@ class Run(os.PathLike):
     def splits(self):
         """The Arrow table of `splits.parquet`: id, split, group, target, fingerprint."""
         return read_table(self / "splits.parquet")
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that its answers depend on."""
+        names = ("model.keras", "labels.json", "schema.json", "tokenizer.json")
+        return digest(*(file_digest(self / name) for name in names if (self / name).is_file()))
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write `run.json`; from then on the run counts as whole."""

@@ -131,7 +131,7 @@ def test_every_score_has_its_neighbours(domain, task, tiny_runs):
     }
     assert keys | {"protocol"} <= report.keys()
     assert report["rows"] == (run.splits["split"].to_pylist()).count("test")
-    assert next(iter(report["metrics"])) == card_class(domain, task).metrics[0]
+    assert next(iter(report["metrics"])) in card_class(domain, task).metrics
     for score in report["metrics"].values():
         if score["value"] is None:
             assert score["reason"]

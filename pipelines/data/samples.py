@@ -36,12 +36,32 @@ def _docstrings() -> pa.Table:
 
     Every Python brings them along; their number differs a little between versions. Sentences of one function are a group.
     """
+    columns: dict[str, list] = {"id": [], "value": [], "target": [], "group": []}
+    for subject, place, sentences in _documented():
+        for number, sentence in enumerate(sentences, 1):
+            columns["id"].append(f"{place}#{number}")
+            columns["value"].append(sentence.encode())
+            columns["target"].append(subject)
+            columns["group"].append(place)
+    return block(columns)
+
+
+def _sentence_pairs() -> pa.Table:
+    """Return the first two sentences of each docstring of `_docstrings` that has two: pairs without scores."""
+    import json
+
+    found = [(place, sentences) for _, place, sentences in _documented() if len(sentences) > 1]
+    values = [json.dumps(sentences[:2]).encode() for _, sentences in found]
+    return block({"id": [place for place, _ in found], "value": values})
+
+
+def _documented() -> Iterator[tuple[str, str, list[str]]]:
+    """Yield subject, place and up to 8 sentences of each docstring."""
     import ast
     import re
     import sysconfig
     from pathlib import Path
 
-    columns: dict[str, list] = {"id": [], "value": [], "target": [], "group": []}
     library = Path(sysconfig.get_path("stdlib"))
     for subject, modules in SUBJECTS.items():
         files = [path for name in modules for path in (library / f"{name}.py", *sorted((library / name).glob("*.py")))]
@@ -52,12 +72,7 @@ def _docstrings() -> pa.Table:
                 place = f"{path.relative_to(library).as_posix()}:{getattr(node, 'lineno', 0)}"
                 text = " ".join((ast.get_docstring(node) or "").split())
                 sentences = [part for part in re.split(r"(?<=[.!?]) ", text) if 4 <= len(part.split()) <= 60]
-                for number, sentence in enumerate(sentences[:8], 1):
-                    columns["id"].append(f"{place}#{number}")
-                    columns["value"].append(sentence.encode())
-                    columns["target"].append(subject)
-                    columns["group"].append(place)
-    return block(columns)
+                yield subject, place, sentences[:8]
 
 
 def _png(pixels) -> bytes:
@@ -84,3 +99,4 @@ def _few_docstrings() -> pa.Table:
 
 
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": _few_docstrings}
+SAMPLES |= {"sentence-pairs": _sentence_pairs}

@@ -15,6 +15,7 @@ from horngate.pipelines.card import Data
 from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
 from horngate.pipelines.errors import UserError, nearest
 
+WRITTEN = ("label", "score", "scores", "set", "abstain", "embedding", "similarity", "pair_embedding")  # by any task
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
 
 
@@ -36,7 +37,7 @@ def table_blocks(path: Path, card: Data, labelled: bool) -> Iterator[pa.Table]:
 def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str, str]:
     roles = {}
     for role, guesses in card.roles.items():
-        if role == "target" and not labelled:
+        if role in card.truth and not labelled:
             continue
         wish = getattr(card, f"{role}_column")
         found = [wish] if wish else [name for name in guesses if name in names]
@@ -125,7 +126,7 @@ class _Paths:
 
 def _free(name: str) -> str:
     """Return a name for a kept column that doesn't collide with the columns that horngate writes."""
-    return f"data_{name}" if name in (*CORE, "label", "score", "scores", "set", "abstain") else name
+    return f"data_{name}" if name in (*CORE, *WRITTEN) else name
 
 
 def _text(cell) -> str | None:

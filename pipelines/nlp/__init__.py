@@ -35,3 +35,39 @@ class Classify(Decision, Transfer, Optimisation, Data):
         "auto", "What stands for a text: the mean of its tokens, or the first."
     )
     network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Similar(Transfer, Optimisation, Data):
+    """Embed texts so that what means the same lies close together, and search them."""
+
+    inline = True
+    roles = {
+        "input": ("input", "text", "sentence1", "sentence_1", "sentence", "anchor", "query", "question"),
+        "pair": ("pair", "text_pair", "sentence2", "sentence_2", "second", "positive", "answer"),
+        "target": ("target", "score", "similarity", "similarity_score"),
+    }
+    optional = ("pair", "target")
+    truth = ("pair", "target")
+    metrics = ("spearman", "pearson", "mrr", "recall_at_1")
+    families = ("TextClassifier",)
+    recipes = {
+        "tiny": {"data": "sample:sentence-pairs", "epochs": 1, "max_length": 32},
+        "sentence-pairs": {"data": "sample:sentence-pairs"},
+        "quick": {"method": "probe"},
+        "thorough": {"method": "finetune"},
+    }
+    input_column: str | None = knob(
+        None, "Column of texts; default: input, text, sentence1, anchor, query or question."
+    )
+    pair_column: str | None = knob(
+        None, "Column of second texts; default: pair, sentence2, second, positive or answer."
+    )
+    target_column: str | None = knob(
+        None, "Column of the scores of pairs, higher for more alike; default: target, score or similarity, or none."
+    )
+    max_length: int | None = knob(None, "Tokens of a text at most; default: what nearly all have.", low=4, high=8192)
+    pooling: Literal["auto", "mean", "first"] = knob(
+        "auto", "What stands for a text: the mean of its tokens, or the first."
+    )
+    network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")

@@ -123,7 +123,7 @@ class Pipeline(Classifier):
         super().recall(folder)
         self.tokens = tokens.opened(folder / "tokenizer.json", self.schema["length"])
 
-    def begin(self) -> None:
+    def begin(self, labelled: bool = True) -> None:
         self.lengths, self.cut = Counter(), [0, 0]
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
@@ -147,15 +147,7 @@ class Pipeline(Classifier):
 
     def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
         text = " ".join(part for part in texts_of(data, self.schema["paired"], self.card.encoding) if part)
-        words = text.split()
-        return {
-            "tokens": float(len(tensor)),
-            "words": float(len(words)),
-            "letters a word": float(np.mean([len(word) for word in words])),
-            "capitals": sum(sign.isupper() for sign in text) / len(text),
-            "digits": sum(sign.isdigit() for sign in text) / len(text),
-            "not ASCII": sum(ord(sign) > 127 for sign in text) / len(text),
-        }
+        return statistics_of(text, len(tensor))
 
     def references(self, table: pa.Table, splits: np.ndarray, facts: list[Facts]) -> dict[str, dict[str, np.ndarray]]:
         """Fit a logistic regression on TF-IDF of words and pairs of words, of at most 50,000 training texts."""
@@ -236,3 +228,16 @@ class Pipeline(Classifier):
 
 def _held(splits: np.ndarray) -> list[str]:
     return [name for name in ("validation", "test") if (splits == name).any()]
+
+
+def statistics_of(text: str, count: int) -> dict[str, float]:
+    """Return what may drift in a text of so many tokens."""
+    words = text.split()
+    return {
+        "tokens": float(count),
+        "words": float(len(words)),
+        "letters a word": float(np.mean([len(word) for word in words])),
+        "capitals": sum(sign.isupper() for sign in text) / len(text),
+        "digits": sum(sign.isdigit() for sign in text) / len(text),
+        "not ASCII": sum(ord(sign) > 127 for sign in text) / len(text),
+    }

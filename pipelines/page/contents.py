@@ -63,7 +63,9 @@ def page_of(evaluation: Evaluation) -> str:
         "card": pipeline.model_card() | licence_of(pipeline.card),
     }
     there = {"scores", "repeat", *(name for name in TITLES if _filled(values.get(name)))}
-    return render("report.html.j2", sections={name: TITLES[name] for name in TITLES if name in there}, **values)
+    titles = TITLES | {"mistakes": pipeline.mistakes_title}
+    sections = {name: titles[name] for name in titles if name in there}
+    return render("report.html.j2", sections=sections, mistakes_said=pipeline.mistakes_said, **values)
 
 
 def _filled(value: Any) -> bool:

@@ -16,16 +16,17 @@ TAIL = """
 
 for path in sys.argv[1:]:
     scores = outputs_of(read(path)[None])[0]
-    print(path, {answer}, f"{{max(scores):.4f}}", sep="\\t")
+    print(path, {answer}, sep="\\t")
 if len(sys.argv) == 1:
     golden = np.load(here / "golden.npz")
     apart = [np.abs(outputs_of(row[None])[0] - out).max() for row, out in zip(golden["inputs"], golden["outputs"])]
     print(len(apart), "golden rows, largest difference", max(apart))
 """
-NAMES = """
+HERE = """
 
 here = Path(__file__).parent
-names = json.loads((here / "labels.json").read_text())["labels"]
+"""
+NAMES = """names = json.loads((here / "labels.json").read_text())["labels"]
 """
 RUNTIMES = {
     "litert": (
@@ -72,16 +73,19 @@ def outputs_of(tensors):
 }
 
 
-def example(kind: str, reading: str, labels: dict[str, Any]) -> str:
+def example(kind: str, reading: str, labels: dict[str, Any] | None) -> str:
     """Return the source of `example.py` for a runtime.
 
     Args:
         reading: the task's source of `read(path)`, with its imports.
-        labels: what `labels.json` holds.
+        labels: what `labels.json` holds; None for a task without labels, whose answers are the outputs themselves.
     """
     package, imports, using = RUNTIMES[kind]
     head = HEAD.format(package=f"{package} and what is imported below")
-    return head + imports + reading.strip() + "\n" + NAMES + using + TAIL.format(answer=_deciding(labels))
+    head += imports + reading.strip() + "\n" + HERE
+    if labels is None:
+        return head + using + TAIL.format(answer='*(f"{score:.4f}" for score in scores[:8]), "…"')
+    return head + NAMES + using + TAIL.format(answer=_deciding(labels) + ', f"{max(scores):.4f}"')
 
 
 def _deciding(labels: dict[str, Any]) -> str:

@@ -41,16 +41,18 @@ class Parity:
     problems: list[str]
 
 
-def write_golden(path: Path, pipeline: Pipeline, inputs: np.ndarray, labels: dict, encoded: bool) -> None:
+def write_golden(path: Path, pipeline: Pipeline, inputs: np.ndarray, labels: dict | None, encoded: bool) -> None:
     """Write tensors `[n, …]` with the outputs and answers that the run's own model gives.
 
     Args:
-        labels: what the run's `labels.json` holds.
+        labels: what the run's `labels.json` holds; None for a task without labels.
         encoded: whether to add each tensor in an encoded form (such as PNG) that gives exactly it when decoded.
     """
     outputs = np.concatenate([pipeline.forward(part) for part in _steps(inputs, pipeline.batch_size)])[: len(inputs)]
     answers = np.array([json.dumps(row, ensure_ascii=False) for row in _acted_on(pipeline, outputs)])
-    stored = {"inputs": inputs, "outputs": outputs, "answers": answers, "labels": np.array(json.dumps(labels))}
+    stored = {"inputs": inputs, "outputs": outputs, "answers": answers}
+    if labels is not None:
+        stored["labels"] = np.array(json.dumps(labels))
     files = [pipeline.encoded(row) for row in inputs] if encoded else []
     if files and files[0] is not None:
         stored["encoded"] = np.frombuffer(b"".join(files), np.uint8)
@@ -74,7 +76,7 @@ def replayed(bundle: Bundle) -> Parity:
         golden = {name: stored[name] for name in stored.files}
     outputs, wanted = golden["outputs"], [json.loads(row) for row in golden["answers"].tolist()]
     problems = _decided_otherwise(_acted_on(pipeline, outputs), wanted)
-    if not problems and read_json(bundle / "labels.json") != json.loads(str(golden["labels"])):
+    if not problems and "labels" in golden and read_json(bundle / "labels.json") != json.loads(str(golden["labels"])):
         problems.append("its labels.json is not that of the run")
     runtime = bundle.start()
     said = np.concatenate([runtime.run(part) for part in _steps(golden["inputs"], runtime.batch)])[: len(outputs)]
@@ -100,6 +102,8 @@ def _acted_on(pipeline: Pipeline, outputs: np.ndarray) -> list[dict[str, Any]]:
     """Return the answers row by row without their numbers: labels, sets, whether to abstain; what a user acts on."""
     schema = pipeline.answer_schema()
     kept = [field.name for field in schema if "float" not in str(field.type) and "double" not in str(field.type)]
+    if not kept:
+        return [{} for _ in outputs]
     found = pipeline.rows(outputs)
     columns = [json.loads(json.dumps(found[name], default=lambda left: left.tolist())) for name in kept]
     return [dict(zip(kept, row, strict=True)) for row in zip(*columns, strict=True)]

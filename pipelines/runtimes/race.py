@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines import progress
-from horngate.pipelines.base import Pipeline
+from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import content
 from horngate.pipelines.errors import Unreadable, UserError
@@ -181,11 +181,11 @@ def sampled(pipeline: Pipeline, blocks: list[pa.Table]) -> np.ndarray:
     for block in blocks:
         for row in zip(*(block[name] for name in ("input", "value", "error")), strict=True):
             try:
-                found.append(pipeline.read(content(*(cell.as_py() for cell in row))))
+                found += tensors_of(pipeline.read(content(*(cell.as_py() for cell in row))))
             except Unreadable:
                 continue
-            if len(found) == RACED:
-                return pipeline.stacked(found)
+            if len(found) >= RACED:
+                return pipeline.stacked(found[:RACED])
     if not found:
         raise Unreadable("no row could be read")
     return pipeline.stacked(found)

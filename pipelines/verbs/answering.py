@@ -7,7 +7,7 @@ from itertools import chain, islice
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.base import Pipeline
+from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.sources import CORE
 from horngate.pipelines.errors import Unreadable
@@ -27,7 +27,7 @@ def answered(pipeline: Pipeline, blocks: Iterable[pa.Table], labelled: bool) -> 
         labelled: whether `target`, `group` and `split` follow.
     """
     waiting: deque[pa.Table] = deque()
-    pipeline.begin()
+    pipeline.begin(labelled)
 
     def rows() -> Iterator[tuple]:
         for block in blocks:
@@ -61,22 +61,43 @@ def with_runtime(
 
 
 def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: bool) -> pa.Table:
-    outputs, places, errors = [], [], [None] * block.num_rows
-    for batch in _batches(pipeline, enumerate(tensors)):
-        for place, tensor in batch:
+    outputs, keys, errors = [], [], [None] * block.num_rows
+    for batch in _batches(pipeline, _each(tensors)):
+        for (place, _), tensor in batch:
             if isinstance(tensor, Unreadable):
                 errors[place] = str(tensor)
         outputs.append(_forward(pipeline, [tensor for _, tensor in batch]))
-        places += [place for place, _ in batch if errors[place] is None]
-    columns = {"id": block["id"]} | _columns(pipeline, [part for part in outputs if part is not None], places, errors)
+        keys += [key for key, _ in batch if errors[key[0]] is None]
+    said = _columns(
+        pipeline, *_by_row(pipeline, [part for part in outputs if part is not None], keys), errors, labelled
+    )
     kept = [name for name in block.column_names if name not in CORE]
-    columns |= {"error": pa.array(errors, pa.string())}
-    columns |= {name: block[name] for name in (TRUTH if labelled else ())} | {name: block[name] for name in kept}
+    own = pipeline.answer_schema().names
+    columns = {"id": block["id"]} | {name: said.pop(name) for name in own} | {"error": pa.array(errors, pa.string())}
+    columns |= {name: block[name] for name in (TRUTH if labelled else ())} | said | {name: block[name] for name in kept}
     return pa.table(columns)
 
 
+def _each(rows: Iterator) -> Iterator[tuple]:
+    """Yield ((place of the row, number in it), tensor) for each tensor of each row, or the reason why there is none."""
+    for place, row in enumerate(rows):
+        for number, tensor in enumerate(tensors_of(row)):
+            yield (place, number), tensor
+
+
+def _by_row(pipeline: Pipeline, outputs: list[np.ndarray], keys: list[tuple]) -> tuple[np.ndarray | None, list[int]]:
+    """Return one output a row, and the row of each."""
+    together = np.concatenate(outputs) if outputs else None
+    if together is None or not pipeline.parted:
+        return together, [place for place, _ in keys]
+    parts: dict[int, list[np.ndarray]] = {}
+    for number in sorted(range(len(keys)), key=keys.__getitem__):
+        parts.setdefault(keys[number][0], []).append(together[number])
+    return np.stack([pipeline.joined(own) for own in parts.values()]), list(parts)
+
+
 def _batches(pipeline: Pipeline, tensors: Iterator[tuple]) -> Iterator[list[tuple]]:
-    """Yield lists of (place, tensor): in turn, or of one size where tensors are uneven."""
+    """Yield lists of (key, tensor): in turn, or of one size where tensors are uneven."""
     sized: dict[int, list] = {0: []}
     for place, tensor in tensors:
         uneven = pipeline.uneven and not isinstance(tensor, Unreadable)
@@ -101,17 +122,18 @@ def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
 
 
 def _columns(
-    pipeline: Pipeline, outputs: list[np.ndarray], places: list[int], errors: list[str | None]
+    pipeline: Pipeline, outputs: np.ndarray | None, places: list[int], errors: list[str | None], labelled: bool
 ) -> dict[str, pa.Array]:
     """Return the answer columns in the order of the rows, with nulls where one couldn't be read.
 
     Args:
         places: the row of each output.
+        labelled: whether the columns for measuring are wanted too.
     """
-    schema = pipeline.answer_schema()
-    if not outputs:
+    schema = [*pipeline.answer_schema(), *(pipeline.measured_schema() if labelled else ())]
+    if outputs is None:
         return {field.name: pa.nulls(len(errors), field.type) for field in schema}
-    rows = pipeline.rows(np.concatenate(outputs))
+    rows = pipeline.rows(outputs)
     of_row = np.zeros(len(errors), np.int64)
     of_row[places] = np.arange(len(places))
     taken = pa.array(of_row, mask=np.array([error is not None for error in errors], bool))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines import device, progress
-from horngate.pipelines.base import Pipeline
+from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.bundle import MODELS, Bundle
 from horngate.pipelines.card import Data, task_name
 from horngate.pipelines.data.reading import content
@@ -105,9 +105,10 @@ def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], 
         shutil.copyfile(run / name, bundle / name)
     write_json(bundle / "schema.json", pipeline.schema | _columns(pipeline))
     write_text(bundle / "recipe.yaml", to_yaml(_elsewhere(run.card)))
-    write_golden(bundle / "golden.npz", pipeline, golden, run.labels, encoded=kind == "saved_model")
+    labels = run.labels if "labels.json" in pipeline.handed_over else None
+    write_golden(bundle / "golden.npz", pipeline, golden, labels, encoded=kind == "saved_model")
     write_text(bundle / "MODEL_CARD.md", model_card(run, pipeline, facts))
-    write_text(bundle / "example.py", example(kind, pipeline.example(), run.labels))
+    write_text(bundle / "example.py", example(kind, pipeline.example(), labels))
 
 
 def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) -> None:
@@ -145,9 +146,10 @@ def _tensors(run: Run, pipeline: Pipeline, data: str | None, count: int, splits:
     found = []
     for row in ranked:
         try:
-            found.append(pipeline.read(content(*(table[name][row].as_py() for name in ("input", "value", "error")))))
+            row = pipeline.read(content(*(table[name][row].as_py() for name in ("input", "value", "error"))))
         except Unreadable:
             continue
+        found += tensors_of(row)[: count - len(found)]
         if len(found) == count:
             break
     if not found:

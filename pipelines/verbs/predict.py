@@ -14,7 +14,7 @@ from horngate.pipelines.base import Pipeline
 from horngate.pipelines.bundle import Bundle, opened
 from horngate.pipelines.data.sources import Listing, regrouped, unlabelled
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import digest, file_digest, only_writer, read_json, write_json
+from horngate.pipelines.files import only_writer, read_json, write_json
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
@@ -125,7 +125,7 @@ def _written(
     run: Run | Bundle, pipeline: Pipeline, blocks, target: Path, options: dict[str, Any], overwrite: bool
 ) -> Prediction:
     chosen = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
-    key = {"model": _model_hash(run), "options": chosen, "format": FORMAT}
+    key = {"model": run.fingerprint, "options": chosen, "format": FORMAT}
     parts = Parts(target, key, overwrite)
     with only_writer(parts.folder, "writing"):
         finished = _finished(target, parts, blocks, key, overwrite)
@@ -177,11 +177,3 @@ def _errors(table: pa.Table) -> int:
 
 def _manifest(target: Path) -> Path:
     return target.with_name(f"{target.name}.manifest.json")
-
-
-def _model_hash(run: Run | Bundle) -> str:
-    if isinstance(run, Bundle):
-        return run.fingerprint
-    return digest(
-        *(file_digest(run / name) for name in ("model.keras", "labels.json", "schema.json") if (run / name).is_file())
-    )

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines import progress
-from horngate.pipelines.base import Pipeline
+from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.sources import CORE
 from horngate.pipelines.errors import Unreadable, UserError
@@ -107,7 +107,7 @@ def sampled(pipeline: Pipeline, table: pa.Table, same: np.ndarray | None, most: 
 
     def read(row: tuple) -> tuple:
         data = content(*row)
-        tensor = pipeline.read(data)
+        tensor = tensors_of(pipeline.read(data))[0]  # of several, the first stands for the row
         return tensor, pipeline.statistics(data, tensor)
 
     inputs = zip(*(table[name].to_pylist() for name in ("input", "value", "error")), strict=True)

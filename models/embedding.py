@@ -1,0 +1,104 @@
+"""Sentence embeddings: an encoder whose features have length 1, and how it learns from pairs of texts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from horngate.models.learning import Keeper, Plan, Rows, learn
+from horngate.models.network import depths, thaw
+from horngate.models.optimizer import adamw
+from horngate.models.transfer import SHALLOWEST
+
+SHARPNESS = 20.0  # that cosines are multiplied by, in both losses: a temperature of 0.05
+FAR = -1e9  # the logit of what doesn't count
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How to learn from pairs; None leaves it to the phase.
+
+    Attributes:
+        phase: `finetune` (gently, from pretrained weights) or `scratch`.
+        scored: whether the pairs have scores; without them the other pairs of a batch are the negatives.
+    """
+
+    phase: str
+    scored: bool
+    seed: int
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+
+
+DEFAULTS = {"finetune": (4, 32, 5e-5), "scratch": (12, 32, 1e-3)}  # epochs, pairs per step, peak rate
+
+
+def embedder(encoder: keras.Model) -> keras.Model:
+    """Return a model named `answers` from an encoder's input to its features float32 `[n, d]`, scaled to length 1."""
+    unit = layers.UnitNormalization(dtype="float32", name="unit")
+    return keras.Model(encoder.input, unit(encoder(encoder.input)), name="answers")
+
+
+def pairs_of(answers: keras.Model) -> keras.Model:
+    """Return a model from token ids int32 `[n, 2, length]` to the embeddings of both texts, float32 `[n, 2, d]`."""
+    ids = keras.Input((2, None), dtype="int32", name="pairs")
+    return keras.Model(ids, ops.stack([answers(ids[:, place]) for place in (0, 1)], axis=1), name="pairs")
+
+
+def cosent(scores, vectors):
+    """Return how far the cosines of pairs are from the order of their scores, a scalar (CoSENT, Su 2022).
+
+    It is log(1 + the sum of exp(20 (cos i - cos j)) over all pairs i whose score is lower than that of j): scores of any
+    scale will do, for only their order counts.
+
+    Args:
+        scores: float32 `[n, 1]`.
+        vectors: float32 `[n, 2, d]`, of length 1.
+    """
+    cosines = SHARPNESS * ops.sum(vectors[:, 0] * vectors[:, 1], axis=-1)
+    scores = ops.reshape(scores, (-1,))
+    gaps = cosines[:, None] - cosines[None]
+    counted = ops.where(scores[:, None] < scores[None], gaps, FAR)
+    return ops.logsumexp(ops.concatenate([ops.zeros((1,)), ops.reshape(counted, (-1,))]))
+
+
+def ranking(numbers, vectors):
+    """Return float32 `[n]`: the cross-entropy of each first text's own second among all seconds of the batch.
+
+    Multiple negatives ranking (Henderson et al. 2017, arXiv 1705.00652). A second is no negative of a row where either of
+    its texts is equal to the row's.
+
+    Args:
+        numbers: float32 `[n, 2]`; equal texts have equal numbers.
+        vectors: float32 `[n, 2, d]`, of length 1.
+    """
+    cosines = SHARPNESS * ops.matmul(vectors[:, 0], ops.transpose(vectors[:, 1]))
+    own = ops.cast(ops.eye(ops.shape(cosines)[0]), "bool")
+    same = ops.any(ops.equal(numbers[:, None], numbers[None]), axis=-1)
+    rivals = ops.where(ops.logical_and(same, ops.logical_not(own)), FAR, cosines)
+    return ops.logsumexp(rivals, axis=1) - ops.diagonal(cosines)
+
+
+def learn_pairs(
+    answers: keras.Model, train: Rows, validation: Rows, wishes: Wishes, keeper: Keeper
+) -> list[dict[str, Any]]:
+    """Train all layers of an embedder on pairs and leave in it the epoch of the lowest validation loss; return the history.
+
+    In fine-tuning rates fall geometrically towards the input (Howard & Ruder 2018, arXiv 1801.06146).
+
+    Args:
+        train, validation: rows of token ids int32 `[n, 2, length]` and what `cosent` or `ranking` takes as first argument.
+    """
+    gently = wishes.phase == "finetune"
+    epochs, batch_size, rate = DEFAULTS[wishes.phase]
+    plan = Plan(wishes.phase, wishes.epochs or epochs, wishes.batch_size or batch_size, wishes.seed)
+    encoder = answers.get_layer("encoder")
+    thaw(encoder, norms=not gently)
+    model, depth = pairs_of(answers), depths(encoder)
+    factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in model.trainable_variables]
+    steps = plan.epochs * plan.steps(train.count)
+    optimizer = adamw(wishes.learning_rate or rate, steps, 0.1, 0.01, factors if gently else None)
+    model.compile(optimizer=optimizer, loss=cosent if wishes.scored else ranking)
+    return learn(model, train, validation, plan, keeper)

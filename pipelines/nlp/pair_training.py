@@ -1,0 +1,134 @@
+"""How an embedder learns from pairs: which method, on which rows, and what is kept of it."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines import progress
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import whole, write_rows
+from horngate.pipelines.measure.intervals import numbered as grouped
+from horngate.pipelines.nlp.pairs import PairRows, embedded, numbered, one_or_two, similarities
+from horngate.pipelines.run import Run
+
+HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
+
+
+class PairTraining:
+    """One training, resumable.
+
+    Args:
+        task: the pipeline; its `answers` is the untrained network, and holds what is kept in the end.
+
+    Attributes:
+        untrained: what the encoder said before it learnt, by split, for `outcome_of`; empty where it learns nothing.
+    """
+
+    def __init__(self, task: Any, table: pa.Table, splits: np.ndarray, run: Run):
+        self.task, self.card, self.run, self.table = task, task.card, run, table
+        self.scored = table["target"].null_count < table.num_rows
+        self.places = {name: np.flatnonzero(splits == name) for name in ("train", "validation", "test")}
+        self.columns, self.history = HISTORY, []
+        self.untrained: dict[str, np.ndarray] = {}
+
+    def climb(self) -> dict[str, Any]:
+        """Learn by the card's method and save the model; return the summary."""
+        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
+        from horngate.models.learning import Diverged
+
+        method, started = self._method(), time.monotonic()
+        kept, why, costs = method, "asked for", {}
+        if method == "probe":
+            progress.notice("method probe: the encoder is taken as it is; nothing is learnt")
+        else:
+            phase = "finetune" if method == "auto" else method
+            try:
+                self._untouched()
+                before = self.task.answers.get_weights()
+                self._learn(phase)
+            except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
+                raise UserError(str(problem)) from None
+            costs[phase] = round(time.monotonic() - started, 1)
+            why = "asked for" if self.card.method == method else "no pretrained weights"
+            if method == "auto":
+                kept, why = self._compared(before)
+        with whole(self.run / "model.keras") as temporary:
+            self.task.answers.save(temporary, include_optimizer=False)
+        write_rows(self.run / "history.csv", self.history, HISTORY)
+        learnt_from = "scores of pairs (CoSENT)" if self.scored else "pairs alone (multiple negatives ranking)"
+        protocol = {"method": kept, "chosen_because": why, "refit": False}
+        protocol["learnt_from"] = "nothing: the encoder as it is" if kept == "probe" else learnt_from
+        return {"method": kept, "costs_seconds": costs, "protocol": protocol}
+
+    def _method(self) -> str:
+        method = self.card.method
+        if self.task.pretrained:
+            return method
+        if method in ("probe", "finetune"):
+            raise UserError(f"--method {method} needs pretrained weights: name a --backbone, or use scratch")
+        return "scratch"
+
+    def _untouched(self) -> None:
+        for split in ("validation", "test"):
+            if len(self.places[split]):
+                self.untrained[split] = self._said(split, "answers of the untrained encoder")
+
+    def _rows(self, split: str) -> PairRows:
+        table = self.table.take(pa.array(self.places[split]))
+        if self.scored:
+            targets = np.array([[float_of(target)] for target in table["target"].to_pylist()], np.float32)
+        else:
+            inputs = zip(table["input"].to_pylist(), table["value"].to_pylist(), strict=True)
+            targets = _numbers(inputs, self.card.encoding)
+        return PairRows(self.task, table, targets.reshape(table.num_rows, -1))
+
+    def _said(self, split: str, label: str) -> np.ndarray:
+        rows = self._rows(split)
+        return similarities(*np.split(embedded(self.task, rows.firsts + rows.seconds, label), 2), self.scored)
+
+    def _learn(self, phase: str) -> None:
+        from horngate.models.embedding import Wishes, learn_pairs
+        from horngate.pipelines.ladder import told
+
+        card = self.card
+        wishes = Wishes(phase, self.scored, card.seed, card.epochs, card.batch_size, card.learning_rate)
+        train, held = self._rows("train"), self._rows("validation")
+        with told(self, at_least=0.0) as keeper:
+            self.history += learn_pairs(self.task.answers, train, held, wishes, keeper)
+
+    def _compared(self, before: list[np.ndarray]) -> tuple[str, str]:
+        """Keep the encoder as it was unless the trained one is better on validation beyond its interval."""
+        from horngate.pipelines.ladder import gain_between
+
+        if not len(self.places["validation"]):
+            return "finetune", "no validation rows to compare on"
+        own = self.table.take(pa.array(self.places["validation"]))
+        targets = own["target"].to_pylist()
+        said = (self.untrained["validation"], self._said("validation", "answers on validation"))
+        outcomes = [self.task.outcome_of(outputs, targets) for outputs in said]
+        sure, why = gain_between(self.task, *outcomes, grouped(own["group"].to_pylist()))
+        if sure:
+            return "finetune", why
+        self.task.answers.set_weights(before)
+        self.untrained = {}
+        return "probe", f"{why}: no sure gain"
+
+
+def float_of(text: str) -> float | None:
+    """Return the finite number that a text says, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _numbers(inputs: Any, encoding: str) -> np.ndarray:
+    """Return float32 `[n, 2]`: numbers of both texts of each row, equal for equal texts."""
+    from horngate.pipelines.data.reading import content
+
+    pairs = [one_or_two(content(*row), encoding) for row in inputs]
+    return np.stack([numbered([pair[side] for pair in pairs]) for side in (0, 1)], axis=1)
