@@ -115,11 +115,11 @@ def learn(model: keras.Model, rows: Rows, validation: Rows, plan: Plan, keeper: 
         ends = state.epoch + 1 if state.step else plan.epochs
         try:
             model.fit(
-                _carried(batches),
+                batches,
                 initial_epoch=state.epoch,
                 epochs=ends,
                 steps_per_epoch=left,
-                validation_data=_carried(_Plain(validation, plan.batch_size)) if validation.count else None,
+                validation_data=_Plain(validation, plan.batch_size) if validation.count else None,
                 callbacks=[state],
                 shuffle=False,
                 verbose=0,
@@ -206,23 +206,6 @@ class _Peek:
         self.due = False
         inputs = batch[0]
         return (np.pad(inputs, [(0, 0), (0, 1), *[(0, 0)] * (inputs.ndim - 2)]), *batch[1:])
-
-
-def _carried(batches: "_Batches | _Plain"):
-    """Return batches as `fit` takes them. Keras takes shapes from the first two, and refuses others later: where lengths
-
-    are uneven, tf.data carries the batches with the axes of their inputs left open.
-    """
-    if getattr(batches.rows, "lengths", None) is None:
-        return batches
-    import tensorflow as tf
-
-    inputs, *rest = batches[0]
-    specs = [tf.TensorSpec([None] * inputs.ndim, inputs.dtype)]
-    specs += [tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in rest]
-    each = lambda: (batches[place] for place in range(len(batches)))  # noqa: E731 - called anew for every pass
-    made = tf.data.Dataset.from_generator(each, output_signature=tuple(specs))
-    return made.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(1)
 
 
 def _present(batch: tuple) -> tuple:
