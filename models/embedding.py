@@ -42,9 +42,9 @@ def embedder(encoder: keras.Model) -> keras.Model:
 
 
 def pairs_of(answers: keras.Model) -> keras.Model:
-    """Return a model from token ids int32 `[n, 2, length]` to the embeddings of both texts, float32 `[n, 2, d]`."""
-    ids = keras.Input((2, None), dtype="int32", name="pairs")
-    return keras.Model(ids, ops.stack([answers(ids[:, place]) for place in (0, 1)], axis=1), name="pairs")
+    """Return a model from token ids int32 `[n, length, 2]` to the embeddings of both texts, float32 `[n, 2, d]`."""
+    ids = keras.Input((None, 2), dtype="int32", name="pairs")
+    return keras.Model(ids, ops.stack([answers(ids[..., place]) for place in (0, 1)], axis=1), name="pairs")
 
 
 def cosent(scores, vectors):
@@ -89,7 +89,7 @@ def learn_pairs(
     In fine-tuning rates fall geometrically towards the input (Howard & Ruder 2018, arXiv 1801.06146).
 
     Args:
-        train, validation: rows of token ids int32 `[n, 2, length]` and what `cosent` or `ranking` takes as first argument.
+        train, validation: rows of token ids int32 `[n, length, 2]` and what `cosent` or `ranking` takes as first argument.
     """
     gently = wishes.phase == "finetune"
     epochs, batch_size, rate = DEFAULTS[wishes.phase]

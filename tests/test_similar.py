@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from horngate.models.learning import Keeper, Plan, learn
 from horngate.pipelines import evaluate, predict, train
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import read_json, read_table
@@ -192,20 +191,23 @@ def test_methods_that_need_pretrained_weights_say_so(tmp_path):
             train(replace(Similar(data=str(table), output=str(tmp_path / "runs")), **wish))
 
 
-def test_batches_of_other_lengths_than_the_first_two_are_learnt_from():
-    import keras
+def test_pairs_of_other_lengths_than_the_first_are_learnt_from():
+    from horngate.models.embedding import Wishes, embedder, learn_pairs
+    from horngate.models.learning import Keeper
+    from horngate.models.text import Marks, small_lstm, text_encoder
 
     class Uneven:
-        count, lengths = 8, np.array([4, 4, 4, 4, 4, 4, 8, 8])
+        count, lengths = 8, np.array([4, 4, 4, 4, 4, 4, 12, 20])
 
         def batch(self, rows, epoch):
-            return np.ones((len(rows), self.lengths[rows].max(), 1), np.float32), np.ones((len(rows), 1)), None
+            ids = np.random.default_rng(rows).integers(2, 30, (len(rows), self.lengths[rows].max(), 2), np.int32)
+            return ids, rows[:, None].astype(np.float32), None
 
-    entry = keras.Input((None, 1))
-    model = keras.Model(entry, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling1D()(entry)))
-    model.compile("sgd", "mse")
-    history = learn(model, Uneven(), Uneven(), Plan("even", 3, 2, 0), Keeper())
-    assert len(history) == 3 and history[-1]["val_loss"] < history[0]["val_loss"]
+    answers = embedder(text_encoder(small_lstm(30, 8), Marks(0, 1), "mean"))
+    before = answers.get_weights()
+    history = learn_pairs(answers, Uneven(), Uneven(), Wishes("scratch", True, 0, 3, 2), Keeper())
+    assert len(history) == 3 and np.isfinite([row["val_loss"] for row in history]).all()
+    assert any(np.abs(new - old).max() > 1e-4 for new, old in zip(answers.get_weights(), before, strict=True))
 
 
 @pytest.fixture

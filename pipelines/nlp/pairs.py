@@ -83,10 +83,10 @@ class PairRows:
         self.lengths = np.array([max(map(len, tensors)) for tensors in read], np.int64)
 
     def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
-        """Return token ids int32 `[n, 2, length]`, targets and None; pairs have no random views."""
+        """Return token ids int32 `[n, length, 2]`, targets and None; pairs have no random views."""
         both = [self.firsts[row] for row in rows] + [self.seconds[row] for row in rows]
         ids = self.pipeline.stacked(both)
-        return np.stack(np.split(ids, 2), axis=1), self.targets[rows], None
+        return np.stack(np.split(ids, 2), axis=-1), self.targets[rows], None
 
 
 def embedded(pipeline: Any, tensors: list[np.ndarray], label: str) -> np.ndarray:
