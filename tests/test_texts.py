@@ -104,6 +104,18 @@ def test_the_mean_of_tokens_leaves_padding_out():
     assert np.asarray(MaskedMean()(sequence, made["padding_mask"])).ravel().tolist() == [1.5, 8.0]
 
 
+def test_tables_in_another_encoding_are_read_as_they_are_written(tmp_path):
+    from horngate.pipelines.data.sources import Listing, labelled
+
+    (tmp_path / "t.csv").write_bytes("text,label\nCafé in Zürich,a\n".encode("latin-1"))
+    card = Classify(encoding="latin-1")
+    (table,) = labelled(str(tmp_path / "t.csv"), card, (), Listing())
+    assert texts.texts_of(table["value"][0].as_py(), False, card.encoding) == ("Café in Zürich", None)
+    (tmp_path / "t.jsonl").write_text(json.dumps({"text": "price in €", "label": "a"}) + "\n", "ascii")
+    (table,) = labelled(str(tmp_path / "t.jsonl"), card, (), Listing())
+    assert "'€' is no sign of latin-1" in table["error"][0].as_py()
+
+
 def test_near_texts_are_found_and_confirmed():
     written = [
         "Free entry in a weekly competition to win final tickets, text now to enter",

@@ -86,7 +86,14 @@ def _block(rows: Rows, roles: dict[str, str], kept: list[str], inputs: "_Cells |
 
 
 class _Cells:
-    """Inputs that stand in the table: texts; with a second column for pairs, both as a JSON list."""
+    """Inputs that stand in the table: texts; with a second column for pairs, both as a JSON list.
+
+    Args:
+        encoding: of texts, which their reader decodes them from again.
+    """
+
+    def __init__(self, encoding: str):
+        self.encoding = encoding
 
     def taken(self, played: dict) -> tuple[str | None, bytes | None, bytes | None, str | None]:
         """Return a row's name, path, value, and why it can't be used."""
@@ -94,11 +101,17 @@ class _Cells:
         if first is None:
             return None, None, None, "no input"
         if "pair" not in played:
-            return None, None, first.encode("utf-8", "surrogatepass"), None
+            return self._encoded(first)
         second = _text(played["pair"])
         if second is None:
             return None, None, None, "no second text"
-        return None, None, json.dumps([first, second]).encode(), None
+        return self._encoded(json.dumps([first, second]))
+
+    def _encoded(self, text: str) -> tuple[None, None, bytes | None, str | None]:
+        try:
+            return None, None, text.encode(self.encoding), None
+        except UnicodeEncodeError as problem:
+            return None, None, None, f"{problem.object[problem.start]!r} is no sign of {self.encoding}; see --encoding"
 
 
 class _Paths:

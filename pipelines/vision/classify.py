@@ -81,6 +81,8 @@ class Pipeline(Classifier):
     def views(self) -> int:
         return self.card.views if self.variation != "none none" else 1
 
+    ranges = {"inputs": (0, 255), "outputs": (0, 1)}
+
     def model_card(self) -> dict[str, str]:
         limits = (
             " A picture of something else gets a label too; conformal sets or a threshold help to abstain. An exported"
