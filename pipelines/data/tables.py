@@ -30,7 +30,8 @@ def table_blocks(path: Path, card: Data, labelled: bool) -> Iterator[pa.Table]:
         if roles is None:
             roles = _roles(card, names, path, labelled)
             kept = _kept(card, names, roles, path)
-        inputs = _Cells() if card.inline else _Paths(path.parent, None if card.allow_outside else outside)
+        inside = None if card.allow_outside else outside
+        inputs = _Cells(card.encoding) if card.inline else _Paths(path.parent, inside)
         yield _block(rows, roles, kept, inputs)
 
 
