@@ -54,7 +54,11 @@ def test_a_bundle_holds_what_its_user_needs_and_proves_itself(bundles, kind, cli
     model = {"litert": "model.tflite", "onnx": "model.onnx", "saved_model": "model"}[kind]
     assert {model, "labels.json", "schema.json", "golden.npz", "MODEL_CARD.md", "SHA256SUMS", "example.py"} <= names
     schema = read_json(bundle / "schema.json")
-    assert schema["inputs"][0]["dtype"] == "uint8" and schema["inputs"][0]["high"] == 255
+    assert (
+        schema["inputs"][0]["dtype"] == "uint8"
+        and schema["outputs"][0]["low"] == 0
+        and schema["inputs"][0]["high"] == 255
+    )
     assert "horngate-" not in (bundle / "recipe.yaml").read_text()
     code, out, err = cli("verify", bundle.folder, "--json")
     assert code == 0, err
@@ -101,7 +105,7 @@ def test_a_served_model_takes_encoded_pictures_and_gives_names(bundles, photos):
     import tensorflow as tf
 
     bundle = bundles("saved_model")
-    assert (bundle / "model" / "1" / "saved_model.pb").is_file() if (bundle / "model").is_dir() else False
+    assert (bundle / "model" / "1" / "saved_model.pb").is_file()
     serve = tf.saved_model.load(str(bundle.model)).signatures["serving_default"]
     files = [path.read_bytes() for path in sorted((photos / "red").iterdir())]
     answers = serve(inputs=tf.constant(files))
@@ -275,6 +279,9 @@ def test_rows_to_prove_it_on_may_come_from_elsewhere(tmp_path, photos):
     moved = photos.rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="give --data"):
         export(run, "litert", tmp_path / "bundle")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="none can be read; give --data"):
+        export(run, "litert", tmp_path / "bundle", data=str(tmp_path / "empty"))
     assert verify(export(run, "litert", tmp_path / "bundle", data=str(moved))).rows == 32
 
 

@@ -108,6 +108,11 @@ def test_parts_of_two_runtimes_are_not_mixed(run, tmp_path):
         predict(run, "sample:digits", target, runtime="litert")
 
 
+def test_one_commands_wish_is_no_verdict(run, tmp_path):
+    predict(run, "sample:digits", tmp_path / "out.parquet", runtime="litert")
+    assert not (run / "runtime.json").exists()
+
+
 def test_a_missing_package_names_its_extra(run, tmp_path, monkeypatch, heard):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"horngate\[litert\]"):
@@ -128,8 +133,8 @@ def test_cached_features_through_litert_are_those_of_keras(tmp_path, monkeypatch
         run = train(Classify(data=str(data), output=str(tmp_path / runtime), runtime=runtime, **knobs))
         table = read_table(run / "evaluation" / "test" / "answers.parquet")
         heads[runtime] = np.stack(table["scores"].to_pylist())
-    assert read_json(run / "runtime.json")["encoder"]["name"] == "litert"
-    assert np.abs(heads["tensorflow"] - heads["litert"]).max() < 0.02
+    apart = np.abs(heads["tensorflow"] - heads["litert"]).max()
+    assert 0 < apart < 0.02  # other last bits of the features: LiteRT did compute them
 
 
 def test_a_run_in_a_read_only_folder_still_answers(run, tmp_path, monkeypatch, heard):

@@ -1,22 +1,21 @@
 """Texts into classes."""
 
 from collections import Counter
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import presets, progress
+from horngate.pipelines import presets
 from horngate.pipelines.classifier import Classifier
 from horngate.pipelines.data.reading import inputs_of
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json
 from horngate.pipelines.labels import Labels
 from horngate.pipelines.nlp import tokens
 from horngate.pipelines.nlp.carrying import carrying, marked
 from horngate.pipelines.nlp.drawing import token_lengths
+from horngate.pipelines.nlp.encoding import STEP, Encoding
 from horngate.pipelines.nlp.texts import SUFFIXES, Facts, inspected, texts_of
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
@@ -25,21 +24,17 @@ from horngate.pipelines.run import Run
 if TYPE_CHECKING:
     from horngate.models.network import Network
 
-STEP = (
-    8  # tokens: texts are filled up to a multiple of it, longer ones (from 64 on) to one of an eighth of their length
-)
 NEARLY_ALL = 0.995  # of the training texts are not cut, where no length is given
 ROOM = 1.1  # for texts to come, which may be a little longer
 EXPLAINED = 10  # mistakes whose words are weighed
 MOST_FITTED = 50_000  # rows that the reference is fitted on
 
 
-class Pipeline(Classifier):
+class Pipeline(Encoding, Classifier):
     """`horngate nlp classify`."""
 
     suffixes = SUFFIXES
     batch_size = 32
-    uneven = True
     handed_over = ("labels.json", "tokenizer.json")
     finetune_epochs = 5
 
@@ -68,50 +63,10 @@ class Pipeline(Classifier):
         marks = {"pad": self.tokens.pad, "separator": self.tokens.separator}
         self.schema = {"kind": "text", "length": length, "paired": self.paired} | marks
 
-    @property
-    def _longest(self) -> int:
-        from horngate.models.text import longest
-
-        return 512 if self._backbone is None else longest(self._backbone)
-
-    @cached_property
-    def _backbone(self) -> Any:
-        """The pretrained backbone, or None."""
-        from horngate.models.backbones import BackboneError
-        from horngate.models.text import text_backbone
-
-        if self.card.backbone is None:
-            return None
-        try:
-            return text_backbone(presets.found(self.card.backbone), self.card.weights)
-        except BackboneError as problem:
-            raise UserError(str(problem)) from None
-
-    @property
-    def pretrained(self) -> bool:
-        """Whether the encoder starts from pretrained weights."""
-        return self.card.backbone is not None and self.card.weights != "none"
-
     def build(self, labels: Labels) -> "Network":
         from horngate.models.network import Network
-        from horngate.models.text import Marks, small_lstm, small_transformer, text_encoder
 
-        backbone = self._backbone
-        if backbone is None:
-            size, length = self.tokens.vocabulary, self.schema["length"]
-            backbone = small_lstm(size) if self.card.network == "lstm" else small_transformer(size, length)
-        if not self.pretrained:
-            progress.notice(f"no pretrained weights: {backbone.name} starts from random weights")
-        marks = Marks(self.schema["pad"], self.schema["separator"])
-        encoder = text_encoder(backbone, marks, self._pooling())
-        return Network.around(encoder, len(labels.labels), labels.several, dropout=0.1, seed=self.card.seed)
-
-    def _pooling(self) -> str:
-        """Return how tokens become a text's features: as the checkpoint's own note on it says, else their mean."""
-        if self.card.pooling != "auto":
-            return self.card.pooling
-        note = Path(self.card.backbone or "") / "1_Pooling" / "config.json"
-        return "first" if note.is_file() and read_json(note).get("pooling_mode_cls_token") else "mean"
+        return Network.around(self._encoder(), len(labels.labels), labels.several, dropout=0.1, seed=self.card.seed)
 
     def fit(
         self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
@@ -132,18 +87,6 @@ class Pipeline(Classifier):
         if cut:
             self.cut[0], self.cut[1] = self.cut[0] + 1, self.cut[1] + cut
         return ids
-
-    def size_of(self, tensor: np.ndarray) -> int:
-        step = max(STEP, 1 << max(len(tensor).bit_length() - 4, 0))
-        return step * -(-len(tensor) // step)
-
-    def stacked(self, tensors, rows: int | None = None) -> np.ndarray:
-        longest = max(self.size_of(tensor) for tensor in tensors if tensor is not None)
-        batch = np.full((rows or len(tensors), longest), self.schema["pad"], np.int32)
-        for place, tensor in enumerate(tensors):
-            if tensor is not None:
-                batch[place, : len(tensor)] = tensor
-        return batch
 
     def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
         text = " ".join(part for part in texts_of(data, self.schema["paired"], self.card.encoding) if part)
@@ -212,14 +155,6 @@ class Pipeline(Classifier):
         parts = [self.stacked(tensors[at : at + self.batch_size], self.batch_size) for at in steps]
         scores = np.concatenate([np.asarray(self.core.predict_on_batch(part)) for part in parts])[: len(texts)]
         return scores[:, self.labels.labels.index(label)]
-
-    def example(self) -> str:
-        return (
-            "import numpy as np\nfrom tokenizers import Tokenizer\n\n"
-            "tokenizer = Tokenizer.from_file(str(Path(__file__).parent / 'tokenizer.json'))\n\n\n"
-            "def read(path):\n"
-            "    return np.array(tokenizer.encode(Path(path).read_text('utf-8').strip()).ids, np.int32)\n"
-        )
 
     @property
     def ranges(self) -> dict[str, tuple[float | None, float | None]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import base, presets, progress
+from horngate.pipelines import base, presets
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.errors import Unreadable, UserError
@@ -14,6 +14,7 @@ from horngate.pipelines.files import read_json
 from horngate.pipelines.measure import similarity
 from horngate.pipelines.measure.similarity import Outcome
 from horngate.pipelines.nlp import classify, tokens
+from horngate.pipelines.nlp.encoding import STEP, Encoding
 from horngate.pipelines.nlp.pair_training import PairTraining, float_of
 from horngate.pipelines.nlp.pairs import Facts, inspected_pair, one_or_two, similarities
 from horngate.pipelines.nlp.texts import SUFFIXES
@@ -25,16 +26,15 @@ from horngate.pipelines.run import Run
 if TYPE_CHECKING:
     import keras
 
-Texts = classify.Pipeline
 SURPRISES = 20  # in a report
 
 
-class Pipeline(base.Pipeline):
+class Pipeline(Encoding, base.Pipeline):
     """`horngate nlp similar`."""
 
     suffixes = SUFFIXES
     batch_size = 32
-    uneven, parted = True, True
+    parted = True
     handed_over = ("tokenizer.json",)
     mistakes_title = "Most surprising pairs"
     mistakes_said = "pairs whose similarity is farthest from what it should be"
@@ -43,10 +43,6 @@ class Pipeline(base.Pipeline):
     def __init__(self, card: Any):
         super().__init__(card)
         self.reading = "either"  # of one text and two: `either`, `both` or the `first` alone
-
-    # Tokens and encoder are those of any task that takes texts.
-    pretrained, size_of, stacked = Texts.pretrained, Texts.size_of, Texts.stacked
-    _backbone, _longest, _pooling = Texts._backbone, Texts._longest, Texts._pooling
 
     def inspect(self, data: bytes, suffix: str) -> Facts:
         return inspected_pair(data, self.card.encoding)
@@ -68,7 +64,7 @@ class Pipeline(base.Pipeline):
         tokenizer.no_truncation()
         lengths = np.array([len(one.ids) for one in tokenizer.encode_batch(texts)])
         wished = self.card.max_length or int(np.quantile(lengths, classify.NEARLY_ALL))
-        step = classify.STEP
+        step = STEP
         self.tokens = tokens.Tokens(tokenizer, int(min(max(step * -(-wished // step), step), self._longest)))
         marks = {"pad": self.tokens.pad, "separator": self.tokens.separator}
         self.schema = {"kind": "text", "length": self.tokens.length} | marks
@@ -89,16 +85,8 @@ class Pipeline(base.Pipeline):
     def build(self) -> "keras.Model":
         """Return the untrained network: an encoder, pretrained where wished, whose features are scaled to length 1."""
         from horngate.models.embedding import embedder
-        from horngate.models.text import Marks, small_lstm, small_transformer, text_encoder
 
-        backbone = self._backbone
-        if backbone is None:
-            size, length = self.tokens.vocabulary, self.schema["length"]
-            backbone = small_lstm(size) if self.card.network == "lstm" else small_transformer(size, length)
-        if not self.pretrained:
-            progress.notice(f"no pretrained weights: {backbone.name} starts from random weights")
-        marks = Marks(self.schema["pad"], self.schema["separator"])
-        return embedder(text_encoder(backbone, marks, self._pooling()))
+        return embedder(self._encoder())
 
     def recall(self, folder: Path) -> None:
         self.schema = read_json(folder / "schema.json")
@@ -174,8 +162,6 @@ class Pipeline(base.Pipeline):
     @property
     def ranges(self) -> dict[str, tuple[float | None, float | None]]:
         return {"inputs": (0, self.tokens.vocabulary - 1), "outputs": (-1, 1)}
-
-    example = Texts.example
 
     # How good is it?
 

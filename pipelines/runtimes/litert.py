@@ -38,7 +38,9 @@ class LiteRT(Runtime):
         self.pool = ThreadPoolExecutor(copies, "litert")
 
     def _interpreter(self) -> Interpreter:
-        return Interpreter(str(self.path), num_threads=self.threads)
+        interpreter = Interpreter(str(self.path), num_threads=self.threads)
+        interpreter.allocate_tensors()
+        return interpreter
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         return np.concatenate(list(self.pool.map(self._run, np.split(batch, len(batch) // ROWS))))

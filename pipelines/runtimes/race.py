@@ -133,7 +133,8 @@ class Track:
         if slow / fast < FASTER and not asked:
             verdict = Verdict("tensorflow", verdict.speedup, apart, "LiteRT was not faster")
             runtime = None
-        self._keep(verdict)
+        if not asked:  # one command's wish is no verdict for all others
+            self._keep(verdict)
         progress.detail(f"{verdict.name} computes; LiteRT ran {slow / fast:.1f} × as fast, answers within {apart:.1g}")
         return runtime, verdict
 

@@ -13,7 +13,7 @@ from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.bundle import MODELS, Bundle
 from horngate.pipelines.card import Data, task_name
 from horngate.pipelines.data.reading import content
-from horngate.pipelines.data.sources import Listing, examples, labelled
+from horngate.pipelines.data.sources import Listing, block, examples, labelled
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import write_json, write_text
 from horngate.pipelines.model_card import model_card
@@ -135,7 +135,7 @@ def _tensors(run: Run, pipeline: Pipeline, data: str | None, count: int, splits:
         if data is None:
             table = examples(run.card, pipeline.suffixes)
         else:
-            table = next(labelled(data, replace(run.card, data=data), pipeline.suffixes, Listing()))
+            table = next(labelled(data, replace(run.card, data=data), pipeline.suffixes, Listing()), block({"id": []}))
     except UserError as problem:
         raise UserError(f"an export is proven on real rows, and {problem}; give --data SOURCE with such rows") from None
     sides = dict(zip(run.splits["id"].to_pylist(), run.splits["split"].to_pylist(), strict=True))
