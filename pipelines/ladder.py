@@ -116,13 +116,13 @@ class Ladder:
         return result
 
     def _contrast(self) -> None:
-        """Learn the encoder from pairs of training rows with and without a common label; the head comes after it."""
+        """Learn the encoder from pairs of training rows with a common label; the head comes after it."""
         card, pairs = self.card, LabelPairs(self._read_rows("train"), self.card.seed)
         wishes = Wishes(
-            "contrastive", True, card.seed, card.epochs or pairs.epochs, card.batch_size, card.learning_rate
+            "contrastive", False, card.seed, card.epochs or pairs.epochs, card.batch_size, card.learning_rate
         )
         none = ArrayRows(np.zeros((0,)), np.zeros((0,)))
-        with told(self, at_least=0.0) as keeper:
+        with told(self) as keeper:
             self.history += learn_pairs(embedder(self.network.encoder), pairs, none, wishes, keeper)
 
     def _probe(self) -> float:
