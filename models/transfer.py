@@ -161,7 +161,7 @@ def finetune(
     factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in network.logits.trainable_variables]
     rate = settings.learning_rate or (4e-4 if normed else 1e-4)
     optimizer = adamw(rate, plan.epochs * plan.steps(train.count), 0.1, 0.05, factors)
-    _compile(network.logits, optimizer, settings.several, SMOOTHING)
+    network.compile(optimizer, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
 
 
@@ -176,7 +176,7 @@ def lora(network: Network, train: Rows, validation: Rows, settings: Settings, ke
     adapt(network.encoder)
     plan = _plan("lora", settings, epochs=settings.finetune_epochs, batch_size=32)
     optimizer = adamw(settings.learning_rate or 1e-3, plan.epochs * plan.steps(train.count), 0.1, 0.01)
-    _compile(network.logits, optimizer, settings.several, SMOOTHING)
+    network.compile(optimizer, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
 
 
@@ -187,7 +187,7 @@ def scratch(
     thaw(network.encoder, norms=True)
     plan = _plan("scratch", settings, epochs=30, batch_size=32)
     optimizer = adamw(settings.learning_rate or 2e-3, plan.epochs * plan.steps(train.count), 0.05, 0.05)
-    _compile(network.logits, optimizer, settings.several, SMOOTHING)
+    network.compile(optimizer, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
 
 
@@ -211,22 +211,6 @@ def features_of(forward: Callable, batches, out: np.ndarray, done: Callable) -> 
 def _plan(phase: str, settings: Settings, epochs: int, batch_size: int) -> Plan:
     epochs = settings.epochs or epochs
     return Plan(phase, epochs, settings.batch_size or batch_size, settings.seed, patience=max(3, epochs // 2))
-
-
-def _compile(model: keras.Model, optimizer, several: bool, smoothing: float) -> None:
-    if several:
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        measures = [
-            keras.metrics.BinaryCrossentropy(from_logits=True, name="cross_entropy"),
-            keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy"),
-        ]
-    else:
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
-        measures = [
-            keras.metrics.CategoricalCrossentropy(from_logits=True, name="cross_entropy"),
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
-        ]
-    model.compile(optimizer=optimizer, loss=loss, metrics=measures)
 
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Encoding, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from horngate.pipelines.errors import UserError
 
@@ -17,13 +17,16 @@ VOCABULARY = 8000  # of a tokenizer that is learnt from the training rows
 class Tokens:
     """A tokenizer with a length that it keeps to.
 
+    Args:
+        overlap: tokens that two windows of a longer text share.
+
     Attributes:
         pad, separator: ids of the token that fills batches up and of the one that ends a text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, length: int):
+    def __init__(self, tokenizer: Tokenizer, length: int, overlap: int = 0):
         tokenizer.no_padding()
-        tokenizer.enable_truncation(length, strategy="longest_first")
+        tokenizer.enable_truncation(length, stride=overlap, strategy="longest_first")
         self.tokenizer, self.length = tokenizer, length
         self.pad, self.separator = (_id_of(tokenizer, names) for names in (PADS, SEPARATORS))
 
@@ -33,24 +36,29 @@ class Tokens:
         cut = sum(len(rest.ids) - sum(rest.special_tokens_mask) for rest in encoding.overflowing)
         return np.array(encoding.ids, np.int32), cut
 
+    def windows(self, text: str) -> list[Encoding]:
+        """Return the windows of a text, each of at most `length` tokens."""
+        encoding = self.tokenizer.encode(text)
+        return [encoding, *encoding.overflowing]
+
     def write(self, path: Path) -> None:
         """Write `tokenizer.json`."""
         path.write_text(self.tokenizer.to_str(), "utf-8")
 
     @property
     def vocabulary(self) -> int:
-        """How many ids there are."""
-        return self.tokenizer.get_vocab_size()
+        """The first number that is no id any more."""
+        return max(self.tokenizer.get_vocab().values()) + 1
 
 
-def opened(path: Path, length: int) -> Tokens:
+def opened(path: Path, length: int, overlap: int = 0) -> Tokens:
     """Return the tokenizer of a `tokenizer.json`.
 
     Raises:
         UserError: missing or damaged.
     """
     try:
-        return Tokens(Tokenizer.from_file(str(path)), length)
+        return Tokens(Tokenizer.from_file(str(path)), length, overlap)
     except Exception as problem:  # the library raises bare exceptions
         raise UserError(f"{path} is no tokenizer, or damaged ({' '.join(str(problem).split())[:100]})") from None
 
