@@ -1,6 +1,7 @@
 """The shape of every model with a backbone: raw input → encoder → head → scores, in one saved file."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import keras
 from keras import layers, ops
@@ -43,10 +44,14 @@ class Network:
         logits: raw input → logits `[n, classes]`; what is trained.
         encoder: raw input → features `[n, d]`.
         head: the dense layer on the features.
+        monitor: the validation measure (lower is better) that says which epoch is best.
+        gentle: peak learning rate of fine-tuning, where it is not for the encoder to say.
     """
 
     answers: keras.Model
     logits: keras.Model
+    monitor: ClassVar[str] = "val_loss"
+    gentle: ClassVar[float | None] = None
 
     @property
     def encoder(self) -> keras.Model:
@@ -84,7 +89,9 @@ class Network:
         compile_classifier(self.logits, optimizer, self.scores.several, smoothing)
 
 
-def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer, several: bool, smoothing: float) -> None:
+def compile_classifier(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, several: bool, smoothing: float
+) -> None:
     """Make a model of logits ready to learn from one-hot targets, which are smoothed, or from multi-hot ones."""
     if several:
         loss = keras.losses.BinaryCrossentropy(from_logits=True)

@@ -1,4 +1,4 @@
-"""The shape of a tagger: tokens with the shapes of their words → encoder → head → scores of every token, in one saved file."""
+"""The shape of a tagger: tokens with shapes of their words → encoder → head → scores of every token, in one saved file."""
 
 import keras
 from keras import layers, ops
@@ -86,8 +86,37 @@ def _taken(layer: layers.Layer) -> list:
     return [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
 
 
+@keras.saving.register_keras_serializable("horngate")
+class Mislabelled(keras.metrics.Metric):
+    """One minus the F1 of words that have a label other than the first, `O`, over all labels together.
+
+    Most words have none, so that losses and accuracies hardly show whether entities are found.
+    """
+
+    def __init__(self, name="mislabelled", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.hits = self.add_variable((), "zeros", name="hits")
+        self.both = self.add_variable((), "zeros", name="both")
+
+    def update_state(self, targets, logits, sample_weight=None):
+        """Count words: one-hot targets and logits `[n, tokens, labels]`, and weights `[n, tokens]`, 0 where is no word."""
+        true, said = ops.argmax(targets, -1), ops.argmax(logits, -1)
+        there = ops.ones_like(true, "float32") if sample_weight is None else ops.cast(sample_weight > 0, "float32")
+        hits = ops.logical_and(ops.equal(true, said), true > 0)
+        both = ops.cast(true > 0, "float32") + ops.cast(said > 0, "float32")
+        self.hits.assign_add(ops.sum(ops.cast(hits, "float32") * there))
+        self.both.assign_add(ops.sum(both * there))
+
+    def result(self):
+        """Return the measure, 1 where there is nothing to find and nothing is found."""
+        return 1 - 2 * self.hits / ops.maximum(self.both, 1)
+
+
 class Tagger(Network):
     """A classifier of tokens; its features, logits and scores are `[n, tokens, …]`."""
+
+    monitor = "val_mislabelled"
+    gentle = 3e-4
 
     @classmethod
     def around(cls, encoder: keras.Model, labels: int, pad: int, dropout: float = 0.1, seed: int = 0) -> "Tagger":
@@ -99,12 +128,13 @@ class Tagger(Network):
         return cls(keras.Model(ids, scores, name="answers"), keras.Model(ids, logits, name="logits"))
 
     def compile(self, optimizer: keras.optimizers.Optimizer, smoothing: float) -> None:
-        """Make it ready to learn from one-hot targets `[n, tokens, labels]`; weights `[n, tokens]` of zero leave tokens out."""
+        """Make it ready to learn from one-hot targets `[n, tokens, labels]`; weights `[n, tokens]` of 0 leave tokens out."""
         loss = keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=smoothing, reduction="mean_with_sample_weight"
         )
         measures = [
             keras.metrics.CategoricalCrossentropy(from_logits=True, name="cross_entropy"),
             keras.metrics.CategoricalAccuracy(name="accuracy"),
+            Mislabelled(),
         ]
         self.logits.compile(optimizer=optimizer, loss=loss, weighted_metrics=measures)

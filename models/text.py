@@ -78,14 +78,19 @@ def _encoded(backbone: keras.Model, marks: Marks, ids: keras.KerasTensor) -> tup
 
 
 def small_transformer(vocabulary: int, length: int, width: int = 128, depth: int = 2) -> keras.Model:
-    """Return a small transformer encoder (Vaswani et al. 2017, arXiv 1706.03762) with random weights."""
+    """Return a small transformer encoder (Vaswani et al. 2017, arXiv 1706.03762) with random weights.
+
+    Norms stand before the blocks, without which its first steps can stall (Xiong et al. 2020, arXiv 2002.04745).
+    """
     import keras_hub
 
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "padding_mask")}
     embedding = keras_hub.layers.TokenAndPositionEmbedding(vocabulary, length, width, name="embedding")
     sequence = embedding(inputs["token_ids"])
     for number in range(depth):
-        block = keras_hub.layers.TransformerEncoder(4 * width, 4, dropout=0.1, name=f"transformer_{number}")
+        block = keras_hub.layers.TransformerEncoder(
+            4 * width, 4, dropout=0.1, normalize_first=True, name=f"transformer_{number}"
+        )
         sequence = block(sequence, padding_mask=inputs["padding_mask"])
     return keras.Model(inputs, sequence, name="small_transformer")
 

@@ -204,10 +204,7 @@ class Pipeline(ABC):
 
     def saying(self) -> str:
         """Return the source of a Python function `answer(path, outputs)` that gives the texts to print of one file."""
-        return (
-            "def answer(path, outputs):\n"
-            '    return [*(f"{number:.4f}" for number in np.ravel(outputs)[:8]), "…"]\n'
-        )
+        return 'def answer(path, outputs):\n    return [*(f"{number:.4f}" for number in np.ravel(outputs)[:8]), "…"]\n'
 
     def example(self) -> str:
         """Return the source of a Python function `read(path)` that gives the exported model's tensor, without horngate."""

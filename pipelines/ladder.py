@@ -29,12 +29,14 @@ from horngate.pipelines.runtimes.race import RACED, Track, sampled
 if TYPE_CHECKING:
     from horngate.pipelines.classifier import Classifier
 
+
 class Ladder:
     """One training's way up, resumable: finished phases and complete features are found again, not repeated.
 
     It is that of classifiers of rows; a task whose rows hold several things to classify says in a subclass what these are.
     """
 
+    columns = HISTORY
     several = property(lambda self: self.task.labels.several)  # whether a thing may have several labels
 
     def __init__(
@@ -56,7 +58,7 @@ class Ladder:
         # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
         given = self.card.method == "probe"
         self.head_settings = self.settings if given else transfer.Settings(self.several, self.card.seed)
-        self.columns, self.history = HISTORY, []
+        self.history: list[dict[str, Any]] = []
         self.costs: dict[str, float] = {}
         self.runtimes: dict[str, Runtime | None] = {}
 
@@ -69,7 +71,7 @@ class Ladder:
                 summary = self._choose(method, kept, why)
         except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention) as problem:
             raise UserError(str(problem)) from None
-        write_rows(self.run / "history.csv", self.history, HISTORY)
+        write_rows(self.run / "history.csv", self.history, self.columns)
         return summary
 
     def _method(self) -> str:

@@ -127,11 +127,10 @@ SUBJECTS = {
 }
 
 
-def _few_docstrings() -> pa.Table:
-    """Return every eighth sentence of `docstrings`, for a first try."""
-    whole = _docstrings()
-    return whole.take(list(range(0, whole.num_rows, 8)))
+def _few(whole: pa.Table, step: int) -> pa.Table:
+    """Return every so-manieth row, for a first try."""
+    return whole.take(list(range(0, whole.num_rows, step)))
 
 
-SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": _few_docstrings}
-SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names}
+SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": lambda: _few(_docstrings(), 8)}
+SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names, "names-few": lambda: _few(_names(), 5)}

@@ -15,7 +15,17 @@ from horngate.pipelines.card import Data
 from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
 from horngate.pipelines.errors import UserError, nearest
 
-WRITTEN = ("label", "score", "scores", "set", "abstain", "embedding", "similarity", "pair_embedding", "spans")  # by any task
+WRITTEN = (
+    "label",
+    "score",
+    "scores",
+    "set",
+    "abstain",
+    "embedding",
+    "similarity",
+    "pair_embedding",
+    "spans",
+)  # by any task
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
 
 

@@ -50,7 +50,7 @@ class Tag(Transfer, Optimisation, Data):
     metrics = ("entity_f1", "entity_precision", "entity_recall")
     families = ("TextClassifier",)
     recipes = {
-        "tiny": {"data": "sample:names", "epochs": 2, "max_length": 32},
+        "tiny": {"data": "sample:names-few", "epochs": 8, "batch_size": 8, "max_length": 32},
         "names": {"data": "sample:names", "epochs": 8},
         "quick": {"method": "probe"},
         "thorough": {"method": "finetune"},

@@ -13,6 +13,7 @@ from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.ladder import Ladder
 from horngate.pipelines.measure.entities import Entities
 from horngate.pipelines.nlp.alignment import speaking
+from horngate.pipelines.phases import HISTORY
 
 if TYPE_CHECKING:
     from horngate.pipelines.nlp.spans import Span
@@ -49,9 +50,7 @@ class TaggedRows:
         self.owners, self.count = np.array(owners, np.int64), len(owners)
         self.lengths = np.array([len(tensor) for tensor in self.tensors], np.int64)
         self.places, self.words = map(list, zip(*map(speaking, self.tensors), strict=True)) if self.count else ([], [])
-        self.tagged = [
-            task.tags.encode(spans[row], words) for row, words in zip(self.owners, self.words, strict=True)
-        ]
+        self.tagged = [task.tags.encode(spans[row], words) for row, words in zip(self.owners, self.words, strict=True)]
         ends = np.cumsum([0, *map(len, self.tagged)])
         self.starts, self.total = ends[:-1], int(ends[-1])
 
@@ -89,6 +88,7 @@ class TagLadder(Ladder):
     """The ladder of a tagger: the probe classifies words, and what is compared and kept are entities."""
 
     several = False
+    columns = (*HISTORY[:-1], "mislabelled", "val_mislabelled", HISTORY[-1])
 
     def _encoded(self, targets: list[str | None]) -> "list[list[Span]]":
         return self.task.spans_of(targets)
