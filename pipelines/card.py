@@ -32,14 +32,16 @@ class Data:
 
     Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles that
     a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's cells are
-    the inputs themselves, not paths to them), `metrics` (the first is the headline), `recipes` (named sets of knobs) and
-    `options` (by verb, what the task adds to it).
+    the inputs themselves, not paths to them), `door` (the module of `pipelines` that reads formats of the task's own and
+    checks its targets, see `pipelines/data/sources.py`), `metrics` (the first is the headline), `recipes` (named sets of
+    knobs) and `options` (by verb, what the task adds to it).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
     optional: ClassVar[tuple[str, ...]] = ()
     truth: ClassVar[tuple[str, ...]] = ("target",)
     inline: ClassVar[bool] = False
+    door: ClassVar[str | None] = None
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
     options: ClassVar[dict[str, dict[str, Option]]] = {}

@@ -42,6 +42,34 @@ class Classify(Decision, Transfer, Optimisation, Data):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tag(Transfer, Optimisation, Data):
+    """Find entities and other spans in texts, each with its label, as places in the raw text."""
+
+    inline = True
+    door = "nlp.columns"
+    roles = {
+        "input": ("input", "text", "sentence", "content", "message"),
+        "target": ("target", "spans", "entities", "labels"),
+    }
+    metrics = ("entity_f1", "entity_precision", "entity_recall")
+    families = ("TextClassifier",)
+    recipes = {
+        "tiny": {"data": "sample:names-few", "epochs": 8, "batch_size": 8, "max_length": 32},
+        "names": {"data": "sample:names", "epochs": 8},
+        "quick": {"method": "probe"},
+        "thorough": {"method": "finetune"},
+    }
+    input_column: str | None = knob(None, "Column of texts; default: input, text, sentence, content or message.")
+    target_column: str | None = knob(
+        None, "Column of spans (lists of start, end, label); default: target, spans, entities or labels."
+    )
+    max_length: int | None = knob(
+        None, "Tokens of a window; longer texts get several. Default: what nearly all have.", low=8, high=8192
+    )
+    network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Similar(Transfer, Optimisation, Data):
     """Embed texts so that what means the same lies close together, and search them."""
 

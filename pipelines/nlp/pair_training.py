@@ -94,7 +94,7 @@ class PairTraining:
 
     def _learn(self, phase: str) -> None:
         from horngate.models.embedding import Wishes, learn_pairs
-        from horngate.pipelines.ladder import told
+        from horngate.pipelines.phases import told
 
         card = self.card
         wishes = Wishes(phase, self.scored, card.seed, card.epochs, card.batch_size, card.learning_rate)
@@ -104,7 +104,7 @@ class PairTraining:
 
     def _compared(self, before: list[np.ndarray]) -> tuple[str, str]:
         """Keep the encoder as it was unless the trained one is better on validation beyond its interval."""
-        from horngate.pipelines.ladder import gain_between
+        from horngate.pipelines.phases import gain_between
 
         if not len(self.places["validation"]):
             return "finetune", "no validation rows to compare on"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json
@@ -17,13 +17,16 @@ VOCABULARY = 8000  # of a tokenizer that is learnt from the training rows
 class Tokens:
     """A tokenizer with a length that it keeps to.
 
+    Args:
+        overlap: tokens that two windows of a longer text share.
+
     Attributes:
         pad, separator: ids of the token that fills batches up and of the one that ends a text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, length: int):
+    def __init__(self, tokenizer: Tokenizer, length: int, overlap: int = 0):
         tokenizer.no_padding()
-        tokenizer.enable_truncation(length, strategy="longest_first")
+        tokenizer.enable_truncation(length, stride=overlap, strategy="longest_first")
         self.tokenizer, self.length = tokenizer, length
         self.pad, self.separator = (_id_of(tokenizer, names) for names in (PADS, SEPARATORS))
 
@@ -33,23 +36,28 @@ class Tokens:
         cut = sum(len(rest.ids) - sum(rest.special_tokens_mask) for rest in encoding.overflowing)
         return np.array(encoding.ids, np.int32), cut
 
+    def windows(self, text: str) -> list[Encoding]:
+        """Return the windows of a text, each of at most `length` tokens."""
+        encoding = self.tokenizer.encode(text)
+        return [encoding, *encoding.overflowing]
+
     def write(self, path: Path) -> None:
         """Write `tokenizer.json`."""
         path.write_text(self.tokenizer.to_str(), "utf-8")
 
     @property
     def vocabulary(self) -> int:
-        """How many ids there are."""
-        return self.tokenizer.get_vocab_size()
+        """The first number that is no id any more."""
+        return max(self.tokenizer.get_vocab().values()) + 1
 
 
-def opened(path: Path, length: int) -> Tokens:
+def opened(path: Path, length: int, overlap: int = 0) -> Tokens:
     """Return the tokenizer of a `tokenizer.json`.
 
     Raises:
         UserError: missing or damaged.
     """
-    return Tokens(_from_file(path), length)
+    return Tokens(_from_file(path), length, overlap)
 
 
 def _from_file(path: Path) -> Tokenizer:
