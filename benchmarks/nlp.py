@@ -1,4 +1,4 @@
-"""Text classification and tagging with MiniLM-L6 on public sets, beside scikit-learn on the same rows; each row can be cut and goes on.
+"""Texts with MiniLM-L6 on public sets, beside scikit-learn on the same rows; each row can be cut and goes on.
 
     HORNGATE_DATA=… python benchmarks/nlp.py [ROW ...]
 
