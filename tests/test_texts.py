@@ -80,6 +80,21 @@ def test_a_tokenizer_survives_its_file(tmp_path):
         tokens.opened(tmp_path / "tokenizer.json", 8)
 
 
+def test_the_same_texts_give_the_same_vocabulary():
+    draw = np.random.default_rng(0)
+    written = ["".join(draw.choice(list("abcdefgh "), 40)) for _ in range(200)]
+    made = {tokens.learnt(written).to_str() for _ in range(3)}
+    assert len(made) == 1
+
+
+def test_texts_are_filled_up_to_no_more_than_the_model_takes():
+    from horngate.pipelines.nlp.classify import Pipeline
+
+    pipeline = Pipeline(Classify())
+    pipeline.schema = {"length": 136, "pad": 0}
+    assert pipeline.stacked([np.ones(130, np.int32), np.ones(5, np.int32)]).shape == (2, 136)
+
+
 def test_tokens_of_minilm_are_those_that_keras_hub_makes(minilm):
     import keras_hub
 

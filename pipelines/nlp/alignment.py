@@ -34,14 +34,12 @@ def laid_out(
     the token speaks for; -1 where for none. A word's first token speaks for it, in the window where it has most context on
     its poorer side.
     """
-    touched = [_words_of_tokens(window, words) for window in windows]
-    shapes = [shape_of(text[start:end]) for start, end in words]
+    touched = [words_of_tokens(window, words) for window in windows]
     tensors = []
     for window, places in zip(windows, touched, strict=True):
+        shapes = [shape_of(text[slice(*words[word])]) if word >= 0 else 0 for word in places]
         tensor = np.full((len(window.ids), 3), -1, np.int32)
-        tensor[:, 0] = [
-            one + vocabulary * (shapes[word] if word >= 0 else 0) for one, word in zip(window.ids, places, strict=True)
-        ]
+        tensor[:, 0] = np.array(window.ids) + vocabulary * np.array(shapes)
         tensors.append(tensor)
     for word, (number, place) in _speakers(windows, touched).items():
         tensors[number][place, 1:] = words[word]
@@ -55,7 +53,7 @@ def speaking(tensor: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int]]]:
     return places, [(int(start), int(end)) for start, end in tensor[places, 1:]]
 
 
-def _words_of_tokens(window: Encoding, words: list[tuple[int, int]]) -> list[int]:
+def words_of_tokens(window: Encoding, words: list[tuple[int, int]]) -> list[int]:
     """Return for each token the first word that it touches, -1 for none."""
     starts, found = [start for start, _ in words], []
     for (start, end), special in zip(window.offsets, window.special_tokens_mask, strict=True):

@@ -21,6 +21,7 @@ from horngate.pipelines.nlp.encoding import Encoding, Lengths
 from horngate.pipelines.nlp.lexicon import Lexicon
 from horngate.pipelines.nlp.marking import around, mistakes_of
 from horngate.pipelines.nlp.spans import Span, Tags, parsed, words_of
+from horngate.pipelines.nlp.tag_example import SAYING, reading
 from horngate.pipelines.nlp.texts import SUFFIXES, Facts, raw_text, seen_in
 from horngate.pipelines.page.classification import per_class
 from horngate.pipelines.page.plot import Plot, Shown
@@ -171,6 +172,12 @@ class Pipeline(Encoding, base.Pipeline):
     @property
     def ranges(self) -> dict[str, tuple[float | None, float | None]]:
         return {"inputs": (0, self.schema["vocabulary"] * len(SHAPES) - 1), "outputs": (0, 1)}
+
+    def example(self) -> str:
+        return reading(self.schema["vocabulary"])
+
+    def saying(self) -> str:
+        return SAYING
 
     def acted_on(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return the label of each token that doesn't fill up."""

@@ -1,5 +1,6 @@
 """Tokenizers: texts into token ids, in the `tokenizer.json` that a run and a bundle carry; imports no TensorFlow."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from horngate.pipelines.files import read_json
 
 PADS, SEPARATORS = ("[PAD]", "<pad>"), ("[SEP]", "</s>")
 VOCABULARY = 8000  # of a tokenizer that is learnt from the training rows
+ALPHABET = 1000  # letters that it knows at most
 
 
 class Tokens:
@@ -95,14 +97,24 @@ def of_backbone(name: str) -> Tokenizer:
 
 
 def learnt(texts: Iterable[str]) -> Tokenizer:
-    """Return a WordPiece tokenizer whose vocabulary is learnt from texts (Schuster & Nakajima 2012)."""
+    """Return a WordPiece tokenizer whose vocabulary is learnt from texts (Schuster & Nakajima 2012).
+
+    The same texts give the same vocabulary: the trainer numbers letters within words in an order that differs from call to
+    call, by which it breaks ties, so they are given to it in an order of their own.
+    """
+    texts = list(texts)
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=special, show_progress=False)
+    letters = Counter(sign for text in texts for sign in tokenizer.normalizer.normalize_str(text) if not sign.isspace())
+    within = [f"##{letter}" for letter, _ in sorted(letters.items(), key=lambda pair: (-pair[1], pair[0]))[:ALPHABET]]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *within]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY, special_tokens=special, show_progress=False, limit_alphabet=ALPHABET
+    )
     tokenizer.train_from_iterator(texts, trainer)
-    return _framed(tokenizer, "[CLS]", "[SEP]")
+    places = tokenizer.get_vocab()
+    return _word_pieces(sorted(places, key=places.get), lowercase=True)
 
 
 def _word_pieces(vocabulary: list[str], lowercase: bool) -> Tokenizer:

@@ -33,10 +33,11 @@ RUNTIMES = {
 """,
         """interpreter = Interpreter(str(here / "model.tflite"))
 entry, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-interpreter.allocate_tensors()
 
 
 def outputs_of(tensors):
+    interpreter.resize_tensor_input(entry, tensors.shape)
+    interpreter.allocate_tensors()
     interpreter.set_tensor(entry, tensors)
     interpreter.invoke()
     return interpreter.get_tensor(result)
