@@ -116,6 +116,8 @@ def test_scored_pairs_are_measured_by_correlation_beside_the_untrained_encoder(s
     assert report["metrics"]["spearman"]["baseline"] == 0.0
     assert {part["value"] for part in report["slices"]} == {"news", "web"}
     assert report["protocol"]["learnt_from"].startswith("scores")
+    rows, told = report["rows"], report["details"]["tokens"]
+    assert sum(told["counts"].values()) == 2 * rows and told["cut_rows"] == 0.0
 
 
 def test_the_stored_answers_hold_all_that_is_measured(scored):

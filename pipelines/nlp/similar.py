@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import base, presets
+from horngate.pipelines import base
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.errors import Unreadable, UserError
@@ -14,7 +14,8 @@ from horngate.pipelines.files import read_json
 from horngate.pipelines.measure import similarity
 from horngate.pipelines.measure.similarity import Outcome
 from horngate.pipelines.nlp import classify, tokens
-from horngate.pipelines.nlp.encoding import NEARLY_ALL, STEP, Encoding
+from horngate.pipelines.nlp.drawing import token_lengths
+from horngate.pipelines.nlp.encoding import Encoding, Lengths
 from horngate.pipelines.nlp.pair_training import PairTraining, float_of
 from horngate.pipelines.nlp.pairs import Facts, inspected_pair, one_or_two, similarities
 from horngate.pipelines.nlp.texts import SUFFIXES
@@ -42,6 +43,7 @@ class Pipeline(Encoding, base.Pipeline):
 
     def __init__(self, card: Any):
         super().__init__(card)
+        self.lengths = Lengths()
         self.reading = "either"  # of one text and two: `either`, `both` or the `first` alone
 
     def inspect(self, data: bytes, suffix: str) -> Facts:
@@ -58,16 +60,7 @@ class Pipeline(Encoding, base.Pipeline):
         return []
 
     def settle(self, facts: list[Facts]) -> None:
-        name = presets.found(self.card.backbone)
-        texts = [text for fact in facts for text in (fact.first, fact.second)]
-        tokenizer = tokens.learnt(texts) if name is None else tokens.of_backbone(name)
-        tokenizer.no_truncation()
-        lengths = np.array([len(one.ids) for one in tokenizer.encode_batch(texts)])
-        wished = self.card.max_length or int(np.quantile(lengths, NEARLY_ALL))
-        step = STEP
-        self.tokens = tokens.Tokens(tokenizer, int(min(max(step * -(-wished // step), step), self._longest)))
-        marks = {"pad": self.tokens.pad, "separator": self.tokens.separator}
-        self.schema = {"kind": "text", "length": self.tokens.length} | marks
+        self.schema = self._settled([text for fact in facts for text in (fact.first, fact.second)])
 
     def fit(
         self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
@@ -105,14 +98,19 @@ class Pipeline(Encoding, base.Pipeline):
         return self.answers
 
     def begin(self, labelled: bool = True) -> None:
-        self.reading = "both" if labelled else "first"
+        self.reading, self.lengths = "both" if labelled else "first", Lengths()
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> tuple[np.ndarray, ...]:
         """Return the token ids of each text of a row: one, or two."""
         texts = [text for text in one_or_two(data, self.card.encoding) if text is not None]
         if self.reading == "both" and len(texts) < 2:
             raise Unreadable("no second text, so there is no similarity to measure")
-        return tuple(self.tokens.ids(text)[0] for text in texts[: 1 if self.reading == "first" else 2])
+        return tuple(map(self._ids, texts[: 1 if self.reading == "first" else 2]))
+
+    def _ids(self, text: str) -> np.ndarray:
+        ids, cut = self.tokens.ids(text)
+        self.lengths.saw(len(ids) + cut, cut)
+        return ids
 
     def joined(self, outputs: list[np.ndarray], tensors: list[np.ndarray]) -> np.ndarray:
         first, *rest = outputs
@@ -208,10 +206,11 @@ class Pipeline(Encoding, base.Pipeline):
             {"id": ids[row], "target": said[row], "label": "similarity", "score": float(outcome.scores[row])}
             for row in rows
         ]
-        return mean | {"mistakes": listed}
+        return mean | {"mistakes": listed} | self.lengths.told(self.schema["length"], cut=True)
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
-        return drawn.plots(self.outcome(answers))
+        found = report.details.get("tokens")
+        return drawn.plots(self.outcome(answers)) + ([token_lengths(found)] if found else [])
 
     def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
         """Return both texts."""
