@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from horngate.models import checkpoint, transfer
 from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-from horngate.models.learning import Diverged
+from horngate.models.embedding import Wishes, embedder, learn_pairs
+from horngate.models.learning import ArrayRows, Diverged
 from horngate.models.lora import NoAttention, merged
 from horngate.pipelines import progress
+from horngate.pipelines.contrasting import LabelPairs
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.device import Device
@@ -77,7 +79,7 @@ class Ladder:
     def _method(self) -> str:
         method = self.card.method
         if not self.task.pretrained:
-            if method in ("probe", "lora", "finetune"):
+            if method in ("probe", "contrastive", "lora", "finetune"):
                 raise UserError(
                     f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
                 )
@@ -89,9 +91,11 @@ class Ladder:
         if method == "scratch":
             self._timed("scratch", lambda: self._all_layers(transfer.scratch))
             return "scratch", "asked for" if self.card.method == "scratch" else "no pretrained weights"
+        if method == "contrastive":
+            self._timed("contrastive", self._contrast)
         self.penalty = self._timed("probe", self._probe)
-        if method == "probe":
-            return "probe", "asked for"
+        if method in ("probe", "contrastive"):
+            return method, "asked for"
         if method == "lora":
             self._timed("lora", lambda: self._all_layers(transfer.lora))
             self.network = self.task.network = type(self.network).within(merged(self.network.answers))
@@ -105,6 +109,16 @@ class Ladder:
         result = work()
         self.costs[phase] = round(time.monotonic() - started, 1)
         return result
+
+    def _contrast(self) -> None:
+        """Learn the encoder from pairs of training rows with a common label; the head comes after it."""
+        card, pairs = self.card, LabelPairs(self._read_rows("train"), self.card.seed)
+        wishes = Wishes(
+            "contrastive", False, card.seed, card.epochs or pairs.epochs, card.batch_size, card.learning_rate
+        )
+        none = ArrayRows(np.zeros((0,)), np.zeros((0,)))
+        with told(self) as keeper:
+            self.history += learn_pairs(embedder(self.network.encoder), pairs, none, wishes, keeper)
 
     def _probe(self) -> float:
         """Learn the head on cached features and put it into the network; return the penalty that won."""

@@ -23,6 +23,7 @@ class Classify(Decision, Transfer, Optimisation, Data):
         "tiny": {"data": "sample:docstrings-few", "epochs": 1, "max_length": 32},
         "docstrings": {"data": "sample:docstrings", "epochs": 8},
         "quick": {"method": "probe"},
+        "few": {"method": "contrastive", "validation": 0.0},
         "thorough": {"method": "finetune"},
     }
     input_column: str | None = knob(
@@ -35,6 +36,9 @@ class Classify(Decision, Transfer, Optimisation, Data):
         "auto", "What stands for a text: the mean of its tokens, or the first."
     )
     network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")
+    method: Literal["auto", "probe", "contrastive", "lora", "finetune", "scratch"] = knob(
+        "auto", "How to learn; auto climbs from probe to finetune; contrastive is for few examples of each class."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

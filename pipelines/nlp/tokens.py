@@ -1,15 +1,15 @@
 """Tokenizers: texts into token ids, in the `tokenizer.json` that a run and a bundle carry; imports no TensorFlow."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import read_json
 
 PADS, SEPARATORS = ("[PAD]", "<pad>"), ("[SEP]", "</s>")
 VOCABULARY = 8000  # of a tokenizer that is learnt from the training rows
@@ -59,8 +59,12 @@ def opened(path: Path, length: int, overlap: int = 0) -> Tokens:
     Raises:
         UserError: missing or damaged.
     """
+    return Tokens(_from_file(path), length, overlap)
+
+
+def _from_file(path: Path) -> Tokenizer:
     try:
-        return Tokens(Tokenizer.from_file(str(path)), length, overlap)
+        return Tokenizer.from_file(str(path))
     except Exception as problem:  # the library raises bare exceptions
         raise UserError(f"{path} is no tokenizer, or damaged ({' '.join(str(problem).split())[:100]})") from None
 
@@ -69,11 +73,11 @@ def of_backbone(name: str) -> Tokenizer:
     """Return the tokenizer that belongs to a preset or a folder.
 
     Raises:
-        UserError: of a kind that isn't known here.
+        UserError: of a kind that isn't known here, or damaged.
     """
     kept = Path(name) / "tokenizer.json"
-    if kept.is_file() and "model" in (found := json.loads(kept.read_text("utf-8"))) and "type" in found["model"]:
-        return Tokenizer.from_file(str(kept))
+    if kept.is_file() and "type" in read_json(kept).get("model", {}):
+        return _from_file(kept)
     import keras_hub
 
     try:
@@ -144,7 +148,7 @@ def _sentence_pieces(made: Any) -> Tokenizer:
     pieces += [(name, 0.0) for name in ("[MASK]",) if name not in known]
     tokenizer = Tokenizer(models.Unigram(pieces, proto.trainer_spec.unk_id, proto.trainer_spec.byte_fallback))
     steps = [normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap)]
-    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Strip(), normalizers.Replace(" {2,}", " ")])
+    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     first, last = ("[CLS]", "[SEP]") if "[CLS]" in known else ("<s>", "</s>")
     tokenizer.add_special_tokens([name for name in (first, last, "[PAD]", "<pad>") if name in known])
