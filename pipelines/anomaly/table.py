@@ -142,7 +142,7 @@ class Pipeline(Detector):
         if self.card.detector != "auto" or not truth.any():
             self.answers = joined(columns, train.shape[1], members)
             return fitting
-        seen = in_parts(opinions(features.shape[1], members), features)
+        seen = opinions(features, members)
         self.answers = instructed(columns, train.shape[1], members, labelled_forest(seen, truth, self.card.seed))
         return fitting
 
