@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +167,11 @@ def test_known_anomalies_are_learnt_from_where_that_is_wished(folder, tmp_path):
     assert run.summary["metrics"]["test"]["average_precision"]["value"] > 0.9
     bundle = export(run, "onnx", tmp_path / "bundle")
     assert replayed(bundle).problems == []
+    (tmp_path / "row.json").write_text('{"size": 10, "heat": 90, "kind": null}')
+    said = subprocess.run(
+        [sys.executable, bundle / "example.py", tmp_path / "row.json"], capture_output=True, text=True
+    )
+    assert "alarm" in said.stdout, said.stderr
 
 
 def test_what_needs_known_anomalies_says_so_in_one_line(folder):
