@@ -6,7 +6,16 @@ from pathlib import Path
 
 import keras
 
-from horngate.models import network, optimizer, pooling, scaling, tagging  # noqa: F401 - register saved classes
+from horngate.models import (  # noqa: F401 - register the classes of saved models
+    columns,
+    detectors,
+    network,
+    optimizer,
+    pooling,
+    scaling,
+    tagging,
+    trees,
+)
 
 TRUSTED = {"keras", "keras_hub", "keras_rs", "horngate", "builtins"}
 

@@ -110,6 +110,19 @@ def _documented() -> Iterator[tuple[str, str, list[str], list[str]]]:
                 yield subject, place, sentences[:8], [one.arg for one in every]
 
 
+def _breast_cancer() -> pa.Table:
+    """Return the 569 tumours that ship with scikit-learn (UCI, Wolberg et al. 1995): 30 numbers, benign or malignant."""
+    import json
+
+    from sklearn.datasets import load_breast_cancer
+
+    tumours = load_breast_cancer()
+    names = [name.replace(" ", "_") for name in tumours.feature_names.tolist()]
+    values = [json.dumps(dict(zip(names, row, strict=True))).encode() for row in tumours.data.tolist()]
+    targets = [str(tumours.target_names[target]) for target in tumours.target]
+    return block({"id": [f"tumour-{place:03d}" for place in range(len(values))], "value": values, "target": targets})
+
+
 def _png(pixels) -> bytes:
     from PIL import Image
 
@@ -134,3 +147,4 @@ def _few(whole: pa.Table, step: int) -> pa.Table:
 
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": lambda: _few(_docstrings(), 8)}
 SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names, "names-few": lambda: _few(_names(), 5)}
+SAMPLES |= {"breast-cancer": _breast_cancer}
