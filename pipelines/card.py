@@ -84,8 +84,8 @@ class Optimisation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer:
-    """Knobs of what starts from a pretrained backbone.
+class Pretrained:
+    """Knobs of what looks at its inputs through a backbone.
 
     A card names the `families` that its backbones come from: `keras.applications`, or task classes of KerasHub whose
     presets fit, such as `ImageClassifier`.
@@ -95,6 +95,12 @@ class Transfer:
 
     backbone: str | None = knob(None, "Architecture, preset name or preset folder; default: a small network.")
     weights: str = knob("imagenet", "Pretrained weights: imagenet, none, or a weights file.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Pretrained):
+    """Knobs of what learns on from a pretrained backbone."""
+
     method: Literal["auto", "probe", "lora", "finetune", "scratch"] = knob(
         "auto", "How to learn; auto climbs from probe to finetune and keeps the cheapest that is not worse."
     )

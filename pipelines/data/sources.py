@@ -63,6 +63,7 @@ def examples(card: Data, suffixes: tuple[str, ...], listing: Listing | None = No
 def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of a labelled source."""
     from horngate.pipelines.data.folders import class_folders
+    from horngate.pipelines.data.masks import masks_of
     from horngate.pipelines.data.samples import sample
     from horngate.pipelines.data.tables import table_blocks
 
@@ -75,7 +76,7 @@ def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listin
     else:
         path = Path(source)
         if path.is_dir():
-            yield from class_folders(path, suffixes, listing)
+            yield from class_folders(path, suffixes, listing, masks_of(card, path))
         elif path.suffix.lower() in TABLES and path.exists():
             yield from table_blocks(path, card, labelled=True)
         elif path.exists():
@@ -87,6 +88,7 @@ def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listin
 def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of inputs to predict: files, folders, globs and tables, in the order given."""
     from horngate.pipelines.data.folders import files_below, globbed
+    from horngate.pipelines.data.masks import masks_of
     from horngate.pipelines.data.samples import sample
     from horngate.pipelines.data.tables import table_blocks
 
@@ -95,7 +97,7 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
         if source.startswith("sample:"):
             yield from sample(source.removeprefix("sample:"))
         elif path.is_dir():
-            yield from files_below(path, suffixes, listing)
+            yield from files_below(path, suffixes, listing, masks_of(card, path))
         elif path.suffix.lower() in TABLES and path.is_file():
             yield from table_blocks(path, card, labelled=False)
         elif path.is_symlink() or path.exists() or not any(sign in source for sign in "*?["):
