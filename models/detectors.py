@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 LEAST_SPREAD = 1e-6
+SURENESS = 10.0  # of a forest that finds nothing but known anomalies in a row's leaves
 
 
 @keras.saving.register_keras_serializable("horngate")
@@ -141,6 +142,11 @@ class Standing(layers.Layer):
         return super().get_config() | {"sources": self.sources}
 
 
+def in_parts(model, rows: np.ndarray, size: int = 1024) -> np.ndarray:
+    """Return what a layer or model says of rows `[n, …]`, computed so many at a time."""
+    return np.concatenate([ops.convert_to_numpy(model(rows[at : at + size])) for at in range(0, len(rows), size)])
+
+
 def joined(columns: layers.Layer, size: int, members: list[tuple[layers.Layer, Standing, float]]) -> keras.Model:
     """Return a model named `answers` from columns float32 `[n, size]` to float32 `[n, 1 + size]`: score and shares.
 
@@ -149,8 +155,34 @@ def joined(columns: layers.Layer, size: int, members: list[tuple[layers.Layer, S
         members: detectors, what brings each to the common scale, and their weights; the score is the weighted mean.
     """
     inputs = keras.Input((size,), dtype="float32", name="inputs")
-    features = columns(inputs)
+    return keras.Model(inputs, _together(columns(inputs), members), name="answers")
+
+
+def _together(features, members: list[tuple[layers.Layer, Standing, float]]):
     total = sum(weight for _, _, weight in members)
     said = [standing(detector(features)) * (weight / total) for detector, standing, weight in members]
-    output = said[0] if len(said) == 1 else layers.Add(name="together")(said)
-    return keras.Model(inputs, output, name="answers")
+    return said[0] if len(said) == 1 else layers.Add(name="together")(said)
+
+
+def opinions(size: int, members: list[tuple[layers.Layer, Standing, float]]) -> keras.Model:
+    """Return a model from features float32 `[n, size]` to these and, beside them, the score of each member."""
+    features = keras.Input((size,), dtype="float32")
+    said = [standing(detector(features))[:, :1] for detector, standing, _ in members]
+    return keras.Model(features, ops.concatenate([features, *said], axis=1), name="opinions")
+
+
+def instructed(
+    columns: layers.Layer, size: int, members: list[tuple[layers.Layer, Standing, float]], forest: layers.Layer
+) -> keras.Model:
+    """Return a model as of `joined` whose score comes first of all from a forest that learnt from known anomalies.
+
+    Args:
+        forest: from what `opinions` gives to a share of anomalies and a part for each of its inputs.
+    """
+    inputs = keras.Input((size,), dtype="float32", name="inputs")
+    features = columns(inputs)
+    together = _together(features, members)
+    said = forest(opinions(features.shape[-1], members)(features))
+    # What is unknown to the forest is left to the others: they count a tenth of what it can say.
+    score = SURENESS * (said[:, :1] + 0.1 * ops.sigmoid(together[:, :1]))
+    return keras.Model(inputs, ops.concatenate([score, together[:, 1:]], axis=1), name="answers")

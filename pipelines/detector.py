@@ -53,7 +53,8 @@ class Detector(Pipeline):
 
         Args:
             table: all rows.
-            places: rows by split; those of `train` are the ones to learn from, by the protocol.
+            places: rows by split; those of `train` are the ones to learn from, by the protocol. `anomalies` are those of
+                the training rows that are known ones, whether they are among `train` or not.
 
         Returns:
             `method`, `why` it was chosen, and where they apply: `costs` (seconds by phase), `history` (rows of
@@ -83,7 +84,7 @@ class Detector(Pipeline):
         self.alarms = self._named(targets)
         places = {name: np.flatnonzero(splits == name) for name in ("train", "validation", "test")}
         truth = self.alarms.encode(targets)
-        known = int((truth[places["train"]] == 1).sum())
+        places["anomalies"] = places["train"][truth[places["train"]] == 1]
         if self.card.protocol == "one-class":
             places["train"] = places["train"][truth[places["train"]] != 1]
         if len(places["train"]) < LEAST_ROWS:
@@ -102,7 +103,7 @@ class Detector(Pipeline):
             "refit": False,
             "protocol": self.card.protocol,
             "learnt_rows": len(places["train"]),
-            "left_out_anomalies": known if self.card.protocol == "one-class" else 0,
+            "left_out_anomalies": len(places["anomalies"]) if self.card.protocol == "one-class" else 0,
             "threshold": self.alarms.threshold,
             "threshold_chosen_by": self.alarms.chosen_by,
         }
