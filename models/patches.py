@@ -3,16 +3,22 @@
 import keras
 from keras import ops
 
-from horngate.models.backbones import BackboneError, picture_backbone
+PADDING = keras.layers.ZeroPadding2D  # for the next stride
+MERGES = (keras.layers.Add, keras.layers.Concatenate)
+ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
+TINY = 1e-6  # length of a patch, below which it isn't scaled up to 1
 
-FINEST = 8  # pixels between two patches; the layers of this output stride and of twice as much are looked at
+
+class NoMaps(ValueError):
+    """A backbone without the maps that patches are made of; one line that says what to do."""
 
 
 @keras.saving.register_keras_serializable("horngate")
 class Patches(keras.layers.Layer):
     """Averages each map over the neighbourhood of every place, brings all to the first one's grid, and joins them.
 
-    That is the locally aware patch feature of Roth et al. 2022 (arXiv 2106.08265, section 3.1).
+    That is the locally aware patch feature of Roth et al. 2022 (arXiv 2106.08265, section 3.1), but that the part of each
+    map has the length 1 before they are joined: so no map outweighs another, and contrast alone makes no patch strange.
 
     Args:
         neighbourhood: side of the square that is averaged over, in places of the map.
@@ -31,7 +37,10 @@ class Patches(keras.layers.Layer):
             one if one.shape[1:3] == (height, width) else ops.image.resize(one, (height, width), "bilinear")
             for one in means
         ]
-        return ops.concatenate(grids, axis=-1)
+        lengths = [ops.sqrt(ops.sum(ops.square(grid), axis=-1, keepdims=True)) for grid in grids]
+        return ops.concatenate(
+            [grid / ops.maximum(length, TINY) for grid, length in zip(grids, lengths, strict=True)], axis=-1
+        )
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:3], sum(shape[-1] for shape in input_shape))
@@ -40,36 +49,44 @@ class Patches(keras.layers.Layer):
         return super().get_config() | {"neighbourhood": self.neighbourhood}
 
 
-def patch_encoder(name: str, weights: str, size: int | None, alpha: float | None) -> keras.Model:
-    """Return a frozen model named `patches` from uint8 pixels `[n, s, s, 3]` to patches float32 `[n, s / 8, s / 8, c]`.
+def patch_encoder(backbone: keras.Model, scaling: keras.layers.Layer, side: int, finest: int) -> keras.Model:
+    """Return a frozen model named `patches` from uint8 pixels `[n, s, s, 3]` to patches float32 `[n, h, w, c]`.
 
     Args:
-        name, weights, size, alpha: as of `picture_encoder`.
+        backbone: from scaled pixels to maps, as `picture_backbone` gives it.
+        scaling: the layer before it.
+        side: s.
+        finest: pixels between two patches; maps of this output stride and of twice as much are looked at.
 
     Raises:
-        BackboneError: as of `picture_encoder`; or the backbone has no maps of 1/8 and 1/16 of the side.
+        NoMaps: the backbone has none of these.
     """
-    backbone, scaling, side, _ = picture_backbone(name, weights, size, alpha, 0)
     inputs = keras.Input((side, side, 3), dtype="uint8", name="pixels")
-    maps = [layer.output for layer in _stages(backbone, side, name)]
+    maps = [stage_output(backbone, side, stride) for stride in (finest, 2 * finest)]
     encoder = keras.Model(inputs, Patches(name="joined")(keras.Model(backbone.inputs, maps)(scaling(inputs))))
     encoder.trainable = False
     encoder.name = "patches"
     return encoder
 
 
-def _stages(backbone: keras.Model, side: int, name: str) -> list[keras.layers.Layer]:
-    """Return the last layers of the output strides 8 and 16, before what only pads for the next stride."""
-    found = {}
-    for layer in backbone.layers:
-        shape = getattr(layer.output, "shape", ()) if hasattr(layer, "output") else ()
-        if len(shape) != 4 or isinstance(layer, keras.layers.ZeroPadding2D):
-            continue
-        for stride in (FINEST, 2 * FINEST):
-            if shape[1] == shape[2] == -(-side // stride):
-                found[stride] = layer
-    if len(found) < 2:
-        raise BackboneError(
-            f"{name} has no maps of 1/{FINEST} and 1/{2 * FINEST} of the side; choose a convolutional --backbone"
-        )
-    return [found[FINEST], found[2 * FINEST]]
+def stage_output(backbone: keras.Model, side: int, stride: int):
+    """Return what the last block of an output stride gives: its last sum or concatenation, with the activation behind it.
+
+    A backbone without such merges gives its last map of that stride.
+
+    Raises:
+        NoMaps: no map of this stride.
+    """
+    maps = [layer for layer in backbone.layers if _is_map(layer, -(-side // stride))]
+    if not maps:
+        raise NoMaps(f"{backbone.name} has no maps of 1/{stride} of the side; choose a convolutional --backbone")
+    merges = [place for place, layer in enumerate(maps) if isinstance(layer, MERGES)]
+    last = merges[-1] if merges else len(maps) - 1
+    if merges and last + 1 < len(maps) and isinstance(maps[last + 1], ACTIVATIONS):
+        last += 1
+    return maps[last].output
+
+
+def _is_map(layer: keras.layers.Layer, places: int) -> bool:
+    shape = () if isinstance(layer, keras.layers.InputLayer | PADDING) else getattr(layer.output, "shape", ())
+    return len(shape) == 4 and shape[1] == shape[2] == places

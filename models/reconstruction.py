@@ -54,7 +54,9 @@ def error_map(picture, drawn, kind: str):
     if kind == "squared":
         return ops.mean(mean(ops.square(picture - drawn)), axis=3, keepdims=True)
     means = mean(picture), mean(drawn)
-    variances = [mean(ops.square(one)) - ops.square(middle) for one, middle in zip((picture, drawn), means, strict=True)]
+    variances = [
+        mean(ops.square(one)) - ops.square(middle) for one, middle in zip((picture, drawn), means, strict=True)
+    ]
     together = mean(picture * drawn) - means[0] * means[1]
     light = (2 * means[0] * means[1] + CONSTANTS[0]) / (ops.square(means[0]) + ops.square(means[1]) + CONSTANTS[0])
     structure = (2 * together + CONSTANTS[1]) / (variances[0] + variances[1] + CONSTANTS[1])
@@ -113,7 +115,9 @@ class PictureLoss(keras.losses.Loss):
         self.kind = kind
 
     def call(self, y_true, y_pred):
-        return ops.mean(error_map(ops.cast(y_true, "float32") / 255, ops.cast(y_pred, "float32"), self.kind), axis=(1, 2, 3))
+        return ops.mean(
+            error_map(ops.cast(y_true, "float32") / 255, ops.cast(y_pred, "float32"), self.kind), axis=(1, 2, 3)
+        )
 
     def get_config(self):
         return {"kind": self.kind, "name": self.name}

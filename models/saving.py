@@ -11,7 +11,11 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     detectors,
     network,
     optimizer,
+    padim,
+    patch_core,
+    patches,
     pooling,
+    reconstruction,
     scaling,
     trees,
 )

@@ -170,6 +170,10 @@ class Pipeline(ABC):
     def rows(self, outputs: np.ndarray) -> dict[str, list]:
         """Return the answer columns of outputs, and those of `measured_schema`."""
 
+    def answered(self, listed: pa.Table, outputs: np.ndarray) -> dict[str, list]:
+        """Return what `rows` does, for a task whose answers need the listed rows themselves, one for each output."""
+        return self.rows(outputs)
+
     # How is it handed over?
 
     unexportable: str | None = None  # one sentence, for a task whose model can't be exported
@@ -242,6 +246,7 @@ class Pipeline(ABC):
 
     mistakes_title = "Surest mistakes"
     mistakes_said = "wrong answers with the highest scores"
+    heat_said = "what spoke for the answer (Grad-CAM, red for most)"
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
         """Return what the page of an evaluation draws.

@@ -19,7 +19,9 @@ def drawn(count=12, seed=0, strength=1.0):
         for _ in range(number % 3):
             top, left = draw.integers(0, height - 10), draw.integers(0, width - 12)
             mask[top : top + draw.integers(2, 10), left : left + draw.integers(2, 12)] = True
-        scores = gaussian_filter(draw.normal(size=mask.shape), 2) * 5 + strength * gaussian_filter(mask.astype(float), 1)
+        scores = gaussian_filter(draw.normal(size=mask.shape), 2) * 5 + strength * gaussian_filter(
+            mask.astype(float), 1
+        )
         made.append((scores, mask if mask.any() else None))
     return made
 

@@ -62,9 +62,11 @@ class Masks:
         parts = os.path.splitext(path)[0].split(os.sep)  # noqa: PTH122, PTH206 - names that are no UTF-8 stay as they are
         tried = range(len(parts)) if self.folder is not None else (0,)
         for first in tried:
-            files = self._found.get(os.sep.join(parts[first:]), [])
+            files = self._found.get(os.sep.join(parts[first:]), [])  # noqa: PTH118
             if len(files) > 1:
-                raise UserError(f"{files[0]} and {files[1]} could both be the mask of {path}; give --mask-suffix .png or so")
+                raise UserError(
+                    f"{files[0]} and {files[1]} could both be the mask of {path}; give --mask-suffix .png or so"
+                )
             if files:
                 return files[0]
         return None

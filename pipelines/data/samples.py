@@ -105,6 +105,12 @@ SUBJECTS = {
 }
 
 
+def _textures() -> pa.Table:
+    from horngate.pipelines.data.textures import textures
+
+    return textures()
+
+
 def _few_docstrings() -> pa.Table:
     """Return every eighth sentence of `docstrings`, for a first try."""
     whole = _docstrings()
@@ -113,3 +119,4 @@ def _few_docstrings() -> pa.Table:
 
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": _few_docstrings}
 SAMPLES |= {"sentence-pairs": _sentence_pairs, "breast-cancer": _breast_cancer}
+SAMPLES |= {"textures": _textures}

@@ -68,9 +68,9 @@ def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: b
                 errors[place] = str(tensor)
         outputs.append(_forward(pipeline, [tensor for _, tensor in batch]))
         keys += [key for key, _ in batch if errors[key[0]] is None]
-    said = _columns(
-        pipeline, *_by_row(pipeline, [part for part in outputs if part is not None], keys), errors, labelled
-    )
+    together, places = _by_row(pipeline, [part for part in outputs if part is not None], keys)
+    rows = None if together is None else pipeline.answered(block.take(pa.array(places)), together)
+    said = _columns(pipeline, rows, places, errors, labelled)
     kept = [name for name in block.column_names if name not in CORE]
     own = pipeline.answer_schema().names
     columns = {"id": block["id"]} | {name: said.pop(name) for name in own} | {"error": pa.array(errors, pa.string())}
@@ -122,18 +122,18 @@ def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
 
 
 def _columns(
-    pipeline: Pipeline, outputs: np.ndarray | None, places: list[int], errors: list[str | None], labelled: bool
+    pipeline: Pipeline, rows: dict[str, list] | None, places: list[int], errors: list[str | None], labelled: bool
 ) -> dict[str, pa.Array]:
     """Return the answer columns in the order of the rows, with nulls where one couldn't be read.
 
     Args:
-        places: the row of each output.
+        rows: the columns of the rows that could be read; None where there are none.
+        places: the place in the block of each of these.
         labelled: whether the columns for measuring are wanted too.
     """
     schema = [*pipeline.answer_schema(), *(pipeline.measured_schema() if labelled else ())]
-    if outputs is None:
+    if rows is None:
         return {field.name: pa.nulls(len(errors), field.type) for field in schema}
-    rows = pipeline.rows(outputs)
     of_row = np.zeros(len(errors), np.int64)
     of_row[places] = np.arange(len(places))
     taken = pa.array(of_row, mask=np.array([error is not None for error in errors], bool))
