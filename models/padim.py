@@ -58,7 +58,7 @@ def padim(encoder: keras.Model, batches: Iterable[np.ndarray], dimensions: int, 
     chosen = np.sort(np.random.default_rng(seed).permutation(channels)[:count])
     means, whitening = _fitted(batches, chosen, height * width)
     layer = Gaussians(height * width, count, name="gaussians")
-    model = keras.Model(encoder.inputs, layer(encoder.output), name="padim")
+    model = keras.Model(encoder.input, layer(encoder.output), name="padim")
     layer.set_weights([chosen.astype(np.int32), means, whitening])
     return model
 

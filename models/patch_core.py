@@ -72,7 +72,7 @@ def patch_core(encoder: keras.Model, kept: np.ndarray) -> keras.Model:
         kept: float32 `[m, c]`, the coreset.
     """
     bank = MemoryBank(len(kept), kept.shape[1], min(NEIGHBOURS, len(kept)), name="bank")
-    model = keras.Model(encoder.inputs, bank(encoder.output), name="patch_core")
+    model = keras.Model(encoder.input, bank(encoder.output), name="patch_core")
     bank.keep(kept)
     return model
 

@@ -63,7 +63,7 @@ def patch_encoder(backbone: keras.Model, scaling: keras.layers.Layer, side: int,
     """
     inputs = keras.Input((side, side, 3), dtype="uint8", name="pixels")
     maps = [stage_output(backbone, side, stride) for stride in (finest, 2 * finest)]
-    encoder = keras.Model(inputs, Patches(name="joined")(keras.Model(backbone.inputs, maps)(scaling(inputs))))
+    encoder = keras.Model(inputs, Patches(name="joined")(keras.Model(backbone.input, maps)(scaling(inputs))))
     encoder.trainable = False
     encoder.name = "patches"
     return encoder

@@ -95,7 +95,7 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
     for source in inputs:
         path = Path(source)
         if source.startswith("sample:"):
-            yield from sample(source.removeprefix("sample:"))
+            yield from (_without_masks(part) for part in sample(source.removeprefix("sample:")))
         elif path.is_dir():
             yield from files_below(path, suffixes, listing, masks_of(card, path))
         elif path.suffix.lower() in TABLES and path.is_file():
@@ -104,6 +104,10 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
             yield from files_below(path, suffixes, listing)  # a single file; a missing one becomes an error row
         else:
             yield from globbed(source)
+
+
+def _without_masks(table: pa.Table) -> pa.Table:
+    return table.drop_columns("mask") if "mask" in table.column_names else table
 
 
 def split_name(text: str | None) -> str | None:

@@ -10,16 +10,17 @@ from horngate.pipelines.data.sources import block
 
 SIDE = 64  # pixels
 USUAL, STRANGE = 90, 24  # pictures
+LEARNT = 65  # of the usual ones; the others and all defects are for the test
 
 
 def textures() -> pa.Table:
     """Return 90 normal woven surfaces of 64 × 64 pixels, 8 with holes, 8 with scratches and 8 with stains, all drawn
 
-    from one seed; defects have masks.
+    from one seed; defects have masks, and stand in the test split with 25 of the normal ones.
     """
     draw = np.random.default_rng(0)
     kinds = ["good"] * USUAL + [name for name in DEFECTS for _ in range(STRANGE // len(DEFECTS))]
-    columns: dict[str, list] = {"id": [], "value": [], "target": []}
+    columns: dict[str, list] = {"id": [], "value": [], "target": [], "split": []}
     masks = []
     for number, kind in enumerate(kinds):
         surface = _woven(draw)
@@ -29,6 +30,7 @@ def textures() -> pa.Table:
         columns["id"].append(f"{kind}-{number:03d}")
         columns["value"].append(_png(np.clip(surface, 0, 255).astype(np.uint8)))
         columns["target"].append(kind)
+        columns["split"].append("train" if number < LEARNT else "test")
         uri = f"data:image/png;base64,{b64encode(_png(mask.astype(np.uint8) * 255)).decode()}"
         masks.append(uri if kind != "good" else None)
     return block(columns, {"mask": masks})
