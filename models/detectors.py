@@ -155,20 +155,23 @@ def joined(columns: layers.Layer, size: int, members: list[tuple[layers.Layer, S
         members: detectors, what brings each to the common scale, and their weights; the score is the weighted mean.
     """
     inputs = keras.Input((size,), dtype="float32", name="inputs")
-    return keras.Model(inputs, _together(columns(inputs), members), name="answers")
+    return keras.Model(inputs, _mean(_said(columns(inputs), members), members), name="answers")
 
 
-def _together(features, members: list[tuple[layers.Layer, Standing, float]]):
+def _said(features, members: list[tuple[layers.Layer, Standing, float]]) -> list:
+    return [standing(detector(features)) for detector, standing, _ in members]
+
+
+def _mean(said: list, members: list[tuple[layers.Layer, Standing, float]]):
     total = sum(weight for _, _, weight in members)
-    said = [standing(detector(features)) * (weight / total) for detector, standing, weight in members]
-    return said[0] if len(said) == 1 else layers.Add(name="together")(said)
+    parts = [one * (weight / total) for one, (_, _, weight) in zip(said, members, strict=True)]
+    return parts[0] if len(parts) == 1 else layers.Add(name="together")(parts)
 
 
-def opinions(size: int, members: list[tuple[layers.Layer, Standing, float]]) -> keras.Model:
-    """Return a model from features float32 `[n, size]` to these and, beside them, the score of each member."""
-    features = keras.Input((size,), dtype="float32")
-    said = [standing(detector(features))[:, :1] for detector, standing, _ in members]
-    return keras.Model(features, ops.concatenate([features, *said], axis=1), name="opinions")
+def opinions(features: np.ndarray, members: list[tuple[layers.Layer, Standing, float]]) -> np.ndarray:
+    """Return features float32 `[n, d]` with the score of each member beside them, float32 `[n, d + members]`."""
+    scores = [in_parts(lambda part, one=one: one[1](one[0](part)), features)[:, :1] for one in members]
+    return np.concatenate([features, *scores], axis=1)
 
 
 def instructed(
@@ -177,12 +180,13 @@ def instructed(
     """Return a model as of `joined` whose score comes first of all from a forest that learnt from known anomalies.
 
     Args:
-        forest: from what `opinions` gives to a share of anomalies and a part for each of its inputs.
+        forest: from what `opinions` gives to a share of anomalies.
     """
     inputs = keras.Input((size,), dtype="float32", name="inputs")
     features = columns(inputs)
-    together = _together(features, members)
-    said = forest(opinions(features.shape[-1], members)(features))
+    said = _said(features, members)
+    together = _mean(said, members)
+    share = forest(ops.concatenate([features, *(one[:, :1] for one in said)], axis=1))[:, :1]
     # What is unknown to the forest is left to the others: they count a tenth of what it can say.
-    score = SURENESS * (said[:, :1] + 0.1 * ops.sigmoid(together[:, :1]))
+    score = SURENESS * (share + 0.1 * ops.sigmoid(together[:, :1]))
     return keras.Model(inputs, ops.concatenate([score, together[:, 1:]], axis=1), name="answers")

@@ -19,7 +19,7 @@ from horngate.pipelines.run import Run
 STORED = 5_000  # rows that `knn` remembers
 NEAR = {"contaminated": 20, "one-class": 5}  # neighbours: more of them than anomalies that lie together
 WEIGHTS = {
-    "contaminated": {"forest": 1.0, "knn": 1.0, "pca": 1.0},
+    "contaminated": {"forest": 2.0, "knn": 1.0, "pca": 1.0},
     "one-class": {"knn": 1.0, "forest": 0.2, "pca": 0.2},
 }
 EPOCHS = {"dte": 30}

@@ -70,9 +70,10 @@ class Pipeline(Detector):
         return found
 
     def scored(self, table: pa.Table, label: str) -> np.ndarray:
-        return self._said(self.matrix(table, label))
+        return self.outputs_of(self.matrix(table, label))
 
-    def _said(self, rows: np.ndarray) -> np.ndarray:
+    def outputs_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the core's outputs for rows float32 `[n, columns]` in memory, as `read` gives them."""
         parts = range(0, len(rows), self.batch_size)
         return np.concatenate([np.asarray(self.core.predict_on_batch(rows[at : at + self.batch_size])) for at in parts])
 
@@ -142,7 +143,7 @@ class Pipeline(Detector):
         if self.card.detector != "auto" or not truth.any():
             self.answers = joined(columns, train.shape[1], members)
             return fitting
-        seen = in_parts(opinions(features.shape[1], members), features)
+        seen = opinions(features, members)
         self.answers = instructed(columns, train.shape[1], members, labelled_forest(seen, truth, self.card.seed))
         return fitting
 
