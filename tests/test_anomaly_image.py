@@ -122,7 +122,11 @@ def test_masks_hold_0_and_1_or_bright_and_dark(values, defects, tmp_path):
 def test_masks_that_say_nothing_clear_are_refused(tmp_path):
     Pillow.fromarray(np.full((30, 20), 7, "uint8")).save(tmp_path / "dim.png")
     (tmp_path / "text.png").write_text("no picture")
-    for name, why in (("dim.png", "brightest pixel is 7"), ("text.png", "no readable picture"), ("none.png", "missing")):
+    for name, why in (
+        ("dim.png", "brightest pixel is 7"),
+        ("text.png", "no readable picture"),
+        ("none.png", "missing"),
+    ):
         with pytest.raises(Unreadable, match=why):
             read_mask(str(tmp_path / name))
     assert fitting(np.zeros((300, 200), bool), 20, 30).shape == (300, 200)  # of another size, but of the same shape
@@ -196,7 +200,7 @@ def test_predicting_a_folder_leaves_masks_out(patched, factory, tmp_path):
 
 @pytest.mark.parametrize("kind", ["onnx", "litert", "saved_model"])
 def test_patch_core_exports_and_answers_the_same(kind, patched, factory, tmp_path, cli):
-    code, out, err = cli("export", patched.folder, "--format", kind, "-o", tmp_path / "bundle")
+    code, _, err = cli("export", patched.folder, "--format", kind, "-o", tmp_path / "bundle")
     assert code == 0, err
     some = sorted((factory / "test" / "hole").iterdir())
     code, _, err = cli("anomaly", "image", "predict", tmp_path / "bundle", *some, "-o", tmp_path / "a.parquet")
@@ -239,7 +243,7 @@ def test_masks_that_do_not_fit_are_told_and_left_out(factory, patched, tmp_path,
     assert code == 0 and {"no_mask", "bad_masks", "empty_masks"} <= said.keys() and "no_mask" not in {"error"}
     assert "it is 64 × 32, its picture 64 × 64" in said["bad_masks"]["message"]
     assert said["empty_masks"]["rows"] == said["no_mask"]["rows"] == 1
-    code, out, err = cli("evaluate", patched.folder, "--data", copy, "--split", "test", "--json", "-o", tmp_path / "e")
+    code, out, _ = cli("evaluate", patched.folder, "--data", copy, "--split", "test", "--json", "-o", tmp_path / "e")
     pixels = json.loads(out)["details"]["pixels"]
     assert code == 0 and (pixels["left_out"], pixels["pictures"]) == (3, 31)
     assert {why for _, why in pixels["first_left_out"]} == {

@@ -1,6 +1,7 @@
 """Strange pictures, and what is strange in them."""
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,9 @@ from horngate.pipelines.pictures.looks import statistics
 from horngate.pipelines.pictures.reader import SUFFIXES, Facts, Reader
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
+
+if TYPE_CHECKING:
+    import keras
 
 NEIGHBOUR = 5  # whose distance the reference goes by
 MOST_FITTED = 2_000  # thumbnails that the reference keeps
@@ -222,8 +226,19 @@ class Pipeline(Detector):
     def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
         return statistics(data, tensor)
 
-    def encoded(self, tensor: np.ndarray) -> bytes | None:
-        return None
+    @cached_property
+    def _seen(self) -> "keras.Model | None":
+        """From pixels to the mean of a picture's patches; None where the detector has none."""
+        import keras
+
+        names = [layer.name for layer in self.core.layers]
+        if "joined" not in names:
+            return None
+        pooled = keras.layers.GlobalAveragePooling2D()(self.core.get_layer("joined").output)
+        return keras.Model(self.core.input, pooled)
+
+    def features(self, batch: np.ndarray) -> np.ndarray | None:
+        return None if self._seen is None else np.asarray(self._seen.predict_on_batch(batch))
 
     def example(self) -> str:
         return read_source(self.schema["size"], self.schema["resize"])

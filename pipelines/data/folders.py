@@ -20,11 +20,12 @@ CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
 def class_folders(
-    root: Path, suffixes: tuple[str, ...], listing: Listing, masks: "Masks | None" = None
+    root: Path, suffixes: tuple[str, ...], listing: Listing, masks: "Masks | None" = None, needed: bool = True
 ) -> Iterator[pa.Table]:
     """Yield blocks of a folder whose first level names the class (or the split, and the second the class).
 
-    With `masks` the column `mask` holds the path of each picture's mask, where it has one.
+    With `masks` the column `mask` holds the path of each picture's mask, where it has one. Unless a class is `needed`, files
+    may lie in no class folder.
     """
     tops = [entry.name for entry in os.scandir(root) if _is_folder(entry) and not _hidden(entry.name)]
     tops = [name for name in tops if masks is None or name != masks.inside]
@@ -35,11 +36,12 @@ def class_folders(
             parts = path.split(os.sep)  # noqa: PTH206 - names that are no UTF-8 stay as they are
             split = SPLITS[parts.pop(0).lower()] if by_split and len(parts) > 1 else None
             classed = len(parts) > 1
+            wrong = needed and not classed
             columns["id"].append(printable(path.replace(os.sep, "/")))
             columns["input"].append(os.fsencode(root / path))
             columns["target"].append(printable(parts[0]) if classed else None)
             columns["split"].append(split)
-            columns["error"].append(None if classed else "no target: it lies in no class folder")
+            columns["error"].append("no target: it lies in no class folder" if wrong else None)
         yield block(columns, None if masks is None else {"mask": _named_masks(masks, paths)})
 
 

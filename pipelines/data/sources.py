@@ -76,7 +76,7 @@ def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listin
     else:
         path = Path(source)
         if path.is_dir():
-            yield from class_folders(path, suffixes, listing, masks_of(card, path))
+            yield from class_folders(path, suffixes, listing, masks_of(card, path), "target" not in card.blank)
         elif path.suffix.lower() in TABLES and path.exists():
             yield from table_blocks(path, card, labelled=True)
         elif path.exists():
