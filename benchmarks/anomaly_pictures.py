@@ -15,9 +15,11 @@ from bench import DATA
 TILES = DATA / "vision" / "magnetic_tiles"
 WEIGHTS = DATA / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
 LEARNT = 300
+THROUGH = {"backbone": "mobilenet_v2", "weights": str(WEIGHTS)}
 DETECTORS = {
-    "patchcore": {"detector": "patchcore", "backbone": "mobilenet_v2", "weights": str(WEIGHTS)},
-    "padim": {"detector": "padim", "backbone": "mobilenet_v2", "weights": str(WEIGHTS)},
+    "patchcore": {"detector": "patchcore", **THROUGH},
+    "patchcore, finest 8": {"detector": "patchcore", "finest": "8", **THROUGH},
+    "padim": {"detector": "padim", **THROUGH},
     "autoencoder": {"detector": "autoencoder"},
 }
 
@@ -45,7 +47,7 @@ def measured(work: Path, name: str, knobs: dict) -> dict:
     from horngate.pipelines.anomaly import Image
     from horngate.pipelines.files import read_json
 
-    folder = work / f"tiles-{name}"
+    folder = work / f"tiles-{name.replace(', ', '-').replace(' ', '-')}"
     shutil.rmtree(folder, ignore_errors=True)
     card = Image(data=str(work / "tiles.csv"), split_column="split", allow_outside=True, output=str(folder), **knobs)
     run = train(card)

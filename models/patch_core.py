@@ -43,11 +43,10 @@ class MemoryBank(keras.layers.Layer):
         flat = ops.reshape(patches, (-1, self.dimensions))
         products = ops.matmul(flat, ops.transpose(self.memory))
         lengths = ops.sum(ops.square(self.memory), axis=1)
-        nearest = ops.argmin(lengths - 2 * products, axis=1)
+        nearest = ops.top_k(2 * products - lengths, 1)[1][:, 0]  # argmin of Keras can't be converted to LiteRT
         apart = flat - ops.take(self.memory, nearest, axis=0)  # exact, where the products cancel
         distances = ops.reshape(ops.sqrt(ops.sum(ops.square(apart), axis=1)), (-1, places))
-        worst = ops.expand_dims(ops.argmax(distances, axis=1), 1)
-        greatest = ops.take_along_axis(distances, worst, axis=1)
+        greatest, worst = ops.top_k(distances, 1)
         patch = ops.take_along_axis(ops.reshape(patches, (-1, places, self.dimensions)), worst[..., None], axis=1)
         kept = ops.take_along_axis(ops.reshape(nearest, (-1, places)), worst, axis=1)[:, 0]
         around = ops.take(self.memory, ops.take(self.near, kept, axis=0), axis=0)
