@@ -187,7 +187,7 @@ def test_predict_writes_heat_maps_as_large_as_their_pictures(patched, tmp_path, 
     )
     assert code == 0, err
     good, bad = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
-    assert 0 < good["p_value"] <= 1 and good["heatmap"].startswith(str(tmp_path / "heat" / "wide-"))
+    assert 0 < good["p_value"] <= 1 and good["heatmap"].startswith(str(tmp_path / "heat" / "in_wide-"))
     assert bad["error"] == "missing" and bad["heatmap"] is None
     assert Pillow.open(good["heatmap"]).size == (90, 40)
     values = np.asarray(Pillow.open(good["heatmap"].replace(".png", ".tiff")))

@@ -64,7 +64,8 @@ def written(listed: pa.Table, grids: np.ndarray, schema: dict[str, Any], folder:
 
 def file_name(name: str) -> str:
     """Return a file name for an id: readable, short, and another one for every id."""
-    stem = re.sub(r"[^\w.-]+", "_", str(Path(name).with_suffix("")))[-NAMED:].strip("._")
+    last = "_".join(Path(name).with_suffix("").parts[-2:])  # the file and its folder
+    stem = re.sub(r"[^\w.-]+", "_", last)[-NAMED:].strip("._")
     return f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

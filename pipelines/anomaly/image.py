@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import progress
 from horngate.pipelines.anomaly import heat_maps, mapping
 from horngate.pipelines.anomaly.mapping import Mapped
-from horngate.pipelines.anomaly.picture_fitting import SIDE, PictureFitting
+from horngate.pipelines.anomaly.picture_fitting import SIDE, PictureFitting, chosen_detector, distances_of_thumbnails
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.reading import ReadRows, inputs_of
 from horngate.pipelines.detector import Detector
@@ -26,9 +25,6 @@ from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
     import keras
-
-NEIGHBOUR = 5  # whose distance the reference goes by
-MOST_FITTED = 2_000  # thumbnails that the reference keeps
 
 
 class Pipeline(Detector):
@@ -81,7 +77,7 @@ class Pipeline(Detector):
     def learn(self, table: pa.Table, places: dict[str, np.ndarray], run: Run) -> dict[str, Any]:
         held = places["validation"][self.alarms.encode(table["target"].to_pylist())[places["validation"]] != 1]
         fitting = PictureFitting(self, run, *(table.take(pa.array(rows)) for rows in (places["train"], held)))
-        detector, why = self._detector()
+        detector, why = chosen_detector(self.card)
         if detector == "autoencoder":
             self.answers, said = fitting.autoencoder(self.schema["size"])
         else:
@@ -90,21 +86,6 @@ class Pipeline(Detector):
             self.answers, said = getattr(fitting, detector)(encoder)
         self._scale(table.take(pa.array(held if len(held) else places["train"])))
         return {"method": detector, "why": why, "history": fitting.history, "protocol": said}
-
-    def _detector(self) -> tuple[str, str]:
-        card = self.card
-        pretrained = card.backbone not in (None, "small") and card.weights != "none"
-        if card.detector == "auto":
-            if not pretrained:
-                progress.notice("no pretrained weights: an autoencoder learns from the pictures alone; see --backbone")
-            return ("patch_core", "pretrained weights") if pretrained else ("autoencoder", "no pretrained weights")
-        if card.detector != "autoencoder" and card.backbone in (None, "small"):
-            raise UserError(
-                f"--detector {card.detector} looks through a pretrained --backbone; name one, or use autoencoder"
-            )
-        if card.detector != "autoencoder" and not pretrained:
-            progress.notice(f"no pretrained weights: {card.backbone} sees with random ones")
-        return card.detector.replace("patchcore", "patch_core"), "asked for"
 
     def _scale(self, table: pa.Table) -> None:
         """Fix between which values heat maps are drawn, and the grid of the maps."""
@@ -126,16 +107,12 @@ class Pipeline(Detector):
 
     def references(self, table: pa.Table, splits: np.ndarray, facts: list[Facts]) -> dict[str, dict[str, np.ndarray]]:
         """Return the distance to the fifth nearest training picture in grey 32 × 32 thumbnails: what needs no network."""
-        from sklearn.neighbors import NearestNeighbors
-
-        thumbnails = np.stack([fact.thumbnail for fact in facts]).reshape(len(facts), -1).astype(np.float32) / 255
+        thumbnails = np.stack([fact.thumbnail for fact in facts])
         learnt = splits == "train"
         if self.card.protocol == "one-class":
             learnt &= self.alarms.encode(table["target"].to_pylist()) != 1
-        train = np.random.default_rng(self.card.seed).permutation(np.flatnonzero(learnt))[:MOST_FITTED]
-        model = NearestNeighbors(n_neighbors=min(NEIGHBOUR, len(train))).fit(thumbnails[train])
         rows = {name: np.flatnonzero(splits == name) for name in ("validation", "test")}
-        found = {name: model.kneighbors(thumbnails[own])[0][:, -1] for name, own in rows.items() if len(own)}
+        found = distances_of_thumbnails(thumbnails, np.flatnonzero(learnt), rows, self.card.seed)
         return {"thumbnail_neighbours": found}
 
     # What does it say?

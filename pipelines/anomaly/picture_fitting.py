@@ -29,6 +29,8 @@ CHANNELS = 100  # that PaDiM looks at, as in the paper for a small backbone
 LATENT = 64  # channels of the autoencoder at its narrowest point
 EPOCHS, BATCH, RATE = 40, 16, 1e-3  # of the autoencoder
 AT_ONCE = 8  # pictures per forward pass
+NEIGHBOUR = 5  # whose distance the reference goes by
+MOST_FITTED = 2_000  # thumbnails that the reference keeps
 SIDE = 128  # pixels, of pictures that an autoencoder sees, where the card doesn't say
 
 
@@ -135,3 +137,39 @@ class PictureFitting:
             for places, pixels in self._rows(table).in_turn(AT_ONCE):
                 yield np.asarray(encoder.predict_on_batch(pixels))[: len(places)]
                 done(len(places))
+
+
+def chosen_detector(card: Any) -> tuple[str, str]:
+    """Return the name of the method that fits a detector, and why it is that one.
+
+    Raises:
+        UserError: a detector that looks through a backbone, and none is named.
+    """
+    named = card.backbone not in (None, "small")
+    pretrained = named and card.weights != "none"
+    if card.detector == "auto":
+        if not pretrained:
+            progress.notice("no pretrained weights: an autoencoder learns from the pictures alone; see --backbone")
+        return ("patch_core", "pretrained weights") if pretrained else ("autoencoder", "no pretrained weights")
+    if card.detector != "autoencoder" and not named:
+        raise UserError(f"--detector {card.detector} looks through a --backbone; name one, or use autoencoder")
+    if card.detector != "autoencoder" and not pretrained:
+        progress.notice(f"no pretrained weights: {card.backbone} looks with random ones")
+    return card.detector.replace("patchcore", "patch_core"), "asked for"
+
+
+def distances_of_thumbnails(
+    thumbnails: np.ndarray, train: np.ndarray, rows: dict[str, np.ndarray], seed: int
+) -> dict[str, np.ndarray]:
+    """Return the distance of some pictures to the fifth nearest training picture, by thumbnails uint8 `[n, 32, 32]`.
+
+    Args:
+        train: places of the training pictures; at most 2,000 of them are kept.
+        rows: places of those to score, by split; a split without any is left out.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32) / 255
+    kept = np.random.default_rng(seed).permutation(train)[:MOST_FITTED]
+    model = NearestNeighbors(n_neighbors=min(NEIGHBOUR, len(kept))).fit(flat[kept])
+    return {name: model.kneighbors(flat[own])[0][:, -1] for name, own in rows.items() if len(own)}
