@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from horngate.pipelines import progress
 from horngate.pipelines.anomaly import heat_maps, mapping
 from horngate.pipelines.anomaly.mapping import Mapped
 from horngate.pipelines.anomaly.picture_fitting import SIDE, PictureFitting, chosen_detector, distances_of_thumbnails
