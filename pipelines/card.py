@@ -34,7 +34,8 @@ class Data:
     a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's cells are
     the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns that play no
     other role), `blank` (roles whose cells may be empty), `metrics` (the first is the headline), `recipes` (named sets of
-    knobs), `options` (by verb, what the task adds to it) and `looking` (knobs beside those of `Data` that `check` takes).
+    knobs), `options` (by verb, what the task adds to it), `looking` (knobs beside those of `Data` that `check` takes) and
+    `belonging` (knobs that are paths of what belongs to `data` and to no other source).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -44,6 +45,7 @@ class Data:
     tabular: ClassVar[bool] = False
     blank: ClassVar[tuple[str, ...]] = ()
     looking: ClassVar[tuple[str, ...]] = ()
+    belonging: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
     options: ClassVar[dict[str, dict[str, Option]]] = {}
@@ -175,6 +177,11 @@ def task_name(card: Data | type[Data]) -> tuple[str, str]:
     """Return the (domain, task) of a card, as the user types them."""
     cls = card if isinstance(card, type) else type(card)
     return cls.__module__.rsplit(".", 1)[-1], cls.__name__.lower()
+
+
+def elsewhere(card: Data, data: str) -> Data:
+    """Return the card for other data, without what belongs to its own."""
+    return replace(card, data=data, **dict.fromkeys(card.belonging if data != card.data else ()))
 
 
 def knob_types(cls: type[Data]) -> dict[str, tuple[Any, bool]]:

@@ -50,6 +50,7 @@ class Image(Detection, Pretrained, Optimisation, Data):
     blank = ("target", "mask")
     truth = ("target", "mask")
     looking = (*Detection.looking, "masks", "mask_suffix")
+    belonging = ("masks",)
     families = ("keras.applications", "ImageClassifier")
     metrics = ("auroc", "average_precision", "pixel_auroc", "aupro")
     recipes = {

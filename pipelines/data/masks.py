@@ -36,7 +36,7 @@ class Masks:
             if not ending:
                 raise UserError("masks that lie beside their pictures are told apart by --mask-suffix; give it")
             folder = None
-        self.folder = Path(folder) if folder is not None else usual if usual.is_dir() and not ending else None
+        self.folder = Path(folder) if folder is not None else usual if usual.is_dir() else None
         self.ending = ending or ("_mask" if folder is None and self.folder is not None else "")
         self.root, self.beside = self.folder or root, self.folder is None and bool(ending)
         self.inside = None if self.folder is None else os.path.relpath(self.folder, root)
@@ -91,9 +91,14 @@ class Masks:
         return stem.removesuffix(self.ending) if self.ending else stem
 
 
-def masks_of(card: Data, root: Path) -> Masks | None:
-    """Return the masks of the pictures in a folder; None for a task without masks, or where none are to be found."""
+def masks_of(card: Data, root: Path, labelled: bool = True) -> Masks | None:
+    """Return the masks of the pictures in a folder; None for a task without masks, or where none are to be found.
+
+    Args:
+        labelled: whether the masks are wanted; else they are only kept out, and needn't be there any more.
+    """
     if "mask" not in card.roles:
         return None
-    masks = Masks(root, card.masks, card.mask_suffix)
+    gone = not labelled and card.masks is not None and not Path(card.masks).is_dir()
+    masks = Masks(root, None if gone else card.masks, card.mask_suffix)
     return masks if masks.folder is not None or masks.beside else None

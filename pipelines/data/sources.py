@@ -97,7 +97,7 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
         if source.startswith("sample:"):
             yield from (_without_masks(part) for part in sample(source.removeprefix("sample:")))
         elif path.is_dir():
-            yield from files_below(path, suffixes, listing, masks_of(card, path))
+            yield from files_below(path, suffixes, listing, masks_of(card, path, labelled=False))
         elif path.suffix.lower() in TABLES and path.is_file():
             yield from table_blocks(path, card, labelled=False)
         elif path.is_symlink() or path.exists() or not any(sign in source for sign in "*?["):
