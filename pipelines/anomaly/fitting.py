@@ -22,7 +22,7 @@ WEIGHTS = {
     "contaminated": {"forest": 2.0, "knn": 1.0, "pca": 1.0},
     "one-class": {"knn": 1.0, "forest": 0.2, "pca": 0.2},
 }
-EPOCHS = {"dte": 30}
+EPOCHS = {"dte": 60}
 USUAL_EPOCHS = 20
 LEAST_STEPS = 25  # of an epoch: few rows are passed several times in one
 SMALL = 5_000  # rows, up to which a batch holds fewer

@@ -108,6 +108,8 @@ def _numbers(cells: list[Any]) -> np.ndarray:
 
 
 def _counts(values: np.ndarray) -> bool:
+    if not np.isfinite(values).all():
+        return False
     steps = np.diff(values)
     return bool((steps == steps[0]).all() and steps[0] != 0)
 

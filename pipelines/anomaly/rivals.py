@@ -58,24 +58,24 @@ def _forest(train: np.ndarray, seed: int) -> Scores:
 
 
 def _tails(train: np.ndarray) -> Scores:
-    """Return ECOD (Li et al. 2022): sums of minus the logarithm of each column's tail probabilities."""
+    """Return ECOD (Li et al. 2022) as PyOD computes it: minus the logarithms of tail probabilities, summed over columns.
+
+    Of a column that leans to neither side both tails count, else the rarer one.
+    """
     from scipy.stats import skew
 
     ordered, count = np.sort(train, axis=0), len(train)
     with np.errstate(all="ignore"):
-        leaning = np.sign(np.nan_to_num(skew(train, axis=0)))
+        upright = np.abs(np.nan_to_num(skew(train, axis=0))) < 1
 
     def score(rows: np.ndarray) -> np.ndarray:
-        sums = np.zeros((len(rows), 3))
+        total = np.zeros(len(rows))
         for place in range(rows.shape[1]):
             low = np.searchsorted(ordered[:, place], rows[:, place], "right")
             high = count - np.searchsorted(ordered[:, place], rows[:, place], "left")
             left, right = (-np.log((part + 1) / (count + 2)) for part in (low, high))
-            lean = leaning[place]
-            sums += np.stack(
-                [left, right, left if lean < 0 else right if lean > 0 else np.maximum(left, right)], axis=1
-            )
-        return sums.max(1)
+            total += left + right if upright[place] else np.maximum(left, right)
+        return total
 
     return score
 

@@ -11,7 +11,7 @@ from horngate.pipelines.alarms import Alarms
 from horngate.pipelines.anomaly.columns import Facts, cells_of, settled, vector_of
 from horngate.pipelines.anomaly.looking import LOOKED_AT, column_findings
 from horngate.pipelines.data.checks import Finding
-from horngate.pipelines.data.reading import content, in_order, inputs_of
+from horngate.pipelines.data.reading import content, inputs_of
 from horngate.pipelines.detector import Detector
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.page.plot import Shown
@@ -61,12 +61,14 @@ class Pipeline(Detector):
             UserError: a row that can't be read.
         """
         rows = zip(*(table[name].to_pylist() for name in ("input", "value", "error")), strict=True)
-        stream = in_order(lambda row: self.read(content(*row)), rows, ahead=4096)
         found = np.empty((table.num_rows, len(self.columns)), np.float32)
-        for place, row in enumerate(progress.tracked(stream, label, table.num_rows)):
-            if isinstance(row, Unreadable):
-                raise UserError(f"{table['id'][place].as_py()}: {row}")
-            found[place] = row
+        for place, row in enumerate(progress.tracked(rows, label, table.num_rows)):
+            try:
+                found[place] = self.read(content(*row))
+            except Unreadable as reason:
+                raise UserError(
+                    f"{table['id'][place].as_py()} could be read before, and can't any more: {reason}"
+                ) from None
         return found
 
     def scored(self, table: pa.Table, label: str) -> np.ndarray:
