@@ -152,7 +152,7 @@ class Pipeline(Detector):
     def guess(self, outcome: detection.Outcome) -> detection.Outcome:
         guessed = detection.by_chance(outcome)
         counts = getattr(outcome, "pixels", None)
-        return guessed if counts is None else Mapped(*vars(guessed).values(), counts.levelled())
+        return guessed if counts is None else Mapped(guessed.scores, guessed.targets, guessed.chosen, counts.levelled())
 
     def measures(self, outcome: detection.Outcome) -> dict[str, tuple[Any, Any]]:
         counts = getattr(outcome, "pixels", None)

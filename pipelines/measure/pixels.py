@@ -14,7 +14,7 @@ from horngate.pipelines.measure.intervals import Measure, Uncomputable
 
 LEVELS = 4096  # of scores; half of them stand in the upper third, where anomalies are
 UPPER = 0.3  # share of the places that get half of the levels; the false positive rate up to which `aupro` looks
-LARGEST = 1 << 28  # bytes of all counts; many pictures share fewer levels
+LARGEST = 1 << 27  # bytes of all counts; many pictures share fewer levels
 FEWEST = 256
 
 
@@ -82,15 +82,15 @@ def _levels_of(picture: tuple[np.ndarray, np.ndarray | None] | None, edges: np.n
         return nothing, nothing, nothing, 0
     scores, mask = picture
     levels = np.searchsorted(edges, scores.ravel(), side="right")
-    every = np.bincount(levels, minlength=count)
+    every = np.bincount(levels, minlength=count).astype(np.float32)
     if mask is None or not mask.any():
         return every, nothing, nothing, 0
     named, regions = label(mask, np.ones((3, 3)))
     inside = mask.ravel()
     own, names = levels[inside], named.ravel()[inside]
-    anomalous = np.bincount(own, minlength=count)
+    anomalous = np.bincount(own, minlength=count).astype(np.float32)
     sizes = np.bincount(names, minlength=regions + 1)
-    overlap = np.bincount(own, weights=1 / sizes[names], minlength=count)
+    overlap = np.bincount(own, weights=1 / sizes[names], minlength=count).astype(np.float32)
     return every - anomalous, anomalous, overlap, regions
 
 
