@@ -2,12 +2,12 @@
 
     HORNGATE_DATA=… python benchmarks/anomaly.py [ROW ...] [--tables NAME,NAME] [--seeds N]
 
-Rows: contaminated one-class labelled ai4i speed (default: all). The tables of ADBench (Han et al. 2022) are split 70/30,
-stratified, over 3 seeds; no row is doubled. Of the 70, a tenth is set aside for validation. In `contaminated` no training
-row has a label, in `one-class` anomalies are left out, in `labelled` a tenth of the training anomalies are known and no
-other row is. Nothing is chosen on test rows. Runs are thrown away once measured; what was measured of each is kept in
-$HORNGATE_BENCH_RUNS (default: below the temporary folder), and a call goes on where the last one was cut. Results are merged
-into benchmarks/results/anomaly.json.
+Rows: contaminated one-class labelled ai4i speed tiles (default: all). The tables of ADBench (Han et al. 2022) are split
+70/30, stratified, over 3 seeds; no row is doubled. Of the 70, a tenth is set aside for validation. In `contaminated` no
+training row has a label, in `one-class` anomalies are left out, in `labelled` a tenth of the training anomalies are known
+and no other row is. Nothing is chosen on test rows. Runs are thrown away once measured; what was measured of each is kept
+in $HORNGATE_BENCH_RUNS (default: below the temporary folder), and a call goes on where the last one was cut. Results are
+merged into benchmarks/results/anomaly.json.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from anomaly_pictures import tiles
 from bench import DATA, keep
 
 WORK = Path(os.environ.get("HORNGATE_BENCH_RUNS", Path(tempfile.gettempdir()) / "horngate-bench-anomaly"))
@@ -212,7 +213,7 @@ def speed() -> dict:
     return found
 
 
-ROWS: dict[str, Callable] = {"ai4i": ai4i, "speed": speed}
+ROWS: dict[str, Callable] = {"ai4i": ai4i, "speed": speed, "tiles": lambda: tiles(WORK)}
 
 
 def main() -> None:

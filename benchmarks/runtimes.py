@@ -29,7 +29,7 @@ EXPORTS += [(kind, precision) for kind in ("onnx", "litert") for precision in ("
 def pictures(count: int) -> np.ndarray:
     """Return so many photographs as uint8 `[n, 160, 160, 3]`."""
     from horngate.pipelines.data.reading import in_order
-    from horngate.pipelines.vision.pictures import Reader
+    from horngate.pipelines.pictures.reader import Reader
 
     files = sorted(FLOWERS.glob("*/*.jpg"))
     files = [files[number % len(files)] for number in np.linspace(0, len(files) - 1, count).astype(int)]
@@ -87,8 +87,8 @@ def features_row(files: int = 10_000) -> dict:
     from horngate.models import transfer
     from horngate.models.backbones import picture_encoder
     from horngate.pipelines.data.reading import in_order
+    from horngate.pipelines.pictures.reader import Reader
     from horngate.pipelines.runtimes.race import Track
-    from horngate.pipelines.vision.pictures import Reader
 
     folder = Path(tempfile.mkdtemp())
     paths = sorted(many_flowers(folder / "many", files).iterdir())

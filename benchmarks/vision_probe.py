@@ -76,7 +76,7 @@ def plain_backbone(size: int):
 
 def read_pixels(names: list[str], size: int) -> np.ndarray:
     """Return uint8 [n, size, size, 3]."""
-    from horngate.pipelines.vision.pictures import Reader
+    from horngate.pipelines.pictures.reader import Reader
 
     reader = Reader(size)
     return np.stack([reader.read((FLOWERS / name).read_bytes()) for name in names])
@@ -157,7 +157,7 @@ def step_row(steps: int = 40, rounds: int = 3) -> dict:
     from horngate.pipelines import device
     from horngate.pipelines.data.reading import ReadRows
     from horngate.pipelines.data.sources import block
-    from horngate.pipelines.vision.pictures import Change, Reader
+    from horngate.pipelines.pictures.reader import Change, Reader
 
     device.set_up()
     names = [str(path) for path in sorted(FLOWERS.glob("*/*.jpg"))[:: 4054 // (32 * steps)]][: 32 * steps]

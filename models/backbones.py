@@ -33,16 +33,24 @@ def picture_encoder(
     Raises:
         BackboneError: unknown name, weights that are not at hand or don't fit, an `alpha` that means nothing.
     """
-    if name is None or name == "small":
-        side = size or small_size
-        scaling, backbone, token = Scaling([1 / 127.5] * 3, [-1.0] * 3, name="scaling"), small_network(side), False
-    elif name in architectures():
-        backbone, scaling, side = _architecture(name, weights, size, alpha)
-        token = False
-    else:
-        backbone, scaling, side, token = _preset(name, weights, size)
+    backbone, scaling, side, token = picture_backbone(name, weights, size, alpha, small_size)
     inputs = keras.Input((side, side, 3), dtype="uint8", name="pixels")
     return keras.Model(inputs, _pooled(backbone(scaling(inputs)), token), name="encoder")
+
+
+def picture_backbone(
+    name: str | None, weights: str, size: int | None, alpha: float | None, small_size: int
+) -> tuple[keras.Model, Scaling, int, bool]:
+    """Return what `picture_encoder` is made of: the backbone, the scaling before it, the side of its input in pixels,
+
+    and whether its first token stands for the picture. Arguments and errors are those of `picture_encoder`.
+    """
+    if name is None or name == "small":
+        side = size or small_size
+        return small_network(side), Scaling([1 / 127.5] * 3, [-1.0] * 3, name="scaling"), side, False
+    if name in architectures():
+        return *_architecture(name, weights, size, alpha), False
+    return _preset(name, weights, size)
 
 
 def input_size(name: str | None, size: int | None, small_size: int) -> int:

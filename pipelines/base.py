@@ -175,6 +175,10 @@ class Pipeline(ABC):
     def rows(self, outputs: Sequence) -> dict[str, list]:
         """Return the answer columns of outputs (joined ones, where rows are parted), and those of `measured_schema`."""
 
+    def answered(self, listed: pa.Table, outputs: np.ndarray) -> dict[str, list]:
+        """Return what `rows` does, for a task whose answers need the listed rows themselves, one for each output."""
+        return self.rows(outputs)
+
     # How is it handed over?
 
     unexportable: str | None = None  # one sentence, for a task whose model can't be exported
@@ -261,6 +265,7 @@ class Pipeline(ABC):
 
     mistakes_title = "Surest mistakes"
     mistakes_said = "wrong answers with the highest scores"
+    heat_said = "what spoke for the answer (Grad-CAM, red for most)"
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
         """Return what the page of an evaluation draws.

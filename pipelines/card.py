@@ -35,8 +35,8 @@ class Data:
     the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns that play no
     other role), `blank` (roles whose cells may be empty), `door` (the module of `pipelines` that reads formats of the task's
     own and checks its targets, see `pipelines/data/sources.py`), `metrics` (the first is the headline), `recipes` (named
-    sets of knobs), `options` (by verb, what the task adds to it) and `looking` (knobs beside those of `Data` that `check`
-    takes).
+    sets of knobs), `options` (by verb, what the task adds to it), `looking` (knobs beside those of `Data` that `check`
+    takes) and `belonging` (knobs that are paths of what belongs to `data` and to no other source).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -47,6 +47,7 @@ class Data:
     blank: ClassVar[tuple[str, ...]] = ()
     looking: ClassVar[tuple[str, ...]] = ()
     door: ClassVar[str | None] = None
+    belonging: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
     options: ClassVar[dict[str, dict[str, Option]]] = {}
@@ -87,8 +88,8 @@ class Optimisation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer:
-    """Knobs of what starts from a pretrained backbone.
+class Pretrained:
+    """Knobs of what looks at its inputs through a backbone.
 
     A card names the `families` that its backbones come from: `keras.applications`, or task classes of KerasHub whose
     presets fit, such as `ImageClassifier`.
@@ -98,6 +99,12 @@ class Transfer:
 
     backbone: str | None = knob(None, "Architecture, preset name or preset folder; default: a small network.")
     weights: str = knob("imagenet", "Pretrained weights: imagenet, none, or a weights file.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Pretrained):
+    """Knobs of what learns on from a pretrained backbone."""
+
     method: Literal["auto", "probe", "lora", "finetune", "scratch"] = knob(
         "auto", "How to learn; auto climbs from probe to finetune and keeps the cheapest that is not worse."
     )
@@ -173,6 +180,11 @@ def task_name(card: Data | type[Data]) -> tuple[str, str]:
     """Return the (domain, task) of a card, as the user types them."""
     cls = card if isinstance(card, type) else type(card)
     return cls.__module__.rsplit(".", 1)[-1], cls.__name__.lower()
+
+
+def elsewhere(card: Data, data: str) -> Data:
+    """Return the card for other data, without what belongs to its own."""
+    return replace(card, data=data, **dict.fromkeys(card.belonging if data != card.data else ()))
 
 
 def knob_types(cls: type[Data]) -> dict[str, tuple[Any, bool]]:

@@ -244,7 +244,7 @@ def test_a_run_without_a_profile_or_with_a_damaged_one_is_one_line(cli, coloured
 def test_statistics_of_a_picture_are_what_they_are_called():
     from io import BytesIO
 
-    from horngate.pipelines.vision.looks import statistics
+    from horngate.pipelines.pictures.looks import statistics
 
     out = BytesIO()
     exif = Image.Exif()

@@ -8,8 +8,8 @@ from conftest import picture
 from PIL import Image
 
 from horngate.pipelines.errors import Unreadable
-from horngate.pipelines.vision import pictures
-from horngate.pipelines.vision.pictures import Change, Reader
+from horngate.pipelines.pictures import reader as pictures
+from horngate.pipelines.pictures.reader import Change, Reader
 
 
 def encoded(image, kind="PNG", **options) -> bytes:

@@ -11,8 +11,8 @@ import pytest
 
 from horngate.pipelines.data.sources import CORE, Listing, examples, regrouped, unlabelled
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.pictures.reader import SUFFIXES
 from horngate.pipelines.vision import Classify
-from horngate.pipelines.vision.pictures import SUFFIXES
 
 
 def listed(source, listing=None, **knobs):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from horngate.pipelines.card import Data, Detection, Optimisation, knob
+from horngate.pipelines.card import Data, Detection, Optimisation, Option, Pretrained, knob
 
 LABELS = ("target", "label", "class", "labels", "anomaly", "is_anomaly", "outlier", "fraud")
 
@@ -35,3 +35,62 @@ class Table(Detection, Optimisation, Data):
     labelled: bool = knob(
         False, "Let auto learn from the known anomalies among the training rows; deviation always does."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(Detection, Pretrained, Optimisation, Data):
+    """Find strange pictures, and what is strange in them, having seen usual ones."""
+
+    roles = {
+        "input": ("input", "path", "image", "file", "filename"),
+        "target": LABELS,
+        "mask": ("mask", "mask_path", "ground_truth"),
+    }
+    optional = ("target", "mask")
+    blank = ("target", "mask")
+    truth = ("target", "mask")
+    looking = (*Detection.looking, "masks", "mask_suffix")
+    belonging = ("masks",)
+    families = ("keras.applications", "ImageClassifier")
+    metrics = ("auroc", "average_precision", "pixel_auroc", "aupro")
+    recipes = {
+        "tiny": {"data": "sample:textures", "detector": "autoencoder", "image_size": 32, "epochs": 2},
+        "textures": {"data": "sample:textures", "image_size": 64},
+    }
+    options = {
+        "evaluate": Detection.options["evaluate"],
+        "predict": {
+            "heatmaps": Option(str, "Folder to write each picture under its heat map to, as PNG."),
+            "float_maps": Option(bool, "Write the maps themselves beside them, as TIFF of one number per pixel."),
+        },
+    }
+
+    protocol: Literal["contaminated", "one-class"] = knob(
+        "one-class", "Training rows: none that is a known anomaly; or all, anomalies among them, whatever their labels."
+    )
+    input_column: str | None = knob(None, "Column of picture paths; default: input, path, image, file or filename.")
+    target_column: str | None = knob(
+        None,
+        "Column that says which pictures are anomalies, empty where nobody knows; default: target, label or the like.",
+    )
+    mask_column: str | None = knob(None, "Column of paths of masks; default: mask, mask_path or ground_truth.")
+    masks: str | None = knob(
+        None, "Folder of masks, named as their pictures; default: ground_truth in the data's folder."
+    )
+    mask_suffix: str | None = knob(
+        None,
+        "How masks end after the stem of their picture, such as _mask or .png; files beside pictures that do are masks.",
+    )
+    detector: Literal["auto", "patchcore", "padim", "autoencoder"] = knob(
+        "auto", "What scores the pictures; auto: patchcore through a pretrained backbone, else an autoencoder."
+    )
+    image_size: int | None = knob(None, "Side of the square that the network sees, in pixels.", low=16, high=2048)
+    resize: Literal["stretch", "pad"] = knob("stretch", "How a picture becomes a square; nothing of it is cut off.")
+    alpha: float | None = knob(None, "Width multiplier of a MobileNet.", low=0.1, high=2.0)
+    finest: Literal["8", "16"] = knob(
+        "16", "Pixels between two patches: 8 sees smaller defects, 16 is steadier where usual surfaces vary."
+    )
+    memory: int | None = knob(
+        None, "Patches that patchcore keeps; default: 1 % of them, between 1,000 and 10,000.", low=1, high=200_000
+    )
+    error: Literal["ssim", "squared"] = knob("ssim", "What an autoencoder is bad at: structural similarity, or values.")

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -12,31 +13,45 @@ from horngate.pipelines.data.sources import BLOCK, SPLITS, Listing, block
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import printable
 
+if TYPE_CHECKING:
+    from horngate.pipelines.data.masks import Masks
+
 CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
-def class_folders(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
-    """Yield blocks of a folder whose first level names the class (or the split, and the second the class)."""
+def class_folders(
+    root: Path, suffixes: tuple[str, ...], listing: Listing, masks: "Masks | None" = None, needed: bool = True
+) -> Iterator[pa.Table]:
+    """Yield blocks of a folder whose first level names the class (or the split, and the second the class).
+
+    With `masks` the column `mask` holds the path of each picture's mask, where it has one. Unless a class is `needed`, files
+    may lie in no class folder.
+    """
     tops = [entry.name for entry in os.scandir(root) if _is_folder(entry) and not _hidden(entry.name)]
+    tops = [name for name in tops if masks is None or name != masks.inside]
     by_split = bool(tops) and all(name.lower() in SPLITS for name in tops) and "train" in map(str.lower, tops)
-    for paths in _batches(walk(root, suffixes, listing)):
+    for paths in _batches(_pictures(walk(root, suffixes, listing), masks, listing)):
         columns: dict[str, list] = {name: [] for name in ("id", "input", "target", "split", "error")}
         for path in paths:
             parts = path.split(os.sep)  # noqa: PTH206 - names that are no UTF-8 stay as they are
             split = SPLITS[parts.pop(0).lower()] if by_split and len(parts) > 1 else None
             classed = len(parts) > 1
+            wrong = needed and not classed
             columns["id"].append(printable(path.replace(os.sep, "/")))
             columns["input"].append(os.fsencode(root / path))
             columns["target"].append(printable(parts[0]) if classed else None)
             columns["split"].append(split)
-            columns["error"].append(None if classed else "no target: it lies in no class folder")
-        yield block(columns)
+            columns["error"].append("no target: it lies in no class folder" if wrong else None)
+        yield block(columns, None if masks is None else {"mask": _named_masks(masks, paths)})
 
 
-def files_below(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
-    """Yield blocks of the files below a folder, or of one file; ids are the paths as given."""
+def files_below(
+    root: Path, suffixes: tuple[str, ...], listing: Listing, masks: "Masks | None" = None
+) -> Iterator[pa.Table]:
+    """Yield blocks of the files below a folder that are no masks, or of one file; ids are the paths as given."""
     if root.is_dir():
-        found = (os.path.join(root, path) for path in walk(root, suffixes, listing))  # noqa: PTH118 keeps "./" as given
+        below = _pictures(walk(root, suffixes, listing), masks, listing)
+        found = (os.path.join(root, path) for path in below)  # noqa: PTH118 keeps "./" as given
     else:
         found = iter([os.fspath(root)])
     yield from _path_blocks(found)
@@ -78,6 +93,20 @@ def walk(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[st
                 listing.skipped[Path(entry.name).suffix.lower() or "no suffix"] += 1
 
     yield from below(root, "", frozenset())
+
+
+def _named_masks(masks: "Masks", paths: list[str]) -> list[str | None]:
+    found = (masks.of(path) for path in paths)
+    return [None if path is None else printable(path) for path in found]
+
+
+def _pictures(paths: Iterator[str], masks: "Masks | None", listing: Listing) -> Iterator[str]:
+    """Yield the paths that are no masks; the others are counted as skipped."""
+    for path in paths:
+        if masks is not None and masks.is_mask(path):
+            listing.skipped["mask"] += 1
+        else:
+            yield path
 
 
 def _path_blocks(paths: Iterator[str]) -> Iterator[pa.Table]:

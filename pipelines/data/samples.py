@@ -145,6 +145,12 @@ def _few(whole: pa.Table, step: int) -> pa.Table:
     return whole.take(list(range(0, whole.num_rows, step)))
 
 
+def _textures() -> pa.Table:
+    from horngate.pipelines.data.textures import textures
+
+    return textures()
+
+
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": lambda: _few(_docstrings(), 8)}
 SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names, "names-few": lambda: _few(_names(), 5)}
-SAMPLES |= {"breast-cancer": _breast_cancer}
+SAMPLES |= {"breast-cancer": _breast_cancer, "textures": _textures}

@@ -86,6 +86,7 @@ def _door(card: Data) -> ModuleType | None:
 def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of a labelled source that every task can have."""
     from horngate.pipelines.data.folders import class_folders
+    from horngate.pipelines.data.masks import masks_of
     from horngate.pipelines.data.samples import sample
     from horngate.pipelines.data.tables import table_blocks
 
@@ -98,7 +99,7 @@ def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing
     else:
         path = Path(source)
         if path.is_dir():
-            yield from class_folders(path, suffixes, listing)
+            yield from class_folders(path, suffixes, listing, masks_of(card, path), "target" not in card.blank)
         elif path.suffix.lower() in TABLES and path.exists():
             yield from table_blocks(path, card, labelled=True)
         elif path.exists():
@@ -110,6 +111,7 @@ def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing
 def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of inputs to predict: files, folders, globs and tables, in the order given."""
     from horngate.pipelines.data.folders import files_below, globbed
+    from horngate.pipelines.data.masks import masks_of
     from horngate.pipelines.data.samples import sample
     from horngate.pipelines.data.tables import table_blocks
 
@@ -117,17 +119,21 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
     for source in inputs:
         path = Path(source)
         if source.startswith("sample:"):
-            yield from sample(source.removeprefix("sample:"))
+            yield from (_without_masks(part) for part in sample(source.removeprefix("sample:")))
         elif door is not None and path.exists() and door.opens(path, False):
             yield from door.blocks(path, card, False, listing)
         elif path.is_dir():
-            yield from files_below(path, suffixes, listing)
+            yield from files_below(path, suffixes, listing, masks_of(card, path, labelled=False))
         elif path.suffix.lower() in TABLES and path.is_file():
             yield from table_blocks(path, card, labelled=False)
         elif path.is_symlink() or path.exists() or not any(sign in source for sign in "*?["):
             yield from files_below(path, suffixes, listing)  # a single file; a missing one becomes an error row
         else:
             yield from globbed(source)
+
+
+def _without_masks(table: pa.Table) -> pa.Table:
+    return table.drop_columns("mask") if "mask" in table.column_names else table
 
 
 def split_name(text: str | None) -> str | None:

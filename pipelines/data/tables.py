@@ -4,9 +4,11 @@ import csv
 import json
 import os
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 from horngate.pipelines.card import Data
 from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
 from horngate.pipelines.errors import UserError, nearest
+from horngate.pipelines.files import printable
 
 WRITTEN = (
     "label",
@@ -25,10 +28,8 @@ WRITTEN = (
     "similarity",
     "pair_embedding",
     "spans",
-    "p_value",
-    "anomalous",
-    "reasons",
 )  # by any task
+WRITTEN += ("p_value", "anomalous", "reasons", "heatmap", "map", "mask")
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
 
 
@@ -99,6 +100,7 @@ def _block(
     rows: Rows, roles: dict[str, str], kept: list[str], inputs: "_Cells | _Paths | _Rows", blank: tuple[str, ...]
 ) -> pa.Table:
     columns: dict[str, list] = {name: [] for name in CORE}
+    masks: list[str | None] = []
     for number, cells, error in rows:
         played = {role: cells.get(name) for role, name in roles.items()}
         name, place, value, refused = inputs.taken(cells if isinstance(inputs, _Rows) else played)
@@ -111,8 +113,11 @@ def _block(
         columns["split"].append(split_name(texts["split"]))
         needed = "target" in roles and "target" not in blank
         missing = "no target" if needed and texts["target"] is None else None
-        columns["error"].append(error or refused or missing)
-    return block(columns, {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept})
+        mask, astray = inputs.mask(played["mask"]) if "mask" in roles else (None, None)
+        masks.append(mask)
+        columns["error"].append(error or refused or missing or astray)
+    others = {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept}
+    return block(columns, others | ({"mask": masks} if "mask" in roles else {}))
 
 
 class _Cells:
@@ -168,6 +173,16 @@ class _Paths:
         if isinstance(given, bytes):
             return None, None, given, None
         return _text(given), *self._place(_text(given))
+
+    def mask(self, given: Any) -> tuple[str | None, str | None]:
+        """Return where a row's mask lies, or itself as a data URI, and why it can't be used."""
+        if isinstance(given, bytes):
+            return f"data:;base64,{b64encode(given).decode()}", None
+        text = _text(given)
+        if text is None or text.startswith("data:"):
+            return text, None
+        place, _, astray = self._place(text)
+        return None if place is None else printable(os.fsdecode(place)), astray and f"its mask: {astray}"
 
     def _place(self, text: str | None) -> tuple[bytes | None, None, str | None]:
         if text is None:

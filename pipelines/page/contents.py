@@ -65,7 +65,8 @@ def page_of(evaluation: Evaluation) -> str:
     there = {"scores", "repeat", *(name for name in TITLES if _filled(values.get(name)))}
     titles = TITLES | {"mistakes": pipeline.mistakes_title}
     sections = {name: titles[name] for name in titles if name in there}
-    return render("report.html.j2", sections=sections, mistakes_said=pipeline.mistakes_said, **values)
+    said = {"mistakes_said": pipeline.mistakes_said, "heat_said": pipeline.heat_said}
+    return render("report.html.j2", sections=sections, **said, **values)
 
 
 def _filled(value: Any) -> bool:
@@ -92,7 +93,9 @@ def _mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
         shown = []
     shown = shown or [Shown()] * len(mistakes)
     return [
-        row | {"picture": _uri(part.picture), "heat": _uri(part.heat), "text": part.text, "marks": part.marks}
+        row
+        | {name: _uri(getattr(part, name)) for name in ("picture", "heat", "mask")}
+        | {"text": part.text, "marks": part.marks}
         for row, part in zip(mistakes, shown, strict=True)
     ]
 

@@ -31,7 +31,9 @@ class Plot:
 
 @dataclass(frozen=True)
 class Shown:
-    """One row as people look at it: `picture` and `heat` (what spoke for the answer) are JPEG or PNG bytes.
+    """One row as people look at it: `picture`, `heat` (what spoke for the answer) and `mask` (what should have) are JPEG or
+
+    PNG bytes.
 
     `marks` are parts of a text with a strength from 0 to 3: how much each speaks for the answer. They stand for `text`.
     """
@@ -39,4 +41,5 @@ class Shown:
     picture: bytes | None = None
     heat: bytes | None = None
     text: str | None = None
+    mask: bytes | None = None
     marks: tuple[tuple[str, int], ...] = ()

@@ -67,9 +67,11 @@ def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: b
             if isinstance(tensor, Unreadable):
                 errors[place] = str(tensor)
         outputs.append(_forward(pipeline, [tensor for _, tensor in batch]))
-        computed += [(key, tensor) for key, tensor in batch if errors[key[0]] is None]
-    outputs = [part for part in outputs if part is not None]
-    said = _columns(pipeline, *_by_row(pipeline, outputs, computed), errors, labelled)
+        good = [(key, tensor) for key, tensor in batch if errors[key[0]] is None]
+        computed += good if pipeline.parted else [(key, None) for key, _ in good]  # whole pictures would fill memory
+    together, places = _by_row(pipeline, [part for part in outputs if part is not None], computed)
+    rows = None if together is None else pipeline.answered(block.take(pa.array(places)), together)
+    said = _columns(pipeline, rows, places, errors, labelled)
     kept = [name for name in block.column_names if name not in CORE]
     own = pipeline.answer_schema().names
     columns = {"id": block["id"]} | {name: said.pop(name) for name in own} | {"error": pa.array(errors, pa.string())}
@@ -89,7 +91,7 @@ def _by_row(pipeline: Pipeline, outputs: list[np.ndarray], computed: list[tuple]
 
     Args:
         outputs: of each batch.
-        computed: (key, tensor) of each output, in the same order.
+        computed: (key, tensor) of each output, in the same order; tensors only where rows are parted.
     """
     if not outputs:
         return None, []
@@ -128,18 +130,18 @@ def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
 
 
 def _columns(
-    pipeline: Pipeline, outputs: Sequence | None, places: list[int], errors: list[str | None], labelled: bool
+    pipeline: Pipeline, rows: dict[str, list] | None, places: list[int], errors: list[str | None], labelled: bool
 ) -> dict[str, pa.Array]:
     """Return the answer columns in the order of the rows, with nulls where one couldn't be read.
 
     Args:
-        places: the row of each output.
+        rows: the columns of the rows that could be read; None where there are none.
+        places: the place in the block of each of these.
         labelled: whether the columns for measuring are wanted too.
     """
     schema = [*pipeline.answer_schema(), *(pipeline.measured_schema() if labelled else ())]
-    if outputs is None:
+    if rows is None:
         return {field.name: pa.nulls(len(errors), field.type) for field in schema}
-    rows = pipeline.rows(outputs)
     of_row = np.zeros(len(errors), np.int64)
     of_row[places] = np.arange(len(places))
     taken = pa.array(of_row, mask=np.array([error is not None for error in errors], bool))

@@ -1,7 +1,6 @@
 """evaluate: predict on labelled rows, then measure the table of answers."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pyarrow.compute as pc
 
 from horngate.pipelines import device, progress
 from horngate.pipelines.base import Pipeline
-from horngate.pipelines.card import Data
+from horngate.pipelines.card import Data, elsewhere
 from horngate.pipelines.data.duplicates import twins
 from horngate.pipelines.data.sources import Listing, examples, labelled
 from horngate.pipelines.errors import UserError
@@ -136,7 +135,7 @@ def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.nd
 
 
 def _other_rows(card: Data, pipeline: Pipeline, data: str, split: str | None) -> pa.Table:
-    table = pa.concat_tables(labelled(data, replace(card, data=data), pipeline.suffixes, Listing()))
+    table = pa.concat_tables(labelled(data, elsewhere(card, data), pipeline.suffixes, Listing()))
     if split is not None:
         table = table.filter(pc.equal(table["split"], split))
     if not table.num_rows:

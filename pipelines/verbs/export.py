@@ -11,7 +11,7 @@ import numpy as np
 from horngate.pipelines import device, progress
 from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.bundle import MODELS, Bundle
-from horngate.pipelines.card import Data, task_name
+from horngate.pipelines.card import Data, elsewhere, task_name
 from horngate.pipelines.data.reading import content
 from horngate.pipelines.data.sources import Listing, block, examples, labelled
 from horngate.pipelines.errors import Unreadable, UserError
@@ -135,7 +135,7 @@ def _tensors(run: Run, pipeline: Pipeline, data: str | None, count: int, splits:
         if data is None:
             table = examples(run.card, pipeline.suffixes)
         else:
-            table = next(labelled(data, replace(run.card, data=data), pipeline.suffixes, Listing()), block({"id": []}))
+            table = next(labelled(data, elsewhere(run.card, data), pipeline.suffixes, Listing()), block({"id": []}))
     except UserError as problem:
         raise UserError(f"an export is proven on real rows, and {problem}; give --data SOURCE with such rows") from None
     sides = dict(zip(run.splits["id"].to_pylist(), run.splits["split"].to_pylist(), strict=True))
@@ -173,7 +173,8 @@ def _columns(pipeline: Pipeline) -> dict[str, Any]:
 
 def _elsewhere(card: Data) -> Data:
     """Return the card without paths of the machine that it was trained on."""
-    given = {name: getattr(card, name) for name in ("data", "weights", "backbone", "splits") if hasattr(card, name)}
+    paths = ("data", "weights", "backbone", "splits", *card.belonging)
+    given = {name: getattr(card, name) for name in paths if hasattr(card, name)}
     bare = {name: Path(value).name for name, value in given.items() if value and Path(value).is_absolute()}
     default = next(spec.default for spec in fields(card) if spec.name == "output")
     return replace(card, **bare, output=default)

@@ -15,11 +15,11 @@ from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import whole
 from horngate.pipelines.labels import Labels
 from horngate.pipelines.page.plot import Shown
+from horngate.pipelines.pictures.drawing import beside, thumbnail, warmed
+from horngate.pipelines.pictures.example import read_source
+from horngate.pipelines.pictures.looks import statistics
+from horngate.pipelines.pictures.reader import SUFFIXES, Change, Facts, Reader
 from horngate.pipelines.report import Report
-from horngate.pipelines.vision.drawing import beside, thumbnail, warmed
-from horngate.pipelines.vision.example import read_source
-from horngate.pipelines.vision.looks import statistics
-from horngate.pipelines.vision.pictures import SUFFIXES, Change, Facts, Reader
 
 if TYPE_CHECKING:
     from horngate.models.network import Network
@@ -92,8 +92,8 @@ class Pipeline(Classifier):
         return card | {"Limits": card["Limits"] + limits}
 
     def serving(self) -> Any:
+        from horngate.pipelines.pictures.decoding import decoded
         from horngate.pipelines.runtimes.serving import labelled
-        from horngate.pipelines.vision.decoding import decoded
 
         def serve(inputs: Any) -> dict[str, Any]:
             pixels = decoded(inputs, self.schema["size"], self.schema["resize"])

@@ -70,18 +70,7 @@ class Reader:
         return Facts(width, height, converted, np.asarray(grey))
 
     def _upright(self, data: bytes, room: int) -> tuple[Image.Image, tuple[str, ...]]:
-        image = _opened(data)
-        try:
-            converted = _conversions(image)
-            image.draft("RGB", (2 * room * self.size, 2 * room * self.size))
-            image.load()
-            if image.getexif().get(ORIENTATION, 1) != 1:
-                image = ImageOps.exif_transpose(image)  # copies, even where there is nothing to turn
-            return _rgb(image), converted
-        except Unreadable:
-            raise
-        except Exception as problem:  # decoders raise whatever their libraries do
-            raise Unreadable(f"damaged or truncated picture ({' '.join(str(problem).split())[:100]})") from None
+        return _turned(data, 2 * room * self.size)
 
     def _squared(self, image: Image.Image, change: "Change | None") -> np.ndarray:
         if self.resize == "pad" and image.width != image.height:
@@ -139,6 +128,33 @@ class Change:
         if self.mirror:
             pixels = pixels[:, ::-1]
         return pixels[::-1] if self.upend else pixels
+
+
+def upright(data: bytes, longest: int) -> np.ndarray:
+    """Return a picture as uint8 `[h, w, 3]`, RGB, in its own shape, made smaller where a side is longer than `longest`.
+
+    Raises:
+        Unreadable: as of `Reader.read`.
+    """
+    image, _ = _turned(data, longest)
+    image.thumbnail((longest, longest), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def _turned(data: bytes, enough: int) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return a picture upright in RGB, and what was converted; a side of `enough` pixels is all that is asked for."""
+    image = _opened(data)
+    try:
+        converted = _conversions(image)
+        image.draft("RGB", (enough, enough))
+        image.load()
+        if image.getexif().get(ORIENTATION, 1) != 1:
+            image = ImageOps.exif_transpose(image)  # copies, even where there is nothing to turn
+        return _rgb(image), converted
+    except Unreadable:
+        raise
+    except Exception as problem:  # decoders raise whatever their libraries do
+        raise Unreadable(f"damaged or truncated picture ({' '.join(str(problem).split())[:100]})") from None
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -17,10 +17,7 @@ def statistics(data: bytes, pixels: np.ndarray) -> dict[str, float]:
         pixels: uint8 `[h, w, 3]` as the network sees them, for the rest: brightness, contrast (its standard deviation),
             saturation, red and blue above brightness, all between 0 and 1, and sharpness (the mean absolute Laplacian).
     """
-    with Image.open(BytesIO(data)) as opened:
-        width, height = opened.size
-        if opened.getexif().get(0x0112, 1) in TURNED:
-            width, height = height, width
+    width, height = shape_of(data)
     colours = pixels.astype(np.float32) / 255
     grey = colours @ LUMA
     highest = colours.max(-1)
@@ -30,3 +27,10 @@ def statistics(data: bytes, pixels: np.ndarray) -> dict[str, float]:
     found |= {"contrast": grey.std(), "saturation": saturation.mean(), "sharpness": np.abs(laplacian).mean()}
     found |= {"redness": (colours[..., 0] - grey).mean(), "blueness": (colours[..., 2] - grey).mean()}
     return {name: float(value) for name, value in found.items()}
+
+
+def shape_of(data: bytes) -> tuple[int, int]:
+    """Return width and height of an encoded picture in pixels, as it is shown."""
+    with Image.open(BytesIO(data)) as opened:
+        width, height = opened.size
+        return (height, width) if opened.getexif().get(0x0112, 1) in TURNED else (width, height)
