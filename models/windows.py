@@ -1,0 +1,167 @@
+"""Detectors of anomalies in series: each takes the trailing window of a row and says how much that window surprises it.
+
+Scaling, missing values and the start of a series are inside the model, and nothing in it looks past the window's last row.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+FARTHEST = 1e3  # standard deviations: what lies beyond counts as this
+LEAST_ERROR = 1e-4  # of squared standard deviations, that a usual error counts as at least
+
+
+@keras.saving.register_keras_serializable("horngate")
+class Standard(layers.Layer):
+    """Standardises columns by the mean and the standard deviation of training rows, and fills what is missing.
+
+    A missing value counts as the last one before it in the window; before the first one, as that first one; in a column
+    without any, as the training mean.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+
+    def build(self, input_shape):
+        self.mean = self.add_weight(shape=(input_shape[-1],), initializer="zeros", trainable=False, name="mean")
+        self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", trainable=False, name="scale")
+
+    def call(self, windows):
+        """Return float32 `[n, w, d]` without NaN from `[n, w, d]`."""
+        values = ops.clip((windows - self.mean) / self.scale, -FARTHEST, FARTHEST)
+        values = ops.flip(_carried(ops.flip(_carried(values), axis=1)), axis=1)
+        return ops.where(ops.isnan(values), 0.0, values)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def _carried(values):
+    """Return `[n, w, d]` with each NaN replaced by the last value before it, in as many steps as w has binary digits."""
+    step = 1
+    while step < values.shape[1]:
+        before = ops.concatenate([values[:, :1] * ops.ones((1, step, 1)), values[:, :-step]], axis=1)
+        values = ops.where(ops.isnan(values), before, values)
+        step *= 2
+    return values
+
+
+@keras.saving.register_keras_serializable("horngate")
+class Surprise(layers.Layer):
+    """Turns the gap between a window and what was expected of it into a score and what each column has in it.
+
+    The score is the root of the mean squared error over the last `smooth` rows and all columns, in units of the usual
+    error of each column: 1 is usual, 2 twice as much. What is missing isn't counted. What has nothing before it in the
+    window (the first row of a series) is compared with the training mean, in standard deviations.
+
+    Args:
+        smooth: rows.
+        forecast: whether a row is expected from the rows before it alone.
+    """
+
+    def __init__(self, smooth, forecast=False, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.smooth, self.forecast = smooth, forecast
+
+    def build(self, input_shape):
+        columns = input_shape[0][-1]
+        self.usual = self.add_weight(shape=(columns,), initializer="ones", trainable=False, name="usual")
+
+    def call(self, inputs):
+        """Return float32 `[n, 1 + d]`: the score, and the columns' parts, which add up to it.
+
+        Args:
+            inputs: windows as they came `[n, w, d]`, standardised ones, and what was expected of these.
+        """
+        raw, values, expected = inputs
+        seen = ops.cast(ops.logical_not(ops.isnan(raw)), "float32")
+        errors = ops.square(values - expected) / self.usual
+        if self.forecast:
+            errors = ops.where(ops.cumsum(seen, axis=1) - seen > 0, errors, ops.square(values))
+        errors, seen = (errors * seen)[:, -self.smooth :], seen[:, -self.smooth :]
+        parts = ops.sum(errors, axis=1) / ops.maximum(ops.sum(seen, axis=1), 1.0)
+        there = ops.maximum(ops.sum(ops.max(seen, axis=1), axis=-1, keepdims=True), 1.0)
+        total = ops.sum(parts, axis=-1, keepdims=True)
+        score = ops.sqrt(total / there)
+        return ops.concatenate([score, parts / ops.maximum(total, 1e-12) * score], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0][0], 1 + input_shape[0][-1])
+
+    def get_config(self):
+        return super().get_config() | {"smooth": self.smooth, "forecast": self.forecast}
+
+
+@keras.saving.register_keras_serializable("horngate")
+class Subspace(layers.Layer):
+    """Projects windows on the subspace of most variance of the training windows: principal components, kept as weights."""
+
+    def __init__(self, components, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.components = components
+
+    def build(self, input_shape):
+        size = input_shape[1] * input_shape[2]
+        self.centre = self.add_weight(shape=(size,), initializer="zeros", trainable=False, name="centre")
+        self.axes = self.add_weight(shape=(size, self.components), initializer="zeros", trainable=False, name="axes")
+
+    def call(self, values):
+        """Return the projection `[n, w, d]` of values of the same shape."""
+        flat = ops.reshape(values, (-1, self.centre.shape[0])) - self.centre
+        near = ops.matmul(ops.matmul(flat, self.axes), ops.transpose(self.axes)) + self.centre
+        return ops.reshape(near, ops.shape(values))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"components": self.components}
+
+
+def forecaster(window: int, columns: int, smooth: int, units: int = 32) -> keras.Model:
+    """Return a model that expects each row from the rows before it, by temporal convolution (Bai et al. 2018).
+
+    Causal convolutions of width 3 reach 31 rows back; what they say is added to the last value.
+    """
+    raw, values = _begun(window, columns)
+    before = layers.ZeroPadding1D((1, 0))(layers.Cropping1D((0, 1))(values))
+    hidden = layers.Conv1D(units, 1, name="mix")(before)
+    for dilation in (1, 2, 4, 8):
+        step = layers.Conv1D(units, 3, dilation_rate=dilation, padding="causal", activation="relu")(hidden)
+        hidden = layers.Add()([hidden, layers.Conv1D(units, 1)(step)])
+    change = layers.Conv1D(columns, 1, kernel_initializer="zeros", name="change")(layers.LayerNormalization()(hidden))
+    return _ended(raw, values, layers.Add(name="expected")([before, change]), smooth, forecast=True)
+
+
+def recurrent(window: int, columns: int, smooth: int, units: int = 32) -> keras.Model:
+    """Return an autoencoder of two GRUs, which writes a window down in one vector and reads it back, last row first.
+
+    EncDec-AD (Malhotra et al. 2016, arXiv 1607.00148).
+    """
+    raw, values = _begun(window, columns)
+    state = layers.GRU(units, name="writes")(values)
+    back = layers.GRU(units, return_sequences=True, name="reads")(layers.RepeatVector(window)(state))
+    rows = layers.Dense(columns, name="rows")(back)
+    return _ended(raw, values, ops.flip(rows, axis=1), smooth, forecast=False)
+
+
+def subspace(window: int, columns: int, smooth: int, components: int) -> keras.Model:
+    """Return a model that expects of a window what principal components of training windows can say."""
+    raw, values = _begun(window, columns)
+    return _ended(raw, values, Subspace(components, name="subspace")(values), smooth, forecast=False)
+
+
+def _begun(window: int, columns: int) -> tuple:
+    raw = keras.Input((window, columns), name="windows")
+    return raw, Standard(name="standard")(raw)
+
+
+def _ended(raw, values, expected, smooth: int, forecast: bool) -> keras.Model:
+    return keras.Model(raw, Surprise(smooth, forecast, name="surprise")([raw, values, expected]), name="answers")
+
+
+def fit_scale(answers: keras.Model, rows: np.ndarray) -> None:
+    """Give a detector the mean and the standard deviation of training rows, float `[n, d]` with NaN for missing."""
+    standard = answers.get_layer("standard")
+    standard.mean.assign(np.nanmean(rows.astype(np.float64), 0))
+    standard.scale.assign(np.nanstd(rows.astype(np.float64), 0))
