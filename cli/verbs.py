@@ -43,7 +43,7 @@ def check_command(card: type[Data]) -> click.Command:
     from dataclasses import fields
 
     own = tuple(spec.name for spec in fields(Data) if spec.name not in (*READING, "data"))
-    own += (*(f"{role}_column" for role in card.roles), "label_separator")
+    own += (*(f"{role}_column" for role in card.roles), *card.looking)
 
     def run(source: str, as_json: bool, strict: bool, against: str | None, **values: Any) -> None:
         flags = given(card, values) | {"data": source}

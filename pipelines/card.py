@@ -32,14 +32,18 @@ class Data:
 
     Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles that
     a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's cells are
-    the inputs themselves, not paths to them), `metrics` (the first is the headline), `recipes` (named sets of knobs) and
-    `options` (by verb, what the task adds to it).
+    the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns that play no
+    other role), `blank` (roles whose cells may be empty), `metrics` (the first is the headline), `recipes` (named sets of
+    knobs), `options` (by verb, what the task adds to it) and `looking` (knobs beside those of `Data` that `check` takes).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
     optional: ClassVar[tuple[str, ...]] = ()
     truth: ClassVar[tuple[str, ...]] = ("target",)
     inline: ClassVar[bool] = False
+    tabular: ClassVar[bool] = False
+    blank: ClassVar[tuple[str, ...]] = ()
+    looking: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
     options: ClassVar[dict[str, dict[str, Option]]] = {}
@@ -101,6 +105,7 @@ class Transfer:
 class Decision:
     """Knobs of classification: how scores become answers."""
 
+    looking: ClassVar[tuple[str, ...]] = ("label_separator",)
     options: ClassVar[dict[str, dict[str, Option]]] = {
         "evaluate": {
             "sensitivity": Option(float, "Use the threshold that has this sensitivity on validation.", 0.0, 1.0),
@@ -121,6 +126,42 @@ class Decision:
     )
     conformal: float | None = knob(
         None, "Add label sets that hold the true label with this probability.", low=0.5, high=0.999
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """Knobs of anomaly detection: which rows are learnt from, and which scores raise an alarm."""
+
+    looking: ClassVar[tuple[str, ...]] = ("positive", "normal")
+    options: ClassVar[dict[str, dict[str, Option]]] = {
+        "evaluate": {
+            "contamination": Option(
+                float, "Use the threshold that this share of the validation rows reaches.", 0.0, 0.5
+            ),
+            "false_alarm_rate": Option(
+                float, "Use the threshold that this share of the normal validation rows reaches.", 0.0, 1.0
+            ),
+        }
+    }
+
+    protocol: Literal["contaminated", "one-class"] = knob(
+        "contaminated",
+        "Training rows: all, anomalies among them, whatever their labels; or none that is a known anomaly.",
+    )
+    positive: str | None = knob(None, "The target of an anomaly; default: of two targets, the one that isn't `normal`.")
+    normal: str | None = knob(
+        None,
+        "The target of a normal row, all others are anomalies; default: normal, good, ok, 0, false, no or the like.",
+    )
+    contamination: float | None = knob(
+        None, "Raise an alarm for this share of rows like the validation rows.", low=0.0, high=0.5
+    )
+    false_alarm_rate: float | None = knob(
+        None,
+        "Raise an alarm for this share of normal rows; default: by F1 on labelled rows, else 0.05.",
+        low=0.0,
+        high=1.0,
     )
 
 

@@ -75,6 +75,19 @@ def _documented() -> Iterator[tuple[str, str, list[str]]]:
                 yield subject, place, sentences[:8]
 
 
+def _breast_cancer() -> pa.Table:
+    """Return the 569 tumours that ship with scikit-learn (UCI, Wolberg et al. 1995): 30 numbers, benign or malignant."""
+    import json
+
+    from sklearn.datasets import load_breast_cancer
+
+    tumours = load_breast_cancer()
+    names = [name.replace(" ", "_") for name in tumours.feature_names.tolist()]
+    values = [json.dumps(dict(zip(names, row, strict=True))).encode() for row in tumours.data.tolist()]
+    targets = [str(tumours.target_names[target]) for target in tumours.target]
+    return block({"id": [f"tumour-{place:03d}" for place in range(len(values))], "value": values, "target": targets})
+
+
 def _png(pixels) -> bytes:
     from PIL import Image
 
@@ -99,4 +112,4 @@ def _few_docstrings() -> pa.Table:
 
 
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": _few_docstrings}
-SAMPLES |= {"sentence-pairs": _sentence_pairs}
+SAMPLES |= {"sentence-pairs": _sentence_pairs, "breast-cancer": _breast_cancer}

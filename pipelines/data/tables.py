@@ -16,6 +16,7 @@ from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
 from horngate.pipelines.errors import UserError, nearest
 
 WRITTEN = ("label", "score", "scores", "set", "abstain", "embedding", "similarity", "pair_embedding")  # by any task
+WRITTEN += ("p_value", "anomalous", "reasons")
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
 
 
@@ -31,8 +32,11 @@ def table_blocks(path: Path, card: Data, labelled: bool) -> Iterator[pa.Table]:
             roles = _roles(card, names, path, labelled)
             kept = _kept(card, names, roles, path)
         inside = None if card.allow_outside else outside
-        inputs = _Cells(card.encoding) if card.inline else _Paths(path.parent, inside)
-        yield _block(rows, roles, kept, inputs)
+        if card.tabular:
+            inputs = _Rows(_features(card, names, roles, path, labelled))
+        else:
+            inputs = _Cells(card.encoding) if card.inline else _Paths(path.parent, inside)
+        yield _block(rows, roles, kept, inputs, card.blank)
 
 
 def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str, str]:
@@ -62,18 +66,30 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
 
 def _kept(card: Data, names: list[str], roles: dict[str, str], path: Path) -> list[str]:
     if card.keep_column is None:
-        return [name for name in names if name not in roles.values()]
+        dropped = getattr(card, "drop_column", None) or ()
+        return [name for name in names if name not in roles.values() and (not card.tabular or name in dropped)]
     for name in card.keep_column:
         if name not in names:
             raise UserError(f"{path} has no column {name}.{nearest(name, names)} Columns: {', '.join(names)}")
     return list(card.keep_column)
 
 
-def _block(rows: Rows, roles: dict[str, str], kept: list[str], inputs: "_Cells | _Paths") -> pa.Table:
+def _features(card: Data, names: list[str], roles: dict[str, str], path: Path, labelled: bool) -> list[str]:
+    """Return the columns that make up a row's input: those that are named, else all that play no other role."""
+    dropped, named = card.drop_column or (), card.feature_column or ()
+    for name in (*dropped, *named):
+        if labelled and name not in names:
+            raise UserError(f"{path} has no column {name}.{nearest(name, names)} Columns: {', '.join(names)}")
+    return [name for name in named or names if name not in (*dropped, *roles.values())]
+
+
+def _block(
+    rows: Rows, roles: dict[str, str], kept: list[str], inputs: "_Cells | _Paths | _Rows", blank: tuple[str, ...]
+) -> pa.Table:
     columns: dict[str, list] = {name: [] for name in CORE}
     for number, cells, error in rows:
         played = {role: cells.get(name) for role, name in roles.items()}
-        name, place, value, refused = inputs.taken(played)
+        name, place, value, refused = inputs.taken(cells if isinstance(inputs, _Rows) else played)
         columns["input"].append(place)
         columns["value"].append(value)
         columns["id"].append(_text(played.get("id") if "id" in roles else name) or f"row {number}")
@@ -81,7 +97,8 @@ def _block(rows: Rows, roles: dict[str, str], kept: list[str], inputs: "_Cells |
         columns["target"].append(texts["target"])
         columns["group"].append(texts["group"])
         columns["split"].append(split_name(texts["split"]))
-        missing = "no target" if "target" in roles and texts["target"] is None else None
+        needed = "target" in roles and "target" not in blank
+        missing = "no target" if needed and texts["target"] is None else None
         columns["error"].append(error or refused or missing)
     return block(columns, {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept})
 
@@ -113,6 +130,18 @@ class _Cells:
             return None, None, text.encode(self.encoding), None
         except UnicodeEncodeError as problem:
             return None, None, None, f"{problem.object[problem.start]!r} is no sign of {self.encoding}; see --encoding"
+
+
+class _Rows:
+    """Inputs that are rows of the table: their cells as a JSON object, in the order of the columns."""
+
+    def __init__(self, names: list[str]):
+        self.names = names
+
+    def taken(self, cells: dict) -> tuple[str | None, bytes | None, bytes | None, str | None]:
+        """Return a row's name, path, value, and why it can't be used."""
+        own = {name: cells[name] for name in self.names if name in cells}
+        return None, None, json.dumps(own, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"), None
 
 
 class _Paths:

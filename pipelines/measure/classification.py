@@ -104,12 +104,12 @@ def ece(outcome: Outcome) -> Measure:
 
 def auroc(outcome: Outcome) -> Measure:
     """Area under the ROC curve of the positive class; ties count half."""
-    return outcome.ranking.measure(_area)
+    return outcome.ranking.measure(area_of)
 
 
 def average_precision(outcome: Outcome) -> Measure:
     """Average precision of the positive class: precision summed over steps of recall, without interpolation."""
-    return outcome.ranking.measure(_precision)
+    return outcome.ranking.measure(precision_of)
 
 
 def brier(outcome: Outcome) -> Measure:
@@ -124,7 +124,7 @@ def macro_average_precision(outcome: Outcome) -> Measure:
     ]
     if not usable:
         raise Uncomputable("no label that some rows have and others lack")
-    parts = [Ranking(outcome.targets[:, place], outcome.scores[:, place]).measure(_precision) for place in usable]
+    parts = [Ranking(outcome.targets[:, place], outcome.scores[:, place]).measure(precision_of) for place in usable]
     return lambda weights: float(np.nanmean([part(weights) for part in parts]))
 
 
@@ -171,12 +171,14 @@ class Ranking:
         return self.kept.sums
 
 
-def _area(hits: np.ndarray, seen: np.ndarray) -> float:
+def area_of(hits: np.ndarray, seen: np.ndarray) -> float:
+    """Return the area under the ROC curve from the weights of positives and of all rows down to each score."""
     misses = seen - hits
     return float(np.trapezoid(hits, misses) + 0.5 * hits[0] * misses[0]) / float(hits[-1] * misses[-1])
 
 
-def _precision(hits: np.ndarray, seen: np.ndarray) -> float:
+def precision_of(hits: np.ndarray, seen: np.ndarray) -> float:
+    """Return the average precision from the weights of positives and of all rows down to each score."""
     gained = np.diff(hits, prepend=0.0)
     return float((gained * hits / np.maximum(seen, 1e-12)).sum()) / float(hits[-1])
 

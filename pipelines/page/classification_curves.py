@@ -22,7 +22,7 @@ def precision_recall(outcome: Outcome, labels: tuple[str, ...], point: dict | No
     def draw(axes) -> None:
         from horngate.pipelines.page.drawing import ACCENT, MUTED, SECOND, square
 
-        axes.plot(*_thinned(recall, precision), color=ACCENT)
+        axes.plot(*thinned(recall, precision), color=ACCENT)
         axes.axhline(base, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         if point and point["ppv"] is not None:
             axes.plot([point["sensitivity"]], [point["ppv"]], "o", color=SECOND, markersize=7)
@@ -44,7 +44,7 @@ def roc(outcome: Outcome, labels: tuple[str, ...], point: dict | None) -> Plot:
 
         found, false = np.append(0, hits / hits[-1]), np.append(0, misses / misses[-1])
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        axes.plot(*_thinned(false, found), color=ACCENT)
+        axes.plot(*thinned(false, found), color=ACCENT)
         if point and None not in (point["sensitivity"], point["specificity"]):
             axes.plot([1 - point["specificity"]], [point["sensitivity"]], "o", color=SECOND, markersize=7)
         square(axes, "1 − specificity", "sensitivity")
@@ -65,7 +65,7 @@ def risk_coverage(outcome: Outcome) -> Plot:
         from horngate.pipelines.page.drawing import ACCENT
 
         start = min(len(risk) // 100, 20)  # the first rows alone say nothing of a rate
-        axes.plot(*_thinned(answered[start:] / len(wrong), risk[start:]), color=ACCENT)
+        axes.plot(*thinned(answered[start:] / len(wrong), risk[start:]), color=ACCENT)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, max(float(risk[start:].max()) * 1.15, 0.01))
         axes.set_xlabel("share of rows answered, surest first")
@@ -118,7 +118,7 @@ def _ranked(outcome: Outcome) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return hits, misses, outcome.scores[ranking.order, outcome.positive][ranking.ends]
 
 
-def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return at most `POINTS` points of a curve, its ends among them."""
     if len(x) <= POINTS:
         return x, y

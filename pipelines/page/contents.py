@@ -53,7 +53,7 @@ def page_of(evaluation: Evaluation) -> str:
         "answers": [plot for plot in plots if plot["section"] == "answers"],
         "classes": classes(report["details"]),
         "calibration": [plot for plot in plots if plot["section"] == "calibration"],
-        "decisions": {name: report["details"].get(name) for name in ("operating_point", "conformal")},
+        "decisions": {name: report["details"].get(name) for name in ("operating_point", "conformal", "thresholds")},
         "slices": slices(report),
         "mistakes": _mistakes(evaluation),
         "duplicates": leaks(report),

@@ -170,7 +170,9 @@ def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, summary: dict,
         answers = pa.concat_tables(progress.tracked(answered(pipeline, _blocks(own), labelled=True), label))
         leaking = twins(seen.same.near, ids, learnt, rows)
         beside = {name: scores[split] for name, scores in references.items() if split in scores}
-        seen_in_refit = {"learnt_from_these_rows": True} if split == "validation" and pipeline.card.refit else {}
+        seen_in_refit = (
+            {"learnt_from_these_rows": True} if split == "validation" and getattr(pipeline.card, "refit", False) else {}
+        )
         report = measured(pipeline, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
         if split == "test":
             note_drift(report, pipeline, run, own, seen.same.near[rows])

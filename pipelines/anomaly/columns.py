@@ -1,0 +1,147 @@
+"""The one reader of table rows: a JSON object of cells in, one number per column out, by the types of the schema."""
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from horngate.pipelines.errors import Unreadable, UserError
+
+GAPS = ("", "na", "n/a", "nan", "null", "none", "?")  # texts that say that there is no value
+MOST_CATEGORIES = 50  # with a code of their own; rarer ones share the code of those never seen
+MANY = 20  # different texts from which on a column that hardly repeats any holds free text
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen of one row."""
+
+    data: bytes
+    converted: tuple[str, ...] = ()
+    thumbnail: None = None
+
+
+def cells_of(data: bytes) -> dict[str, Any]:
+    """Return a row's cells by column.
+
+    Raises:
+        Unreadable: the bytes are no row of a table.
+    """
+    try:
+        cells = json.loads(data)
+    except (ValueError, RecursionError):
+        cells = None
+    if not isinstance(cells, dict):
+        raise Unreadable("no row of a table: give a .csv, .tsv, .parquet or .jsonl file")
+    return cells
+
+
+def is_gap(cell: Any) -> bool:
+    """Whether a cell holds no value."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return True
+    return isinstance(cell, str) and cell.strip().lower() in GAPS
+
+
+def number_in(cell: Any) -> float | None:
+    """Return the number in a cell, NaN for a gap, None for a text."""
+    if isinstance(cell, int | float):
+        return float(cell)
+    if is_gap(cell):
+        return math.nan
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return None
+
+
+def text_in(cell: Any) -> str:
+    """Return the category in a cell."""
+    return cell.strip() if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
+
+
+def settled(
+    rows: list[dict[str, Any]], wanted: tuple[str, ...] | None, dropped: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Return the columns of training rows: `name`, `type` (number or category), and the known `categories`, if any.
+
+    Args:
+        wanted: names of the columns to look at; None for all.
+        dropped: names to leave out.
+
+    Raises:
+        UserError: a column of free text, or of numbers and texts; no column is left, or none that varies.
+    """
+    names = list(dict.fromkeys(name for cells in rows for name in cells))
+    for name in (*(wanted or ()), *dropped):
+        if name not in names:
+            raise UserError(f'no column "{name}" in the training rows. Columns: {", ".join(names[:30])}')
+    found, varied = [], False
+    for name in (name for name in names if (wanted is None or name in wanted) and name not in dropped):
+        cells = [row.get(name) for row in rows]
+        found.append({"name": name} | type_of(name, cells))
+        varied = varied or len({text_in(cell) for cell in cells if not is_gap(cell)}) > 1
+    if not found:
+        raise UserError("no column is left to look at; drop fewer")
+    if not varied:
+        raise UserError("all columns are constant in the training rows, so nothing can be strange; check the data")
+    return found
+
+
+def type_of(name: str, cells: list[Any]) -> dict[str, Any]:
+    """Return the type of a column, and its categories by falling frequency.
+
+    Raises:
+        UserError: free text, or numbers and texts.
+    """
+    there = [cell for cell in cells if not is_gap(cell)]
+    texts = [cell for cell in there if number_in(cell) is None]
+    if not texts:
+        return {"type": "number"}
+    counts = Counter(text_in(cell) for cell in there)
+    numbers = len(there) - len(texts)
+    if numbers and len(counts) > MANY:
+        shown = json.dumps(texts[0], ensure_ascii=False)[:40]
+        raise UserError(
+            f'column "{name}" holds {numbers:,} numbers and {len(texts):,} texts, such as {shown}; mend these, or leave it '
+            f'out with --drop-column "{name}"'
+        )
+    if len(counts) > MANY and len(counts) > len(there) / 2:
+        raise UserError(
+            f'column "{name}" holds free text ({len(counts):,} different values in {len(there):,} rows); leave it out with '
+            f'--drop-column "{name}"'
+        )
+    return {"type": "category", "categories": [name for name, _ in counts.most_common(MOST_CATEGORIES)]}
+
+
+def vector_of(cells: dict[str, Any], columns: list[dict[str, Any]], codes: list[dict[str, int]]) -> np.ndarray:
+    """Return a row as float32 `[columns]`: numbers, codes of categories (one more for any other), NaN for gaps.
+
+    Args:
+        columns: as `settled` returns them.
+        codes: by column, the code of each category; empty for numbers.
+
+    Raises:
+        Unreadable: a column is missing, infinite, or a text where numbers are needed.
+    """
+    values = np.empty(len(columns), np.float32)
+    for place, (column, known) in enumerate(zip(columns, codes, strict=True)):
+        name = column["name"]
+        if name not in cells:
+            raise Unreadable(f'column "{name}" is missing')
+        cell = cells[name]
+        if known:
+            values[place] = np.nan if is_gap(cell) else known.get(text_in(cell), len(known))
+            continue
+        value = number_in(cell)
+        if value is None:
+            raise Unreadable(
+                f'column "{name}" should be a number. Received: {json.dumps(cell, ensure_ascii=False)[:40]}'
+            )
+        if math.isinf(value) or abs(value) > 3e38:
+            raise Unreadable(f'column "{name}" is infinite, or too large')
+        values[place] = value
+    return values

@@ -1,0 +1,260 @@
+"""Anomaly detection in any domain: who is learnt from, p-values, thresholds, measures, and what the page shows."""
+
+import time
+from abc import abstractmethod
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines import progress
+from horngate.pipelines.alarms import Alarms
+from horngate.pipelines.base import Pipeline
+from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import read_json, read_table, whole, write_rows
+from horngate.pipelines.measure import detection
+from horngate.pipelines.measure.detection import Outcome
+from horngate.pipelines.page import detection as drawn
+from horngate.pipelines.page.plot import Plot
+from horngate.pipelines.report import Report
+from horngate.pipelines.run import Run
+
+if TYPE_CHECKING:
+    import keras
+
+HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
+TOP = 20  # cases in a report
+LEAST_ROWS = 5  # to learn from
+
+
+class Detector(Pipeline):
+    """What all detecting tasks share. A task adds how to inspect, settle, read, and `learn`, and its reasons.
+
+    The output of the core model is float32 `[n, 1 + …]`: first the score, higher for stranger rows, then whatever the task
+    makes its reasons of.
+
+    Attributes:
+        alarms: which targets are anomalies, held-out scores, threshold.
+        answers: the Keras model.
+    """
+
+    handed_over = ("alarms.json",)
+    mistakes_title = "Top cases"
+    mistakes_said = "rows with the highest scores"
+    alarms: Alarms
+    answers: "keras.Model"
+
+    @abstractmethod
+    def learn(self, table: pa.Table, places: dict[str, np.ndarray], run: Run) -> dict[str, Any]:
+        """Fit the detector, set `answers`, and return what else the summary should say.
+
+        Args:
+            table: all rows.
+            places: rows by split; those of `train` are the ones to learn from, by the protocol.
+
+        Returns:
+            `method`, `why` it was chosen, and where they apply: `costs` (seconds by phase), `history` (rows of
+            history.csv), `protocol` (more of it).
+        """
+
+    @abstractmethod
+    def scored(self, table: pa.Table, label: str) -> np.ndarray:
+        """Return the core's outputs for rows that can be read, float32 `[n, 1 + …]`.
+
+        Args:
+            label: what progress calls it.
+        """
+
+    def reasons(self, outputs: np.ndarray) -> dict[str, Any]:
+        """Return the answer columns beside score, p-value and alarm, by name."""
+        return {}
+
+    def reason_fields(self) -> list[tuple[str, pa.DataType]]:
+        """Return names and types of what `reasons` returns."""
+        return []
+
+    def fit(
+        self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
+    ) -> dict[str, Any]:
+        targets = table["target"].to_pylist()
+        self.alarms = self._named(targets)
+        places = {name: np.flatnonzero(splits == name) for name in ("train", "validation", "test")}
+        truth = self.alarms.encode(targets)
+        known = int((truth[places["train"]] == 1).sum())
+        if self.card.protocol == "one-class":
+            places["train"] = places["train"][truth[places["train"]] != 1]
+        if len(places["train"]) < LEAST_ROWS:
+            raise UserError(f"{len(places['train'])} rows to learn from are too few; at least {LEAST_ROWS} are needed")
+        started = time.monotonic()
+        with device.scope():
+            found = self.learn(table, places, run)
+            self._decide(table, places, truth)
+        with whole(run / "model.keras") as temporary:
+            self.answers.save(temporary, include_optimizer=False)
+        self.alarms.write(run / "alarms.json")
+        write_rows(run / "history.csv", found.get("history", []), HISTORY)
+        protocol = {
+            "method": found["method"],
+            "chosen_because": found["why"],
+            "refit": False,
+            "protocol": self.card.protocol,
+            "learnt_rows": len(places["train"]),
+            "left_out_anomalies": known if self.card.protocol == "one-class" else 0,
+            "threshold": self.alarms.threshold,
+            "threshold_chosen_by": self.alarms.chosen_by,
+        }
+        costs = found.get("costs") or {found["method"]: round(time.monotonic() - started, 1)}
+        return {
+            "method": found["method"],
+            "costs_seconds": costs,
+            "parameters": int(self.answers.count_params()),
+            "protocol": protocol | found.get("protocol", {}),
+        }
+
+    def _named(self, targets: list[str | None]) -> Alarms:
+        alarms = Alarms.named(targets, self.card)
+        if alarms.anomalous or alarms.normal:
+            counts = [sum(target in names for target in targets) for names in (alarms.anomalous, alarms.normal)]
+            sides = [", ".join(names[:5]) or "none" for names in (alarms.anomalous, alarms.normal)]
+            progress.notice(f"anomalies: {sides[0]} ({counts[0]:,} rows); normal: {sides[1]} ({counts[1]:,} rows)")
+        elif self.card.protocol == "one-class":
+            progress.notice("no row has a target: all training rows are taken for normal")
+        return alarms
+
+    def _decide(self, table: pa.Table, places: dict[str, np.ndarray], truth: np.ndarray) -> None:
+        """Choose p-values and threshold on validation rows, or for want of them on training rows, and say so."""
+        rows, unseen = places["validation"], True
+        if not (truth[rows] != 1).any():
+            rows, unseen = places["train"], False
+            progress.notice("no validation rows: p-values and threshold come from training rows, and are too hopeful")
+        outputs = self.scored(table.take(pa.array(rows)), "scores on validation" if unseen else "scores on train")
+        self.alarms = self.alarms.decided(outputs[:, 0], truth[rows], self.card, unseen)
+
+    def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
+        targets = table["target"].to_pylist()
+        try:
+            alarms = Alarms.named(targets, self.card)
+        except UserError as problem:
+            return [Finding("error", "which_target", str(problem), len(targets))]
+        truth = alarms.encode(targets)
+        if not len(truth) or np.isnan(truth).all():
+            return [Finding("note", "unlabelled", "no row has a target; nothing can be measured", len(targets))]
+        share = float((truth == 1).sum() / (~np.isnan(truth)).sum())
+        names = ", ".join(alarms.anomalous[:5]) or "none"
+        said = f"{int((truth == 1).sum())} known anomalies ({names}), {share:.2%} of the labelled rows"
+        found = [Finding("note", "prevalence", said, int((truth == 1).sum()))]
+        if share > 0.5:
+            message = f"{share:.0%} of the labelled rows count as anomalies; is --positive the right one?"
+            found.append(Finding("warning", "mostly_anomalies", message, int((truth == 1).sum())))
+        return found
+
+    def recall(self, folder: Path) -> None:
+        self.alarms, self.schema = Alarms.read(folder / "alarms.json"), read_json(folder / "schema.json")
+
+    def load(self, run: Run) -> None:
+        from horngate.models.saving import Untrusted, open_model
+
+        try:
+            self.answers = open_model(run / "model.keras")
+        except Untrusted as problem:
+            raise UserError(str(problem)) from None
+
+    @property
+    def core(self) -> "keras.Model":
+        return self.answers
+
+    def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
+        wishes = {name: options.get(name) for name in ("contamination", "false_alarm_rate")}
+        if all(value is None for value in wishes.values()):
+            return {}
+        path = run / "evaluation" / "validation" / "answers.parquet"
+        if not path.is_file():
+            raise UserError(f"{run.folder} has no answers on validation rows to choose a threshold on")
+        answers = read_table(path)
+        answers = answers.filter(answers["error"].is_null())
+        truth = self.alarms.encode(answers["target"].to_pylist())
+        card = replace(self.card, **wishes)
+        self.alarms = self.alarms.decided(answers["score"].to_numpy(), truth, card, self.alarms.validation_only)
+        return {"threshold": self.alarms.threshold, "threshold_chosen_by": self.alarms.chosen_by}
+
+    # What does it say?
+
+    def answer_schema(self) -> pa.Schema:
+        fields = [("score", pa.float32()), ("p_value", pa.float32()), ("anomalous", pa.bool_())]
+        return pa.schema([*fields, *self.reason_fields()])
+
+    def rows(self, outputs: np.ndarray) -> dict[str, Any]:
+        scores = outputs[:, 0].astype(np.float32)
+        said = {"score": scores, "p_value": self.alarms.p_values(scores).astype(np.float32)}
+        return said | {"anomalous": self.alarms.raised(scores)} | self.reasons(outputs)
+
+    def label_names(self, target: str | None) -> list[str]:
+        return [] if target is None else [target]
+
+    # How good is it?
+
+    def outcome(self, answers: pa.Table) -> Outcome:
+        truth = self.alarms.encode(answers["target"].to_pylist())
+        chosen = answers["anomalous"].to_numpy(zero_copy_only=False).astype(bool)
+        return Outcome(answers["score"].to_numpy().astype(np.float64), truth, chosen)
+
+    def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Outcome:
+        scores = np.asarray(outputs, np.float64).reshape(len(outputs), -1)[:, 0]
+        return Outcome(scores, self.alarms.encode(targets), self.alarms.raised(scores))
+
+    def guess(self, outcome: Outcome) -> Outcome:
+        """Say the same of every row."""
+        return detection.by_chance(outcome)
+
+    def measures(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
+        return detection.measures(outcome)
+
+    def details(self, answers: pa.Table, outcome: Outcome) -> dict[str, Any]:
+        known = ~np.isnan(outcome.targets)
+        anomalies = int((outcome.targets == 1).sum())
+        found = {
+            "anomalies": anomalies,
+            "labelled": int(known.sum()),
+            "prevalence": anomalies / int(known.sum()) if known.any() else None,
+            "threshold": self.alarms.threshold,
+            "thresholds": detection.thresholds(outcome, self.alarms.threshold),
+            "mistakes": self._top(answers),
+        }
+        unknown = sorted({*answers["target"].to_pylist()} - {None, *self.alarms.anomalous, *self.alarms.normal})
+        return found | ({"unlearnt_labels": unknown} if unknown else {})
+
+    def _top(self, answers: pa.Table) -> list[dict[str, Any]]:
+        """Return the rows with the highest scores, each with what was said of it."""
+        order = np.argsort(-answers["score"].to_numpy(), kind="stable")[:TOP]
+        names = ["id", "target", "score", "p_value", "anomalous", *(name for name, _ in self.reason_fields())]
+        rows = answers.select(names).take(pa.array(order)).to_pylist()
+        return [
+            row | {"label": f"{'alarm' if row['anomalous'] else 'no alarm'}, p {row['p_value']:.3g}"} for row in rows
+        ]
+
+    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
+        return drawn.plots(self.outcome(answers), self.alarms.threshold)
+
+    def model_card(self) -> dict[str, str]:
+        said = (
+            "A score, higher for stranger rows; only its order and what is derived from it mean anything. The p-value "
+        )
+        said += "says how often a row like the held-out ones scores as high. A strange row need not be a harmful one."
+        return {"Answers": said} | super().model_card()
+
+    def unlike(self, other: "Detector") -> str | None:
+        if self.alarms.anomalous and other.alarms.anomalous and self.alarms.anomalous != other.alarms.anomalous:
+            mine, theirs = (", ".join(names) for names in (self.alarms.anomalous, other.alarms.anomalous))
+            return f"their anomalies differ: {mine} and {theirs}"
+        if self.card.protocol != other.card.protocol:
+            return f"one was trained on {self.card.protocol} rows and the other on {other.card.protocol} ones"
+        return None
+
+    def right(self, answers: pa.Table) -> np.ndarray | None:
+        truth = self.alarms.encode(answers["target"].to_pylist())
+        if np.isnan(truth).any():
+            return None
+        return answers["anomalous"].to_numpy(zero_copy_only=False).astype(bool) == (truth == 1)
