@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from horngate.models import columns, detectors, network, optimizer, pooling, scaling  # noqa: F401 - register the classes of saved models
+from horngate.models import columns, detectors, network, optimizer, pooling, scaling, windows  # noqa: F401 - register the classes of saved models
 
 TRUSTED = {"keras", "keras_hub", "keras_rs", "horngate", "builtins"}
 

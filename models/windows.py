@@ -4,7 +4,6 @@ Scaling, missing values and the start of a series are inside the model, and noth
 """
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 FARTHEST = 1e3  # standard deviations: what lies beyond counts as this
@@ -68,7 +67,7 @@ class Surprise(layers.Layer):
         self.usual = self.add_weight(shape=(columns,), initializer="ones", trainable=False, name="usual")
 
     def call(self, inputs):
-        """Return float32 `[n, 1 + d]`: the score, and the columns' parts, which add up to it.
+        """Return float32 `[n, 1 + 2 d]`: the score, the columns' parts, which add up to it, and the last row's values.
 
         Args:
             inputs: windows as they came `[n, w, d]`, standardised ones, and what was expected of these.
@@ -83,13 +82,62 @@ class Surprise(layers.Layer):
         there = ops.maximum(ops.sum(ops.max(seen, axis=1), axis=-1, keepdims=True), 1.0)
         total = ops.sum(parts, axis=-1, keepdims=True)
         score = ops.sqrt(total / there)
-        return ops.concatenate([score, parts / ops.maximum(total, 1e-12) * score], axis=-1)
+        return ops.concatenate([score, parts / ops.maximum(total, 1e-12) * score, values[:, -1]], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0][0], 1 + input_shape[0][-1])
+        return (input_shape[0][0], 1 + 2 * input_shape[0][-1])
 
     def get_config(self):
         return super().get_config() | {"smooth": self.smooth, "forecast": self.forecast}
+
+
+@keras.saving.register_keras_serializable("horngate")
+class Nearest(layers.Layer):
+    """Expects of a window the mean of the k stored training windows that are nearest to it.
+
+    Args:
+        windows: how many are stored.
+        k: how many are averaged.
+    """
+
+    def __init__(self, windows, k, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.windows, self.k = windows, k
+
+    def build(self, input_shape):
+        size = input_shape[1] * input_shape[2]
+        self.memory = self.add_weight(shape=(self.windows, size), initializer="zeros", trainable=False, name="memory")
+
+    def call(self, values):
+        """Return what is expected, `[n, w, d]`, of values of the same shape."""
+        memory = ops.convert_to_tensor(self.memory)
+        flat = ops.reshape(values, (-1, memory.shape[1]))
+        near = 2 * ops.matmul(flat, ops.transpose(memory)) - ops.sum(memory * memory, axis=1)
+        _, places = ops.top_k(near, self.k)
+        return ops.reshape(ops.mean(ops.take(memory, places, axis=0), axis=1), ops.shape(values))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"windows": self.windows, "k": self.k}
+
+
+@keras.saving.register_keras_serializable("horngate")
+class Consensus(layers.Layer):
+    """Joins what several detectors say of a row: the geometric mean of their scores, the mean of the columns' shares."""
+
+    def call(self, said):
+        """Return float32 `[n, 1 + 2 d]` from a list of such outputs."""
+        together = ops.stack(said, axis=0)
+        columns = (together.shape[-1] - 1) // 2
+        scores = together[..., :1]
+        score = ops.exp(ops.mean(ops.log(ops.maximum(scores, 1e-6)), axis=0))
+        shares = together[..., 1 : 1 + columns] / ops.maximum(scores, 1e-6)
+        return ops.concatenate([score, ops.mean(shares, axis=0) * score, together[0, :, 1 + columns :]], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
 
 
 @keras.saving.register_keras_serializable("horngate")
@@ -118,6 +166,9 @@ class Subspace(layers.Layer):
         return super().get_config() | {"components": self.components}
 
 
+KINDS = ("forecaster", "recurrent", "nearest", "pca")
+
+
 def forecaster(window: int, columns: int, smooth: int, units: int = 32) -> keras.Model:
     """Return a model that expects each row from the rows before it, by temporal convolution (Bai et al. 2018).
 
@@ -130,7 +181,7 @@ def forecaster(window: int, columns: int, smooth: int, units: int = 32) -> keras
         step = layers.Conv1D(units, 3, dilation_rate=dilation, padding="causal", activation="relu")(hidden)
         hidden = layers.Add()([hidden, layers.Conv1D(units, 1)(step)])
     change = layers.Conv1D(columns, 1, kernel_initializer="zeros", name="change")(layers.LayerNormalization()(hidden))
-    return _ended(raw, values, layers.Add(name="expected")([before, change]), smooth, forecast=True)
+    return _ended(raw, values, layers.Add(name="expected")([before, change]), smooth, "forecaster")
 
 
 def recurrent(window: int, columns: int, smooth: int, units: int = 32) -> keras.Model:
@@ -142,13 +193,26 @@ def recurrent(window: int, columns: int, smooth: int, units: int = 32) -> keras.
     state = layers.GRU(units, name="writes")(values)
     back = layers.GRU(units, return_sequences=True, name="reads")(layers.RepeatVector(window)(state))
     rows = layers.Dense(columns, name="rows")(back)
-    return _ended(raw, values, ops.flip(rows, axis=1), smooth, forecast=False)
+    return _ended(raw, values, ops.flip(rows, axis=1), smooth, "recurrent")
 
 
-def subspace(window: int, columns: int, smooth: int, components: int) -> keras.Model:
-    """Return a model that expects of a window what principal components of training windows can say."""
+def pca(window: int, columns: int, smooth: int, components: int) -> keras.Model:
+    """Return a model that expects of a window what principal components of training windows can say of it."""
     raw, values = _begun(window, columns)
-    return _ended(raw, values, Subspace(components, name="subspace")(values), smooth, forecast=False)
+    return _ended(raw, values, Subspace(components, name="expected")(values), smooth, "pca")
+
+
+def nearest(window: int, columns: int, smooth: int, windows: int) -> keras.Model:
+    """Return a model that expects of a window what the nearest of as many stored training windows were."""
+    raw, values = _begun(window, columns)
+    return _ended(raw, values, Nearest(windows, min(3, windows), name="expected")(values), smooth, "nearest")
+
+
+def joined(members: list[keras.Model]) -> keras.Model:
+    """Return a model named `answers` from windows `[n, w, d]` to `[n, 1 + 2 d]`: what the members say together."""
+    raw = keras.Input(members[0].input_shape[1:], name="windows")
+    said = [member(raw) for member in members]
+    return keras.Model(raw, said[0] if len(said) == 1 else Consensus(name="consensus")(said), name="answers")
 
 
 def _begun(window: int, columns: int) -> tuple:
@@ -156,12 +220,6 @@ def _begun(window: int, columns: int) -> tuple:
     return raw, Standard(name="standard")(raw)
 
 
-def _ended(raw, values, expected, smooth: int, forecast: bool) -> keras.Model:
-    return keras.Model(raw, Surprise(smooth, forecast, name="surprise")([raw, values, expected]), name="answers")
-
-
-def fit_scale(answers: keras.Model, rows: np.ndarray) -> None:
-    """Give a detector the mean and the standard deviation of training rows, float `[n, d]` with NaN for missing."""
-    standard = answers.get_layer("standard")
-    standard.mean.assign(np.nanmean(rows.astype(np.float64), 0))
-    standard.scale.assign(np.nanstd(rows.astype(np.float64), 0))
+def _ended(raw, values, expected, smooth: int, name: str) -> keras.Model:
+    surprise = Surprise(smooth, name == "forecaster", name="surprise")
+    return keras.Model(raw, surprise([raw, values, expected]), name=name)

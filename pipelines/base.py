@@ -162,6 +162,8 @@ class Pipeline(ABC):
     def answer_schema(self) -> pa.Schema:
         """Return the answer columns, in order."""
 
+    carried: tuple[str, ...] = ()  # answer columns that stand in the listed rows already, such as a time
+
     def measured_schema(self) -> pa.Schema:
         """Return columns beside the answers that only rows get whose answers will be measured."""
         return pa.schema([])
@@ -220,7 +222,10 @@ class Pipeline(ABC):
 
     @abstractmethod
     def outcome(self, answers: pa.Table) -> Any:
-        """Return answers and targets in the form that the measures take; it has `at(rows)`."""
+        """Return answers and targets in the form that the measures take; it has `scores` and `at(rows)`.
+
+        Where it has `units` (int64 `[n]`), a bootstrap draws those instead of rows or groups.
+        """
 
     @abstractmethod
     def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Any:

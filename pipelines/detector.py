@@ -42,6 +42,7 @@ class Detector(Pipeline):
     """
 
     handed_over = ("alarms.json",)
+    choosing: tuple[str, ...] = ("contamination", "false_alarm_rate")  # options of `evaluate` that choose a threshold
     mistakes_title = "Top cases"
     mistakes_said = "rows with the highest scores"
     alarms: Alarms
@@ -131,7 +132,18 @@ class Detector(Pipeline):
             rows, unseen = places["train"], False
             progress.notice("no validation rows: p-values and threshold come from training rows, and are too hopeful")
         outputs = self.scored(table.take(pa.array(rows)), "scores on validation" if unseen else "scores on train")
-        self.alarms = self.alarms.decided(outputs[:, 0], truth[rows], self.card, unseen)
+        self.alarms = self.chosen(outputs[:, 0], truth[rows], table.take(pa.array(rows)), self.card, unseen)
+
+    def chosen(self, scores: np.ndarray, truth: np.ndarray, rows: pa.Table, card: Any, unseen: bool) -> Alarms:
+        """Return the alarms with p-values and threshold chosen on validation rows.
+
+        Args:
+            scores, truth: of the rows; float `[n]`, and float32 `[n]` as of `Alarms.encode`.
+            rows: the same rows as listed, or as answered.
+            card: with the wishes that hold.
+            unseen: whether the detector hasn't learnt from these rows.
+        """
+        return self.alarms.decided(scores, truth, card, unseen)
 
     def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
         targets = table["target"].to_pylist()
@@ -167,7 +179,7 @@ class Detector(Pipeline):
         return self.answers
 
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
-        wishes = {name: options.get(name) for name in ("contamination", "false_alarm_rate")}
+        wishes = {name: options.get(name) for name in self.choosing}
         if all(value is None for value in wishes.values()):
             return {}
         path = run / "evaluation" / "validation" / "answers.parquet"
@@ -177,7 +189,8 @@ class Detector(Pipeline):
         answers = answers.filter(answers["error"].is_null())
         truth = self.alarms.encode(answers["target"].to_pylist())
         card = replace(self.card, **wishes)
-        self.alarms = self.alarms.decided(answers["score"].to_numpy(), truth, card, self.alarms.validation_only)
+        scores = answers["score"].to_numpy()
+        self.alarms = self.chosen(scores, truth, answers, card, self.alarms.validation_only)
         return {"threshold": self.alarms.threshold, "threshold_chosen_by": self.alarms.chosen_by}
 
     # What does it say?

@@ -32,7 +32,7 @@ class Timeline:
         usual steps (the median of the series) and before a step back in time, it stands for one usual step.
         """
         spans = np.zeros(len(series))
-        for rows in (np.flatnonzero(series == name) for name in np.unique(series)):
+        for rows in np.split(np.arange(len(series)), np.flatnonzero(np.diff(series)) + 1):
             steps = np.diff(seconds[rows])
             usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
             steps = np.append(steps, usual)
@@ -67,9 +67,8 @@ class Events:
         flags, labels = np.append(0, np.cumsum(flagged)), np.append(0, np.cumsum(targets))
         self.found = flags[self.events[:, 1] + 1] > flags[self.events[:, 0]]
         self.false = labels[self.alarms[:, 1] + 1] == labels[self.alarms[:, 0]]
-        self.first = np.flatnonzero(flagged)[
-            np.minimum(np.searchsorted(np.flatnonzero(flagged), self.events[:, 0]), max(int(flags[-1]) - 1, 0))
-        ] if flags[-1] else self.events[:, 1]
+        places = np.append(np.flatnonzero(flagged), len(flagged))
+        self.first = places[np.searchsorted(places, self.events[:, 0])]
 
     @property
     def delays(self) -> np.ndarray:
@@ -125,7 +124,7 @@ def false_alarms_per_day(events: Events) -> Measure:
 def threshold_for_alarms(timeline: Timeline, scores: np.ndarray, per_day: float) -> float:
     """Return the lowest threshold from which on upwards no threshold raises more than `per_day` alarms a day.
 
-    A row is flagged if its score is at least the threshold. All distinct scores are tried at once: a row begins an alarm
+    It stands midway between two scores. All distinct scores are tried at once: a row begins an alarm
     at every threshold that it reaches and the row before it in its series doesn't.
     """
     same = np.append(False, timeline.series[1:] == timeline.series[:-1])
@@ -135,6 +134,5 @@ def threshold_for_alarms(timeline: Timeline, scores: np.ndarray, per_day: float)
     carried = len(scores) - np.searchsorted(np.sort(np.minimum(scores, before)), cuts, side="left")
     allowed = per_day * timeline.spans.sum() / DAY
     over = np.flatnonzero(reached - carried > allowed)
-    if not len(over):
-        return float(cuts[0])
-    return float(cuts[over[-1] + 1]) if over[-1] + 1 < len(cuts) else float(np.nextafter(cuts[-1], np.inf))
+    edges = np.concatenate([[cuts[0] - 1e-3], (cuts[1:] + cuts[:-1]) / 2, [cuts[-1] + 1e-3]])
+    return float(edges[over[-1] + 1 if len(over) else 0])

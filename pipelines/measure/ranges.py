@@ -85,7 +85,9 @@ class _Surface:
         cuts = descending[np.linspace(0, len(scores) - 1, THRESHOLDS).astype(int)]
         self.from_which = np.searchsorted(-cuts, -scores.astype(np.float64), side="left")
         self.sums = self._summed(targets, buffer)
-        self.single = None if len(self.names) > 1 else self._volume(np.ones(1))
+        self.single = None
+        if len(self.names) == 1:
+            self.single, self.sums = self._volume(np.ones(1)), None
 
     def weight(self, drawn: np.ndarray) -> float:
         return float(drawn[self.names] @ self.shares)
@@ -127,12 +129,16 @@ class _Surface:
         predicted, hits = weights @ sums.predicted, weights @ sums.hits
         if hits[-1] <= 0:
             return np.nan
-        bordering = np.tensordot(weights, sums.bordering, 1)
+        bordering = _weighted(weights, sums.bordering)
         found = hits + bordering
         recall = np.minimum(found / (hits[-1] + bordering / 2), 1)
-        recall *= np.tensordot(weights, sums.touched, 1) / np.maximum(weights @ sums.ranges, 1e-12)[:, None]
+        recall *= _weighted(weights, sums.touched) / np.maximum(weights @ sums.ranges, 1e-12)[:, None]
         precision = found / np.maximum(predicted, 1e-12)
         return float((np.diff(recall, axis=1, prepend=0.0) * precision).sum(1).mean())
+
+
+def _weighted(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return (weights @ values.reshape(len(weights), -1)).reshape(values.shape[1:])
 
 
 def _borders(targets: np.ndarray, ranges: list[Range], width: int) -> np.ndarray:

@@ -44,6 +44,10 @@ def measured(
     if good.num_rows == 0:
         raise UserError(f"none of the {answers.num_rows} rows of {split} could be read and measured")
     outcome, groups = pipeline.outcome(good), numbered(good["group"].to_pylist())
+    named = None if groups is None else int(groups.max()) + 1
+    drawn = "rows" if groups is None else "groups"
+    if (units := getattr(outcome, "units", None)) is not None:
+        groups, drawn = units, outcome.drawn
     seed = pipeline.card.seed
     metrics = scores_of(pipeline, outcome, groups, seed)
     details = pipeline.details(good, outcome)
@@ -60,13 +64,12 @@ def measured(
         run=run,
         split=split,
         rows=good.num_rows,
-        groups=None if groups is None else int(groups.max()) + 1,
+        groups=named,
         quarantined=answers.num_rows - good.num_rows,
         metrics=metrics,
         references=references or {},
         slices=_slices(pipeline, good, outcome, groups, by, seed),
-        protocol=protocol
-        | {"interval": f"95 % bootstrap over {'rows' if groups is None else 'groups'}, {DRAWS} draws"},
+        protocol=protocol | {"interval": f"95 % bootstrap over {drawn}, {DRAWS} draws"},
         details=details,
     )
 
@@ -105,7 +108,7 @@ def reference_scores(pipeline: Pipeline, outputs: dict[str, np.ndarray], targets
     found = {}
     for split, scores in outputs.items():
         outcome = pipeline.outcome_of(scores, targets[split])
-        measures = scores_of(pipeline, outcome, None, pipeline.card.seed, trivial=False)
+        measures = scores_of(pipeline, outcome, getattr(outcome, "units", None), pipeline.card.seed, trivial=False)
         found[split] = {
             name: {"value": score.value, "low": score.low, "high": score.high} for name, score in measures.items()
         }
