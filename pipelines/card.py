@@ -33,9 +33,9 @@ class Data:
     Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles that
     a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's cells are
     the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns that play no
-    other role), `history` (how many rows before it belong to a row's input: tables are series then), `blank` (roles whose cells
-    may be empty), `metrics` (the first is the headline), `recipes` (named sets of
-    knobs), `options` (by verb, what the task adds to it) and `looking` (knobs beside those of `Data` that `check` takes).
+    other role), `history` (how many rows before it belong to a row's input: tables are series then), `blank` (roles whose
+    cells may be empty), `metrics` (the first is the headline), `recipes` (named sets of knobs), `options` (by verb, what the
+    task adds to it) and `looking` (knobs beside those of `Data` that `check` takes).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}

@@ -272,10 +272,10 @@ class Pipeline(Detector):
 
     def model_card(self) -> dict[str, str]:
         said = (
-            f"A score for every time step, from the step and the {self.card.window - 1} rows before it; nothing after it "
-            "is looked at. 1 is the usual error, 2 twice as much. The first rows of a series have fewer rows before them "
-            "and are judged by those alone; a forecast of the very first is the training mean. Neighbouring scores are alike, so the p-value of a "
-            "step is right on average, but not independent of the next one's."
+            f"A score for every time step, from the step and the {self.card.window - 1} rows before it; nothing after it is "
+            "looked at. 1 is the usual error, 2 twice as much. The first rows of a series have fewer rows before them and "
+            "are judged by those alone; a forecast of the very first is the training mean. Neighbouring scores are alike, "
+            "so the p-value of a step is right on average, but not independent of the next one's."
         )
         return super().model_card() | {"Answers": said}
 

@@ -46,11 +46,13 @@ def rivals(
 
 
 def _with_alarms(task: "Pipeline", by_split: dict[str, tuple]) -> dict[str, np.ndarray]:
-    """Return a rival's columns by split, its threshold chosen on validation as the run's own; nothing without such rows."""
+    """Return a rival's columns by split, its threshold chosen on validation as the run's own; nothing without normal rows there."""
     if "validation" not in by_split:
         return {}
     scores, rows = by_split["validation"]
     truth = task.alarms.encode(rows["target"].to_pylist())
+    if (truth == 1).all():
+        return {}
     threshold = task.chosen(scores, truth, rows, task.card, True).threshold
     found: dict[str, Any] = {}
     for split, (own, table) in by_split.items():

@@ -37,8 +37,9 @@ def _times(before: np.ndarray, ids: list[str], gap: float) -> list[Finding]:
     gaps = np.flatnonzero(before > gap * usual) if usual else same[:0]
     if len(gaps):
         longest = float(np.nanmax(before))
-        message = f"{len(gaps)} gaps of more than {gap:g} usual steps of {usual:g} s (longest: {longest:,.0f} s; first before "
-        found.append(_on("warning", "gaps", f"{message}{ids[gaps[0]]}); the series begins anew after each", gaps, ids))
+        message = f"{len(gaps)} gaps of more than {gap:g} usual steps of {usual:g} s (longest: {longest:,.0f} s; first "
+        message += f"before {ids[gaps[0]]}); the series begins anew after each"
+        found.append(_on("warning", "gaps", message, gaps, ids))
     return found
 
 

@@ -1,6 +1,7 @@
 """Events of a series: labelled windows found or missed, alarms right or false, and thresholds for a budget of alarms."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Timeline:
         cuts = [0, *(np.flatnonzero(np.diff(self.series)) + 1), len(marked)]
         found = [
             (start + int(first), start + int(last))
-            for start, end in zip(cuts[:-1], cuts[1:], strict=True)
+            for start, end in pairwise(cuts)
             for first, last in ranges_of(marked[start:end])
         ]
         return np.array(found, np.int64).reshape(-1, 2)
