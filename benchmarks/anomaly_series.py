@@ -5,7 +5,8 @@
 EVERY takes each so-manieth file only. NAB (Ahmad et al. 2017): the first 15 % of each file are learnt from, the rest is the
 test; files without a labelled window are left out of the mean and give false alarms a day. SKAB (Katser & Kozitsin 2020):
 the first 400 rows of each file are learnt from, and the threshold comes from them. Runs lie in
-$HORNGATE_BENCH_RUNS (default: below the temporary folder) and are not repeated. Results are merged into benchmarks/results/anomaly.json.
+$HORNGATE_BENCH_RUNS (default: below the temporary folder) and are not repeated. Results are merged into
+benchmarks/results/anomaly.json.
 """
 
 import csv

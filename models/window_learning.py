@@ -16,6 +16,9 @@ EPOCHS, BATCH, RATE = 40, 16, 3e-3
 BLOCK = 256  # windows of a forward pass
 FAR = 3.0  # standard deviations, from which on a gap counts straight, not squared: training rows may hold anomalies
 STORED = 2000  # windows in a memory, at most
+LAGS, MOST_INPUTS = 32, 512  # rows that a linear forecast looks back on, numbers that it takes at most
+MOST_STEPS = 200_000  # that a linear forecast is fitted on
+PENALTY = 0.3  # of ridge regression, for each row, on standardised values
 EXPLAINED = 0.95  # share of the variance that principal components keep
 MOST_COMPONENTS = 64
 
@@ -61,15 +64,16 @@ def learnt(
     keras.utils.set_random_seed(wishes.seed)
     shape = (train.shape[1], train.shape[2], wishes.smooth)
     history: list[dict[str, Any]] = []
-    if kind in ("forecaster", "recurrent"):
-        detector = _scaled(getattr(windows, kind)(*shape), scale)
-        history = _by_gradient(detector, train, held, wishes, keeper)
+    if kind == "recurrent":
+        detector = _scaled(windows.recurrent(*shape), scale)
     else:
         standard = Standard()
         standard.build(train.shape)
         _set_scale(standard, scale)
-        values = standardised(standard, train).reshape(len(train), -1)
-        detector = _scaled((_components if kind == "pca" else _memory)(values, shape, wishes.seed), scale)
+        makes = {"linear": _straight, "forecaster": _straight, "pca": _components, "nearest": _memory}
+        detector = _scaled(makes[kind](kind, standardised(standard, train), shape, wishes.seed), scale)
+    if kind in ("recurrent", "forecaster"):
+        history = _by_gradient(detector, train, held, wishes, keeper)
     surprise = detector.get_layer("surprise")
     surprise.usual.assign(_usual_errors(detector, held if len(held) else train))
     return detector, history
@@ -85,9 +89,29 @@ def _set_scale(standard: Standard, scale: tuple[np.ndarray, np.ndarray]) -> None
     standard.scale.assign(scale[1])
 
 
-def _components(values: np.ndarray, shape: tuple[int, int, int], seed: int) -> keras.Model:
+def _straight(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: int) -> keras.Model:
+    """Return a forecaster whose linear part is the ridge regression of each row on the rows before it."""
+    from sklearn.linear_model import Ridge
+
+    window, columns, _ = shape
+    lags = max(1, min(LAGS, window - 1, MOST_INPUTS // columns))
+    every = max(1, len(values) * (window - lags) // MOST_STEPS)
+    steps = np.lib.stride_tricks.sliding_window_view(values, lags + 1, axis=1)[:, :: max(1, min(every, window - lags))]
+    steps = steps.reshape(-1, columns, lags + 1).transpose(0, 2, 1)
+    inputs, targets = steps[:, :-1].reshape(len(steps), -1), steps[:, -1]
+    found = Ridge(PENALTY * len(steps)).fit(inputs.astype(np.float64), targets.astype(np.float64))
+    detector = getattr(windows, kind)(*shape, lags)
+    layer = detector.get_layer("expected" if kind == "linear" else "straight")
+    kernel = np.reshape(found.coef_, (columns, lags, columns)).transpose(1, 2, 0)
+    layer.set_weights([kernel, np.reshape(found.intercept_, columns)])
+    layer.trainable = False
+    return detector
+
+
+def _components(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: int) -> keras.Model:
     from sklearn.decomposition import PCA
 
+    values = values.reshape(len(values), -1)
     most = min(MOST_COMPONENTS, *values.shape)
     found = PCA(most, svd_solver="full" if min(values.shape) <= 1024 else "randomized", random_state=seed).fit(values)
     kept = int(np.searchsorted(np.cumsum(found.explained_variance_ratio_), EXPLAINED)) + 1
@@ -98,7 +122,8 @@ def _components(values: np.ndarray, shape: tuple[int, int, int], seed: int) -> k
     return detector
 
 
-def _memory(values: np.ndarray, shape: tuple[int, int, int], seed: int) -> keras.Model:
+def _memory(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: int) -> keras.Model:
+    values = values.reshape(len(values), -1)
     if len(values) > STORED:
         values = values[np.sort(np.random.default_rng(seed).permutation(len(values))[:STORED])]
     detector = windows.nearest(*shape, len(values))

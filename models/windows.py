@@ -125,16 +125,11 @@ class Nearest(layers.Layer):
 
 @keras.saving.register_keras_serializable("horngate")
 class Consensus(layers.Layer):
-    """Joins what several detectors say of a row: the geometric mean of their scores, the mean of the columns' shares."""
+    """Joins what several detectors say of a row: the mean of their scores and of the columns' parts in them."""
 
     def call(self, said):
         """Return float32 `[n, 1 + 2 d]` from a list of such outputs."""
-        together = ops.stack(said, axis=0)
-        columns = (together.shape[-1] - 1) // 2
-        scores = together[..., :1]
-        score = ops.exp(ops.mean(ops.log(ops.maximum(scores, 1e-6)), axis=0))
-        shares = together[..., 1 : 1 + columns] / ops.maximum(scores, 1e-6)
-        return ops.concatenate([score, ops.mean(shares, axis=0) * score, together[0, :, 1 + columns :]], axis=-1)
+        return ops.mean(ops.stack(said, axis=0), axis=0)
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
@@ -166,22 +161,30 @@ class Subspace(layers.Layer):
         return super().get_config() | {"components": self.components}
 
 
-KINDS = ("forecaster", "recurrent", "nearest", "pca")
+KINDS = ("linear", "forecaster", "recurrent", "nearest", "pca")
 
 
-def forecaster(window: int, columns: int, smooth: int, units: int = 32) -> keras.Model:
+def linear(window: int, columns: int, smooth: int, lags: int) -> keras.Model:
+    """Return a model that expects each row as a linear function of the `lags` rows before it: vector autoregression."""
+    raw, values = _begun(window, columns)
+    expected = layers.Conv1D(columns, lags, padding="causal", name="expected")(_before(values))
+    return _ended(raw, values, expected, smooth, "linear")
+
+
+def forecaster(window: int, columns: int, smooth: int, lags: int, units: int = 32) -> keras.Model:
     """Return a model that expects each row from the rows before it, by temporal convolution (Bai et al. 2018).
 
-    Causal convolutions of width 3 reach 31 rows back; what they say is added to the last value.
+    Causal convolutions of width 3 reach 31 rows back; what they say is added to what `linear` would say.
     """
     raw, values = _begun(window, columns)
-    before = layers.ZeroPadding1D((1, 0))(layers.Cropping1D((0, 1))(values))
+    before = _before(values)
+    straight = layers.Conv1D(columns, lags, padding="causal", name="straight")(before)
     hidden = layers.Conv1D(units, 1, name="mix")(before)
     for dilation in (1, 2, 4, 8):
         step = layers.Conv1D(units, 3, dilation_rate=dilation, padding="causal", activation="relu")(hidden)
         hidden = layers.Add()([hidden, layers.Conv1D(units, 1)(step)])
     change = layers.Conv1D(columns, 1, kernel_initializer="zeros", name="change")(layers.LayerNormalization()(hidden))
-    return _ended(raw, values, layers.Add(name="expected")([before, change]), smooth, "forecaster")
+    return _ended(raw, values, layers.Add(name="expected")([straight, change]), smooth, "forecaster")
 
 
 def recurrent(window: int, columns: int, smooth: int, units: int = 32) -> keras.Model:
@@ -215,11 +218,16 @@ def joined(members: list[keras.Model]) -> keras.Model:
     return keras.Model(raw, said[0] if len(said) == 1 else Consensus(name="consensus")(said), name="answers")
 
 
+def _before(values):
+    """Return each row's values one row later, so that nothing is expected from itself."""
+    return layers.ZeroPadding1D((1, 0))(layers.Cropping1D((0, 1))(values))
+
+
 def _begun(window: int, columns: int) -> tuple:
     raw = keras.Input((window, columns), name="windows")
     return raw, Standard(name="standard")(raw)
 
 
 def _ended(raw, values, expected, smooth: int, name: str) -> keras.Model:
-    surprise = Surprise(smooth, name == "forecaster", name="surprise")
+    surprise = Surprise(smooth, name in ("linear", "forecaster"), name="surprise")
     return keras.Model(raw, surprise([raw, values, expected]), name=name)

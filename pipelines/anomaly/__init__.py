@@ -76,8 +76,8 @@ class Series(Detection, Optimisation, Data):
     gap: float = knob(10.0, "A step of more usual steps than this begins the series anew.", low=1.0)
     window: int = knob(64, "Rows that a score looks at: the row itself and those before it.", low=2, high=4096)
     smooth: int | None = knob(None, "Rows whose errors a score averages; default: a quarter of the window.", low=1)
-    detector: Literal["auto", "forecaster", "recurrent", "nearest", "pca"] = knob(
-        "auto", "What scores the rows; auto: forecaster, recurrent and nearest together."
+    detector: Literal["auto", "linear", "forecaster", "recurrent", "nearest", "pca"] = knob(
+        "auto", "What scores the rows; auto: linear and nearest together."
     )
     alarms_per_day: float | None = knob(
         None, "Choose the threshold that raises so many alarms a day on validation.", low=0.0

@@ -25,10 +25,10 @@ from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 
-MEMBERS = ("forecaster", "recurrent", "nearest")  # of `auto`
+MEMBERS = ("linear", "nearest")  # of `auto`
 REASONS = 5  # columns
 LEAST = 20  # training rows
-OFTEN = 8  # training windows begin every so many rows, at the least, for a window of 64
+OFTEN = 16  # training windows that begin within the length of one
 MOST_WINDOWS = 20_000  # that are learnt from; of more, evenly spaced ones
 LISTED = 200  # events and alarms in a report
 

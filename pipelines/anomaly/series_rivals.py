@@ -46,7 +46,7 @@ def rivals(
 
 
 def _with_alarms(task: "Pipeline", by_split: dict[str, tuple]) -> dict[str, np.ndarray]:
-    """Return a rival's columns by split, its threshold chosen on validation as the run's own; nothing without normal rows there."""
+    """Return a rival's columns by split, its threshold chosen on its normal validation rows, as the run's own."""
     if "validation" not in by_split:
         return {}
     scores, rows = by_split["validation"]

@@ -107,12 +107,12 @@ def _series(files: dict[str, list[dict]], name: str, card: Data | None, labelled
 
 
 def _made_up_pumps() -> dict[str, list[dict]]:
-    """Return four made-up series of a pump's flow, pressure and temperature, a row a minute, each with three faults.
+    """Return two made-up series of a pump's flow, pressure and temperature, a row a minute, each with three faults.
 
     Made by formula, with the same numbers everywhere: a load that goes up and down, noise, and as faults a leak (less
     pressure), a blockage (less flow at more pressure) or heat, 15 minutes long, in the last two fifths of each series.
     """
-    return {f"pump-{number}": _made_up_pump(number) for number in range(1, 5)}
+    return {f"pump-{number}": _made_up_pump(number) for number in range(1, 3)}
 
 
 def _made_up_pump(number: int) -> list[dict]:

@@ -70,9 +70,10 @@ class _Sums:
 
     predicted: np.ndarray  # [units, thresholds]
     hits: np.ndarray  # [units, thresholds]
-    bordering: np.ndarray  # [units, widths, thresholds]
-    touched: np.ndarray  # [units, widths, thresholds], ranges that joined where their borders met
-    ranges: np.ndarray  # [units, widths]
+    near: np.ndarray  # int64 [few], the units that hold a range or a border; what follows is of these alone
+    bordering: np.ndarray  # [few, widths, thresholds]
+    touched: np.ndarray  # [few, widths, thresholds], ranges that joined where their borders met
+    ranges: np.ndarray  # [few, widths]
 
 
 class _Surface:
@@ -109,13 +110,10 @@ class _Surface:
             first = np.array([self.from_which[start : end + 1].min() for start, end, _ in merged])
             touched.append(self._down(own, np.ones(len(own)), first))
             counts.append(np.bincount(self.units[own], minlength=len(self.names)))
-        return _Sums(
-            self._down(every, np.ones(len(targets))),
-            self._down(every, targets.astype(np.float64)),
-            np.stack(bordering, 1),
-            np.stack(touched, 1),
-            np.stack(counts, 1).astype(np.float64),
-        )
+        wide = [np.stack(parts, 1) for parts in (bordering, touched, counts)]
+        few = np.flatnonzero(wide[0].any((1, 2)) | wide[2].any(1))
+        sums = (self._down(every, np.ones(len(targets))), self._down(every, targets.astype(np.float64)))
+        return _Sums(*sums, few, *(part[few].astype(np.float64) for part in wide))
 
     def _down(self, rows: np.ndarray, values: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
         """Return float64 `[units, thresholds]`: sums of the values whose threshold number is `first` or a later one."""
@@ -129,12 +127,16 @@ class _Surface:
         predicted, hits = weights @ sums.predicted, weights @ sums.hits
         if hits[-1] <= 0:
             return np.nan
-        bordering = _weighted(weights, sums.bordering)
+        drawn = weights[sums.near]
+        bordering = _weighted(drawn, sums.bordering)
         found = hits + bordering
-        recall = np.minimum(found / (hits[-1] + bordering / 2), 1)
-        recall *= _weighted(weights, sums.touched) / np.maximum(weights @ sums.ranges, 1e-12)[:, None]
-        precision = found / np.maximum(predicted, 1e-12)
-        return float((np.diff(recall, axis=1, prepend=0.0) * precision).sum(1).mean())
+        recall = found / (hits[-1] + bordering / 2)
+        np.minimum(recall, 1, out=recall)
+        recall *= _weighted(drawn, sums.touched)
+        recall /= np.maximum(drawn @ sums.ranges, 1e-12)[:, None]
+        found /= np.maximum(predicted, 1e-12)
+        gained = np.einsum("wt,wt->", recall[:, 1:] - recall[:, :-1], found[:, 1:]) + recall[:, 0] @ found[:, 0]
+        return float(gained / len(recall))
 
 
 def _weighted(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
