@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 LEAST_SPREAD = 1e-6
+SURENESS = 10.0  # of a forest that finds nothing but known anomalies in a row's leaves
 
 
 @keras.saving.register_keras_serializable("horngate")
@@ -141,6 +142,11 @@ class Standing(layers.Layer):
         return super().get_config() | {"sources": self.sources}
 
 
+def in_parts(model, rows: np.ndarray, size: int = 1024) -> np.ndarray:
+    """Return what a layer or model says of rows `[n, …]`, computed so many at a time."""
+    return np.concatenate([ops.convert_to_numpy(model(rows[at : at + size])) for at in range(0, len(rows), size)])
+
+
 def joined(columns: layers.Layer, size: int, members: list[tuple[layers.Layer, Standing, float]]) -> keras.Model:
     """Return a model named `answers` from columns float32 `[n, size]` to float32 `[n, 1 + size]`: score and shares.
 
@@ -149,8 +155,38 @@ def joined(columns: layers.Layer, size: int, members: list[tuple[layers.Layer, S
         members: detectors, what brings each to the common scale, and their weights; the score is the weighted mean.
     """
     inputs = keras.Input((size,), dtype="float32", name="inputs")
-    features = columns(inputs)
+    return keras.Model(inputs, _mean(_said(columns(inputs), members), members), name="answers")
+
+
+def _said(features, members: list[tuple[layers.Layer, Standing, float]]) -> list:
+    return [standing(detector(features)) for detector, standing, _ in members]
+
+
+def _mean(said: list, members: list[tuple[layers.Layer, Standing, float]]):
     total = sum(weight for _, _, weight in members)
-    said = [standing(detector(features)) * (weight / total) for detector, standing, weight in members]
-    output = said[0] if len(said) == 1 else layers.Add(name="together")(said)
-    return keras.Model(inputs, output, name="answers")
+    parts = [one * (weight / total) for one, (_, _, weight) in zip(said, members, strict=True)]
+    return parts[0] if len(parts) == 1 else layers.Add(name="together")(parts)
+
+
+def opinions(features: np.ndarray, members: list[tuple[layers.Layer, Standing, float]]) -> np.ndarray:
+    """Return features float32 `[n, d]` with the score of each member beside them, float32 `[n, d + members]`."""
+    scores = [in_parts(lambda part, one=one: one[1](one[0](part)), features)[:, :1] for one in members]
+    return np.concatenate([features, *scores], axis=1)
+
+
+def instructed(
+    columns: layers.Layer, size: int, members: list[tuple[layers.Layer, Standing, float]], forest: layers.Layer
+) -> keras.Model:
+    """Return a model as of `joined` whose score comes first of all from a forest that learnt from known anomalies.
+
+    Args:
+        forest: from what `opinions` gives to a share of anomalies.
+    """
+    inputs = keras.Input((size,), dtype="float32", name="inputs")
+    features = columns(inputs)
+    said = _said(features, members)
+    together = _mean(said, members)
+    share = forest(ops.concatenate([features, *(one[:, :1] for one in said)], axis=1))[:, :1]
+    # What is unknown to the forest is left to the others: they count a tenth of what it can say.
+    score = SURENESS * (share + 0.1 * ops.sigmoid(together[:, :1]))
+    return keras.Model(inputs, ops.concatenate([score, together[:, 1:]], axis=1), name="answers")

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import keras
 
-from horngate.models import columns, detectors, network, optimizer, pooling, scaling, windows  # noqa: F401 - register the classes of saved models
+from horngate.models import (  # noqa: F401 - register the classes of saved models
+    columns,
+    detectors,
+    network,
+    optimizer,
+    pooling,
+    scaling,
+    trees,
+    windows,
+)
 
 TRUSTED = {"keras", "keras_hub", "keras_rs", "horngate", "builtins"}
 

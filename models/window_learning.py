@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from horngate.models import windows
+from horngate.models import series_detectors
 from horngate.models.learning import ArrayRows, Keeper, Plan, learn
 from horngate.models.optimizer import adamw
 from horngate.models.windows import LEAST_ERROR, Standard
@@ -56,7 +56,7 @@ def learnt(
     """Return a detector that has learnt from windows, and the history of its epochs, empty where it has none.
 
     Args:
-        kind: one of `windows.KINDS`.
+        kind: one of `series_detectors.KINDS`.
         train, held: float32 `[n, w, d]` with NaN for what is missing; `held` says which epoch is best and which error is
             usual, and may be empty.
         scale: as of `moments`.
@@ -65,7 +65,7 @@ def learnt(
     shape = (train.shape[1], train.shape[2], wishes.smooth)
     history: list[dict[str, Any]] = []
     if kind == "recurrent":
-        detector = _scaled(windows.recurrent(*shape), scale)
+        detector = _scaled(series_detectors.recurrent(*shape), scale)
     else:
         standard = Standard()
         standard.build(train.shape)
@@ -100,7 +100,7 @@ def _straight(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: 
     steps = steps.reshape(-1, columns, lags + 1).transpose(0, 2, 1)
     inputs, targets = steps[:, :-1].reshape(len(steps), -1), steps[:, -1]
     found = Ridge(PENALTY * len(steps)).fit(inputs.astype(np.float64), targets.astype(np.float64))
-    detector = getattr(windows, kind)(*shape, lags)
+    detector = getattr(series_detectors, kind)(*shape, lags)
     layer = detector.get_layer("expected" if kind == "linear" else "straight")
     kernel = np.reshape(found.coef_, (columns, lags, columns)).transpose(1, 2, 0)
     layer.set_weights([kernel, np.reshape(found.intercept_, columns)])
@@ -115,7 +115,7 @@ def _components(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed
     most = min(MOST_COMPONENTS, *values.shape)
     found = PCA(most, svd_solver="full" if min(values.shape) <= 1024 else "randomized", random_state=seed).fit(values)
     kept = int(np.searchsorted(np.cumsum(found.explained_variance_ratio_), EXPLAINED)) + 1
-    detector = windows.pca(*shape, min(kept, most))
+    detector = series_detectors.pca(*shape, min(kept, most))
     layer = detector.get_layer("expected")
     layer.centre.assign(found.mean_)
     layer.axes.assign(found.components_[: layer.components].T)
@@ -126,7 +126,7 @@ def _memory(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: in
     values = values.reshape(len(values), -1)
     if len(values) > STORED:
         values = values[np.sort(np.random.default_rng(seed).permutation(len(values))[:STORED])]
-    detector = windows.nearest(*shape, len(values))
+    detector = series_detectors.nearest(*shape, len(values))
     detector.get_layer("expected").memory.assign(values)
     return detector
 

@@ -15,22 +15,17 @@ from horngate.pipelines.base import Pipeline
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table, whole, write_rows
-from horngate.pipelines.measure import detection
-from horngate.pipelines.measure.detection import Outcome
-from horngate.pipelines.page import detection as drawn
-from horngate.pipelines.page.plot import Plot
-from horngate.pipelines.report import Report
+from horngate.pipelines.judged import Judged
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
     import keras
 
 HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
-TOP = 20  # cases in a report
 LEAST_ROWS = 5  # to learn from
 
 
-class Detector(Pipeline):
+class Detector(Judged, Pipeline):
     """What all detecting tasks share. A task adds how to inspect, settle, read, and `learn`, and its reasons.
 
     The output of the core model is float32 `[n, 1 + …]`: first the score, higher for stranger rows, then whatever the task
@@ -43,8 +38,6 @@ class Detector(Pipeline):
 
     handed_over = ("alarms.json",)
     choosing: tuple[str, ...] = ("contamination", "false_alarm_rate")  # options of `evaluate` that choose a threshold
-    mistakes_title = "Top cases"
-    mistakes_said = "rows with the highest scores"
     alarms: Alarms
     answers: "keras.Model"
 
@@ -54,7 +47,8 @@ class Detector(Pipeline):
 
         Args:
             table: all rows.
-            places: rows by split; those of `train` are the ones to learn from, by the protocol.
+            places: rows by split; those of `train` are the ones to learn from, by the protocol. `anomalies` are those of
+                the training rows that are known ones, whether they are among `train` or not.
 
         Returns:
             `method`, `why` it was chosen, and where they apply: `costs` (seconds by phase), `history` (rows of
@@ -84,7 +78,7 @@ class Detector(Pipeline):
         self.alarms = self._named(targets)
         places = {name: np.flatnonzero(splits == name) for name in ("train", "validation", "test")}
         truth = self.alarms.encode(targets)
-        known = int((truth[places["train"]] == 1).sum())
+        places["anomalies"] = places["train"][truth[places["train"]] == 1]
         if self.card.protocol == "one-class":
             places["train"] = places["train"][truth[places["train"]] != 1]
         if len(places["train"]) < LEAST_ROWS:
@@ -103,7 +97,7 @@ class Detector(Pipeline):
             "refit": False,
             "protocol": self.card.protocol,
             "learnt_rows": len(places["train"]),
-            "left_out_anomalies": known if self.card.protocol == "one-class" else 0,
+            "left_out_anomalies": len(places["anomalies"]) if self.card.protocol == "one-class" else 0,
             "threshold": self.alarms.threshold,
             "threshold_chosen_by": self.alarms.chosen_by,
         }
@@ -206,68 +200,3 @@ class Detector(Pipeline):
 
     def label_names(self, target: str | None) -> list[str]:
         return [] if target is None else [target]
-
-    # How good is it?
-
-    def outcome(self, answers: pa.Table) -> Outcome:
-        truth = self.alarms.encode(answers["target"].to_pylist())
-        chosen = answers["anomalous"].to_numpy(zero_copy_only=False).astype(bool)
-        return Outcome(answers["score"].to_numpy().astype(np.float64), truth, chosen)
-
-    def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Outcome:
-        scores = np.asarray(outputs, np.float64).reshape(len(outputs), -1)[:, 0]
-        return Outcome(scores, self.alarms.encode(targets), self.alarms.raised(scores))
-
-    def guess(self, outcome: Outcome) -> Outcome:
-        """Say the same of every row."""
-        return detection.by_chance(outcome)
-
-    def measures(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
-        return detection.measures(outcome)
-
-    def details(self, answers: pa.Table, outcome: Outcome) -> dict[str, Any]:
-        known = ~np.isnan(outcome.targets)
-        anomalies = int((outcome.targets == 1).sum())
-        found = {
-            "anomalies": anomalies,
-            "labelled": int(known.sum()),
-            "prevalence": anomalies / int(known.sum()) if known.any() else None,
-            "threshold": self.alarms.threshold,
-            "thresholds": detection.thresholds(outcome, self.alarms.threshold),
-            "mistakes": self._top(answers),
-        }
-        unknown = sorted({*answers["target"].to_pylist()} - {None, *self.alarms.anomalous, *self.alarms.normal})
-        return found | ({"unlearnt_labels": unknown} if unknown else {})
-
-    def _top(self, answers: pa.Table) -> list[dict[str, Any]]:
-        """Return the rows with the highest scores, each with what was said of it."""
-        order = np.argsort(-answers["score"].to_numpy(), kind="stable")[:TOP]
-        names = ["id", "target", "score", "p_value", "anomalous", *(name for name, _ in self.reason_fields())]
-        rows = answers.select(names).take(pa.array(order)).to_pylist()
-        return [
-            row | {"label": f"{'alarm' if row['anomalous'] else 'no alarm'}, p {row['p_value']:.3g}"} for row in rows
-        ]
-
-    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
-        return drawn.plots(self.outcome(answers), self.alarms.threshold)
-
-    def model_card(self) -> dict[str, str]:
-        said = (
-            "A score, higher for stranger rows; only its order and what is derived from it mean anything. The p-value "
-        )
-        said += "says how often a row like the held-out ones scores as high. A strange row need not be a harmful one."
-        return {"Answers": said} | super().model_card()
-
-    def unlike(self, other: "Detector") -> str | None:
-        if self.alarms.anomalous and other.alarms.anomalous and self.alarms.anomalous != other.alarms.anomalous:
-            mine, theirs = (", ".join(names) for names in (self.alarms.anomalous, other.alarms.anomalous))
-            return f"their anomalies differ: {mine} and {theirs}"
-        if self.card.protocol != other.card.protocol:
-            return f"one was trained on {self.card.protocol} rows and the other on {other.card.protocol} ones"
-        return None
-
-    def right(self, answers: pa.Table) -> np.ndarray | None:
-        truth = self.alarms.encode(answers["target"].to_pylist())
-        if np.isnan(truth).any():
-            return None
-        return answers["anomalous"].to_numpy(zero_copy_only=False).astype(bool) == (truth == 1)

@@ -20,6 +20,7 @@ class Table(Detection, Optimisation, Data):
     metrics = ("auroc", "average_precision", "precision_at_n", "recall_at_fpr_01")
     recipes = {
         "tiny": {"data": "sample:breast-cancer", "detector": "pca"},
+        "learnt": {"data": "sample:breast-cancer", "detector": "autoencoder"},
         "breast-cancer": {"data": "sample:breast-cancer"},
     }
     target_column: str | None = knob(
@@ -28,7 +29,12 @@ class Table(Detection, Optimisation, Data):
     )
     feature_column: tuple[str, ...] | None = knob(None, "Column to look at; default: all that play no other role.")
     drop_column: tuple[str, ...] | None = knob(None, "Column to leave out.")
-    detector: Literal["pca", "knn"] = knob("pca", "What scores the rows.")
+    detector: Literal["auto", "knn", "pca", "forest", "autoencoder", "vae", "adversarial", "dte", "deviation"] = knob(
+        "auto", "What scores the rows; auto: the average of forest, knn and pca, weighed by the protocol."
+    )
+    labelled: bool = knob(
+        False, "Let auto learn from the known anomalies among the training rows; deviation always does."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

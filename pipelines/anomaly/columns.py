@@ -76,14 +76,19 @@ def settled(
         UserError: a column of free text, or of numbers and texts; no column is left, or none that varies.
     """
     names = list(dict.fromkeys(name for cells in rows for name in cells))
-    for name in (*(wanted or ()), *dropped):
+    for name in wanted or ():
         if name not in names:
             raise UserError(f'no column "{name}" in the training rows. Columns: {", ".join(names[:30])}')
-    found, varied = [], False
+    found, problems, varied = [], [], False
     for name in (name for name in names if (wanted is None or name in wanted) and name not in dropped):
         cells = [row.get(name) for row in rows]
-        found.append({"name": name} | type_of(name, cells))
+        try:
+            found.append({"name": name} | type_of(name, cells))
+        except UserError as problem:
+            problems.append(str(problem))
         varied = varied or len({text_in(cell) for cell in cells if not is_gap(cell)}) > 1
+    if problems:
+        raise UserError("; ".join(problems))
     if not found:
         raise UserError("no column is left to look at; drop fewer")
     if not varied:

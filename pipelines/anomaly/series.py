@@ -12,17 +12,12 @@ from horngate.pipelines.alarms import Alarms
 from horngate.pipelines.anomaly.series_rivals import rivals
 from horngate.pipelines.anomaly.step_checks import step_findings
 from horngate.pipelines.anomaly.steps import Facts, facts_of, settled, tensor_of
+from horngate.pipelines.anomaly.timed import Timed, numbered
 from horngate.pipelines.data.checks import Finding
-from horngate.pipelines.data.reading import content, in_order, inputs_of
-from horngate.pipelines.data.trailing import Window, seconds_of
-from horngate.pipelines.detector import HISTORY, TOP, Detector
+from horngate.pipelines.data.reading import content, in_order
+from horngate.pipelines.detector import HISTORY, Detector
 from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.measure import series as measured
 from horngate.pipelines.measure.events import Timeline, threshold_for_alarms
-from horngate.pipelines.measure.series import Outcome, units_of
-from horngate.pipelines.page import series as drawn
-from horngate.pipelines.page.plot import Plot, Shown
-from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 
 MEMBERS = ("linear", "nearest")  # of `auto`
@@ -30,17 +25,14 @@ REASONS = 5  # columns
 LEAST = 20  # training rows
 OFTEN = 16  # training windows that begin within the length of one
 MOST_WINDOWS = 20_000  # that are learnt from; of more, evenly spaced ones
-LISTED = 200  # events and alarms in a report
 
 
-class Pipeline(Detector):
+class Pipeline(Timed, Detector):
     """`horngate anomaly series`."""
 
     batch_size = 64
     carried = ("time",)
     choosing = (*Detector.choosing, "alarms_per_day")
-    mistakes_title = "Top stretches"
-    mistakes_said = "the strangest row of each stretch, strangest first"
 
     def __init__(self, card: Any):
         super().__init__(card)
@@ -90,8 +82,8 @@ class Pipeline(Detector):
     def learn(self, table: pa.Table, places: dict[str, np.ndarray], run: Run) -> dict[str, Any]:
         from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
         from horngate.models.learning import Diverged
+        from horngate.models.series_detectors import joined
         from horngate.models.window_learning import Wishes, learnt, moments
-        from horngate.models.windows import joined
         from horngate.pipelines.ladder import told
 
         if len(places["train"]) < LEAST:
@@ -124,7 +116,7 @@ class Pipeline(Detector):
         if self.card.protocol != "one-class":
             return rows
         truth = self.alarms.encode(table["target"].to_pylist()) == 1
-        series = _numbers(table["group"].to_pylist())
+        series = numbered(table["group"].to_pylist())
         near = np.zeros(len(truth), bool)
         for own in (np.flatnonzero(series == name) for name in np.unique(series)):
             until = np.append(0, np.cumsum(truth[own]))
@@ -195,99 +187,9 @@ class Pipeline(Detector):
             ]
         }
 
-    def label_names(self, target: str | None) -> None:
-        """Return None: events come and go, and their share in a stretch of time says nothing of drift."""
-        return None
-
-    # How good is it?
-
-    def timeline(self, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-        """Return the number of each row's series, and its time in seconds."""
-        times = [seconds_of(cell, self.card.time_unit) for cell in rows["time"].to_pylist()]
-        return _numbers(rows["group"].to_pylist()), np.array(times, np.float64)
-
-    def outcome(self, answers: pa.Table) -> Outcome:
-        plain = super().outcome(answers)
-        series, seconds = self.timeline(answers)
-        return Outcome(plain.scores, plain.targets, plain.chosen, series, seconds, *units_of(series))
-
-    def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Outcome:
-        """Return the outcome of a rival: score, number of the series, seconds and alarm of each row, float64 `[n, 4]`."""
-        score, series, seconds, chosen = outputs.T
-        series = series.astype(np.int64)
-        return Outcome(score, self.alarms.encode(targets), chosen > 0, series, seconds, *units_of(series))
-
-    def guess(self, outcome: Outcome) -> Outcome:
-        """Say the same in a random order."""
-        return measured.by_chance(outcome)
-
-    def measures(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
-        return measured.measures(outcome)
-
-    def details(self, answers: pa.Table, outcome: Outcome) -> dict[str, Any]:
-        found = super().details(answers, outcome) | {"buffer_rows": measured.BUFFER}
-        if np.isnan(outcome.targets).all():
-            return found
-        times = [answers["time"].to_pylist()[row] for row in outcome.order]
-        names = [answers["group"].to_pylist()[row] for row in outcome.order]
-        seen = outcome.events
-        said = [{"series": names[a], "begin": times[a], "end": times[b]} for a, b in seen.events]
-        said = [
-            event | {"found": bool(hit), "delay_seconds": float(delay)}
-            for event, hit, delay in zip(said, seen.found, seen.delays, strict=True)
-        ]
-        counts = {
-            "found": int(seen.found.sum()),
-            "missed": int((~seen.found).sum()),
-            "false_alarms": int(seen.false.sum()),
-        }
-        return found | {"events": said[:LISTED], "event_counts": counts | {"alarms": len(seen.alarms)}}
-
-    def _top(self, answers: pa.Table) -> list[dict[str, Any]]:
-        """Return the strangest rows, none within a window of a stranger one."""
-        series, scores = _numbers(answers["group"].to_pylist()), answers["score"].to_numpy()
-        left, best = np.ones(len(scores), bool), []
-        for row in np.argsort(-scores, kind="stable"):
-            if left[row]:
-                best.append(int(row))
-                near = slice(max(row - self.card.window, 0), row + self.card.window + 1)
-                left[near] &= series[near] != series[row]
-            if len(best) == TOP:
-                break
-        return super()._top(answers.take(pa.array(best)))
-
-    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
-        labels = drawn.Labels(self.schema["columns"], self.alarms.threshold)
-        return [*drawn.plots(answers, self.outcome(answers), labels), *super().plots(answers, report)]
-
-    def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
-        """Return the values of the columns that made the score, the strongest first."""
-        found = []
-        for data, answer in zip(inputs_of(rows), answers, strict=True):
-            window = Window.of(data)
-            values = dict(zip(window.names, window.values[-1].tolist(), strict=True))
-            parts = [f"{reason['column']} {values[reason['column']]:.6g}" for reason in answer["reasons"]]
-            found.append(Shown(text=", ".join(parts)))
-        return found
-
-    def model_card(self) -> dict[str, str]:
-        said = (
-            f"A score for every time step, from the step and the {self.card.window - 1} rows before it; nothing after it is "
-            "looked at. 1 is the usual error, 2 twice as much. The first rows of a series have fewer rows before them and "
-            "are judged by those alone; a forecast of the very first is the training mean. Neighbouring scores are alike, "
-            "so the p-value of a step is right on average, but not independent of the next one's."
-        )
-        return super().model_card() | {"Answers": said}
-
     def example(self) -> str:
         return (
             "import numpy as np\n\n\n"
             "def read(path):  # float32 [window, columns]: the row and those before it, NaN for what is missing\n"
             "    return np.load(path).astype(np.float32)\n"
         )
-
-
-def _numbers(groups: list[str | None]) -> np.ndarray:
-    """Return int64 numbers of series, in the order in which they appear."""
-    places: dict[str | None, int] = {}
-    return np.array([places.setdefault(name, len(places)) for name in groups], np.int64)

@@ -7,8 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines import progress
+from horngate.pipelines.alarms import Alarms
 from horngate.pipelines.anomaly.columns import Facts, cells_of, settled, vector_of
-from horngate.pipelines.data.reading import content, in_order, inputs_of
+from horngate.pipelines.anomaly.looking import LOOKED_AT, column_findings
+from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.data.reading import content, inputs_of
 from horngate.pipelines.detector import Detector
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.page.plot import Shown
@@ -58,38 +61,93 @@ class Pipeline(Detector):
             UserError: a row that can't be read.
         """
         rows = zip(*(table[name].to_pylist() for name in ("input", "value", "error")), strict=True)
-        stream = in_order(lambda row: self.read(content(*row)), rows, ahead=4096)
         found = np.empty((table.num_rows, len(self.columns)), np.float32)
-        for place, row in enumerate(progress.tracked(stream, label, table.num_rows)):
-            if isinstance(row, Unreadable):
-                raise UserError(f"{table['id'][place].as_py()}: {row}")
-            found[place] = row
+        for place, row in enumerate(progress.tracked(rows, label, table.num_rows)):
+            try:
+                found[place] = self.read(content(*row))
+            except Unreadable as reason:
+                raise UserError(
+                    f"{table['id'][place].as_py()} could be read before, and can't any more: {reason}"
+                ) from None
         return found
 
     def scored(self, table: pa.Table, label: str) -> np.ndarray:
-        return self._said(self.matrix(table, label))
+        return self.outputs_of(self.matrix(table, label))
 
-    def _said(self, rows: np.ndarray) -> np.ndarray:
+    def outputs_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the core's outputs for rows float32 `[n, columns]` in memory, as `read` gives them."""
         parts = range(0, len(rows), self.batch_size)
         return np.concatenate([np.asarray(self.core.predict_on_batch(rows[at : at + self.batch_size])) for at in parts])
 
     def learn(self, table: pa.Table, places: dict[str, np.ndarray], run: Run) -> dict[str, Any]:
+        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
         from horngate.models.columns import columns_layer
-        from horngate.models.detectors import Standing, axes, joined, neighbours
+        from horngate.models.learning import Diverged
 
-        train = self.matrix(table.take(pa.array(places["train"])), "reading the training rows")
+        card, own = self.card, self._learnt_from(places)
+        truth = np.isin(own, places["anomalies"]) & self._instructed(places)
+        train = self.matrix(table.take(pa.array(own)), "reading the training rows")
         held = self.matrix(table.take(pa.array(places["validation"])), "reading the validation rows")
-        columns = columns_layer(
-            train.astype(np.float64), [len(column.get("categories", ())) for column in self.columns]
-        )
-        features = np.asarray(columns(train))
-        detector = axes(features) if self.card.detector == "pca" else neighbours(features, 10, 10_000, self.card.seed)
-        standing = Standing(columns.sources, name=f"{detector.name}_standing")
-        standing.build((None, 1 + features.shape[1]))
-        some = np.asarray(columns(held)) if len(held) else features
-        standing.fit(np.asarray(detector(some))[:, 0])
-        self.answers = joined(columns, train.shape[1], [(detector, standing, 1.0)])
-        return {"method": self.card.detector, "why": "asked for"}
+        columns = columns_layer(train.astype(np.float64), self._sizes)
+        try:
+            fitting = self._fitted(columns, (train, held, truth), run)
+        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
+            raise UserError(str(problem)) from None
+        learnt = int(truth.sum())
+        why = "asked for" if card.detector != "auto" else f"the average of {', '.join(fitting.costs)}"
+        return {
+            "method": card.detector,
+            "why": why + (f"; {learnt} known anomalies were learnt from" if learnt else ""),
+            "costs": fitting.costs,
+            "history": fitting.history,
+            "protocol": {"learnt_anomalies": learnt},
+        }
+
+    @property
+    def _sizes(self) -> list[int]:
+        """How many categories each column has; 0 for numbers."""
+        return [len(column.get("categories", ())) for column in self.columns]
+
+    def _instructed(self, places: dict[str, np.ndarray]) -> bool:
+        """Return whether known anomalies are learnt from as such.
+
+        Raises:
+            UserError: they should be, and there are none.
+        """
+        wished = self.card.labelled or self.card.detector == "deviation"
+        if self.card.labelled and self.card.detector not in ("auto", "deviation"):
+            raise UserError(
+                f"--labelled is for auto and deviation; {self.card.detector} can't learn from known anomalies"
+            )
+        if wished and not len(places["anomalies"]):
+            what = "--labelled" if self.card.labelled else f"--detector {self.card.detector}"
+            raise UserError(f"{what} learns from known anomalies, and no training row is one")
+        return wished
+
+    def _learnt_from(self, places: dict[str, np.ndarray]) -> np.ndarray:
+        if not self._instructed(places):
+            return places["train"]
+        return np.union1d(places["train"], places["anomalies"])
+
+    def _fitted(self, columns: Any, rows: tuple[np.ndarray, np.ndarray, np.ndarray], run: Run) -> Any:
+        """Fit what the card asks for on (training rows, validation rows, known anomalies); set `answers`."""
+        from horngate.models.detectors import in_parts, instructed, joined, opinions
+        from horngate.models.trees import labelled_forest
+        from horngate.pipelines.anomaly.fitting import Fitting
+
+        train, held, truth = rows
+        features = in_parts(columns, train)
+        some = in_parts(columns, held) if len(held) else features[:0]
+        usual = truth if self.card.detector == "deviation" else np.zeros(len(train), bool)
+        left_out = truth & (self.card.protocol == "one-class") & (self.card.detector == "auto")
+        fitting = Fitting(self.card, run, features[~left_out], some, usual[~left_out], columns.sources)
+        members = fitting.members()
+        if self.card.detector != "auto" or not truth.any():
+            self.answers = joined(columns, train.shape[1], members)
+            return fitting
+        seen = opinions(features, members)
+        self.answers = instructed(columns, train.shape[1], members, labelled_forest(seen, truth, self.card.seed))
+        return fitting
 
     def reason_fields(self) -> list[tuple[str, pa.DataType]]:
         return [("reasons", pa.list_(pa.struct([("column", pa.string()), ("contribution", pa.float32())])))]
@@ -113,7 +171,24 @@ class Pipeline(Detector):
         return np.asarray(self.core.get_layer("columns")(batch))
 
     def references(self, table: pa.Table, splits: np.ndarray, facts: list[Facts]) -> dict[str, dict[str, np.ndarray]]:
-        return {}
+        """Return isolation forest, ECOD, nearest neighbours and principal components on the same training rows."""
+        from horngate.pipelines.anomaly.rivals import rivals
+
+        truth = self.alarms.encode(table["target"].to_pylist())
+        learnt = (splits == "train") & ~((truth == 1) & (self.card.protocol == "one-class"))
+        made = rivals(self.matrix(table.filter(pa.array(learnt)), "fitting references"), self._sizes, self.card.seed)
+        held = {name: splits == name for name in ("validation", "test") if (splits == name).any()}
+        rows = {name: self.matrix(table.filter(pa.array(own)), f"references on {name}") for name, own in held.items()}
+        return {name: {split: score(own) for split, own in rows.items()} for name, score in made.items()}
+
+    def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
+        found = super().findings(table, splits)
+        if any(finding.grade == "error" for finding in found):
+            return found
+        truth = Alarms.named(targets := table["target"].to_pylist(), self.card).encode(targets)
+        chosen = np.unique(np.linspace(0, table.num_rows - 1, min(table.num_rows, LOOKED_AT)).astype(int))
+        rows, truth = [cells_of(data) for data in inputs_of(table.take(pa.array(chosen)))], truth[chosen]
+        return found + column_findings(rows, truth, self.card.feature_column or None, self.card.drop_column or ())
 
     def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
         """Return the cells of the columns that made the score, the strongest first."""

@@ -6,6 +6,7 @@ from io import BytesIO
 import pyarrow as pa
 
 from horngate.pipelines.card import Data
+from horngate.pipelines.data.made_up import pumps
 from horngate.pipelines.data.sources import block
 from horngate.pipelines.errors import UserError, nearest
 
@@ -106,43 +107,6 @@ def _series(files: dict[str, list[dict]], name: str, card: Data | None, labelled
         yield from blocks_of(iter([(list(rows[0]), numbered)]), Path(f"sample:{name}"), card, labelled, file)
 
 
-def _made_up_pumps() -> dict[str, list[dict]]:
-    """Return two made-up series of a pump's flow, pressure and temperature, a row a minute, each with three faults.
-
-    Made by formula, with the same numbers everywhere: a load that goes up and down, noise, and as faults a leak (less
-    pressure), a blockage (less flow at more pressure) or heat, 15 minutes long, in the last two fifths of each series.
-    """
-    return {f"pump-{number}": _made_up_pump(number) for number in range(1, 3)}
-
-
-def _made_up_pump(number: int) -> list[dict]:
-    from datetime import datetime, timedelta
-
-    import numpy as np
-
-    draw, minutes = np.random.default_rng(number), np.arange(900)
-    load = 1 + 0.2 * np.sin(2 * np.pi * (minutes + 7 * number) / 60) + 0.02 * draw.normal(size=len(minutes))
-    flow, pressure = 30 * load, 2 + 0.5 * load**2
-    temperature = 40 + 4 * np.convolve(np.pad(load, (29, 0), "edge"), np.ones(30) / 30, "valid")
-    target = np.zeros(len(minutes), bool)
-    for place, start in enumerate((550 + 10 * number, 680 + 5 * number, 810 + 7 * number)):
-        rows = slice(start, start + 15)
-        target[rows] = True
-        kind = (number + place) % 3
-        pressure[rows] *= (0.8, 1.2, 1.0)[kind]
-        flow[rows] *= (1.0, 0.85, 1.0)[kind]
-        temperature[rows] += (0.0, 0.0, 3.0)[kind]
-    columns = {"flow": flow, "pressure": pressure, "temperature": temperature}
-    noisy = {name: values + 0.01 * values.std() * draw.normal(size=len(minutes)) for name, values in columns.items()}
-    start = datetime(2024, 1, 1 + number)
-    return [
-        {"time": (start + timedelta(minutes=int(minute))).isoformat(sep=" ")}
-        | {name: f"{values[minute]:.4f}" for name, values in noisy.items()}
-        | {"target": "fault" if target[minute] else "normal"}
-        for minute in minutes
-    ]
-
-
 def _png(pixels) -> bytes:
     from PIL import Image
 
@@ -168,4 +132,4 @@ def _few_docstrings() -> pa.Table:
 
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": _few_docstrings}
 SAMPLES |= {"sentence-pairs": _sentence_pairs, "breast-cancer": _breast_cancer}
-SERIES = {"made-up-pumps": _made_up_pumps}
+SERIES = {"made-up-pumps": pumps}

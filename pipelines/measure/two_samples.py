@@ -47,7 +47,7 @@ def gap(values: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """Return the widest gap between the cumulative shares of the two sides, for each line of sides."""
     values = np.nan_to_num(values, nan=-np.inf)
     order = np.argsort(values, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(values[order]) != 0), len(values) - 1)  # ties count as one step
+    ends = np.append(np.flatnonzero(values[order][1:] != values[order][:-1]), len(values) - 1)  # ties count as one step
     count = sides.sum(1, keepdims=True)
     passed = np.cumsum(sides[:, order], 1)[:, ends]
     return np.abs(passed / count - (ends + 1 - passed) / (len(values) - count)).max(1)

@@ -7,7 +7,7 @@ from horngate.pipelines.measure.intervals import Uncomputable
 from horngate.pipelines.page.classification_curves import thinned
 from horngate.pipelines.page.plot import Plot
 
-BINS = 40
+MOST_BINS = 40
 
 
 def plots(outcome: Outcome, threshold: float) -> list[Plot]:
@@ -58,7 +58,8 @@ def _precision_recall(hits: np.ndarray, misses: np.ndarray, point: dict) -> Plot
 def _histogram(outcome: Outcome, threshold: float) -> Plot:
     """Return the scores of normal rows and anomalies, each as shares of their own, so that few anomalies can be seen."""
     low, high = float(outcome.scores.min()), float(outcome.scores.max())
-    edges = np.linspace(min(low, threshold), max(high, threshold) + 1e-6, BINS + 1)
+    bins = int(np.clip(2 * len(outcome.scores) ** 0.5, 8, MOST_BINS))
+    edges = np.linspace(min(low, threshold), max(high, threshold) + 1e-6, bins + 1)
     kinds = {
         "normal": outcome.targets == 0,
         "anomalous": outcome.targets == 1,

@@ -63,9 +63,21 @@ def data(report: dict[str, Any], run: Run, summary: dict[str, Any], source: str)
     rule = spaced(str(report["protocol"].get("split_rule", "")))
     drawn = any(note.startswith("drawn") for note in notes)
     facts.append(("Split", "; ".join([rule, *notes] if drawn or not notes else notes)))
+    if protocol := report["protocol"].get("protocol"):
+        facts.append(("Protocol", _protocol(protocol, report["protocol"])))
     if report["quarantined"]:
         facts.append(("Left out here", f"{report['quarantined']:,} rows that couldn't be read"))
     return {"facts": facts, "quarantine": _quarantine(run), "quarantined": rows.get("quarantined", 0)}
+
+
+def _protocol(name: str, facts: dict[str, Any]) -> str:
+    """Return which rows a detector learnt from, in words."""
+    said = f"{name}: {facts.get('learnt_rows', 0):,} training rows were learnt from"
+    if facts.get("left_out_anomalies"):
+        said += f", {facts['left_out_anomalies']:,} known anomalies left out"
+    if facts.get("learnt_anomalies"):
+        said += f", {facts['learnt_anomalies']:,} known anomalies as such"
+    return said
 
 
 def _quarantine(run: Run) -> list[list[Any]]:
