@@ -57,6 +57,8 @@ class Pipeline(Timed, Detector):
             raise UserError("--class-weights is for classes; leave it out")
         if self.card.smooth is not None and self.card.smooth > self.card.window:
             raise UserError(f"--smooth {self.card.smooth} should be at most --window {self.card.window}")
+        if len(facts) < LEAST:
+            raise UserError(f"{len(facts)} training rows are too few; at least {LEAST} are needed")
         self.schema = settled(facts, self.card.window, self.smooth, self.card.gap)
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
@@ -86,8 +88,6 @@ class Pipeline(Timed, Detector):
         from horngate.models.window_learning import Wishes, learnt, moments
         from horngate.pipelines.ladder import told
 
-        if len(places["train"]) < LEAST:
-            raise UserError(f"{len(places['train'])} training rows are too few; at least {LEAST} are needed")
         card, kinds = self.card, MEMBERS if self.card.detector == "auto" else (self.card.detector,)
         clean = self._clean(table, places["train"])
         train = self.windows(table.take(pa.array(self._spaced(clean))), "reading the training rows")

@@ -98,7 +98,7 @@ def _of_names(values: np.ndarray, names: tuple[str, ...], wished: tuple[str, ...
 def _refuse(names: tuple[str, ...], values: np.ndarray) -> None:
     bad = np.flatnonzero(np.isinf(values))
     if len(bad):
-        raise Unreadable(f'column "{names[bad[0]]}" holds no finite number (see --drop-column)')
+        raise Unreadable(f'column "{names[bad[0]]}" holds no finite number, see --drop-column')
     if np.isnan(values).all():
         raise Unreadable("no value in any column")
 

@@ -125,6 +125,7 @@ def false_alarms_per_day(events: Events) -> Measure:
 def threshold_for_alarms(timeline: Timeline, scores: np.ndarray, per_day: float) -> float:
     """Return the lowest threshold from which on upwards no threshold raises more than `per_day` alarms a day.
 
+    It is never below the one with most alarms: from there on down they only run together.
     It stands midway between two scores. All distinct scores are tried at once: a row begins an alarm
     at every threshold that it reaches and the row before it in its series doesn't.
     """
@@ -134,6 +135,8 @@ def threshold_for_alarms(timeline: Timeline, scores: np.ndarray, per_day: float)
     reached = len(scores) - np.searchsorted(np.sort(scores), cuts, side="left")
     carried = len(scores) - np.searchsorted(np.sort(np.minimum(scores, before)), cuts, side="left")
     allowed = per_day * timeline.spans.sum() / DAY
-    over = np.flatnonzero(reached - carried > allowed)
+    counts = reached - carried
+    most = int(np.flatnonzero(counts == counts.max())[-1])
+    over = np.flatnonzero(counts[most:] > allowed) + most
     edges = np.concatenate([[cuts[0] - 1e-3], (cuts[1:] + cuts[:-1]) / 2, [cuts[-1] + 1e-3]])
-    return float(edges[over[-1] + 1 if len(over) else 0])
+    return float(edges[over[-1] + 1 if len(over) else most])

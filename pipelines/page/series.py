@@ -57,10 +57,10 @@ def _strip(strip: _Strip, labels: Labels, place: int) -> Plot:
         _draw(axes, strip, labels.threshold, windows, found, np.sort(shown))
 
     said = f"{sum(found)} of {len(windows)} labelled windows found, {false} false alarms"
-    caption = f"{strip.times[0]} to {strip.times[1]}. Upper half: the signal in its training spread"
+    caption = f"{strip.times[0]} to {strip.times[1]}. Upper half: the signal, each column from its least to its most"
     if len(labels.columns) > 1:
         caption += f" ({', '.join(labels.columns[column] for column in np.sort(shown))})"
-    caption += ". Lower half: the score, dashed its threshold. Bands: labelled windows. Dots: alarms."
+    caption += ". Lower half: the score, dashed its threshold. Bands: labelled windows. Bars at the foot: alarms."
     text = f"Signal and score of {strip.name} over {len(strip.scores):,} rows: {said}."
     return Plot(f"series-{place}", f"{strip.name}: {said}", text, draw, caption, 720, 300)
 

@@ -100,7 +100,7 @@ def replayed(bundle: Bundle) -> Parity:
 
 def _acted_on(pipeline: Pipeline, outputs: np.ndarray) -> list[dict[str, Any]]:
     """Return the answers row by row without their numbers: labels, sets, whether to abstain; what a user acts on."""
-    schema = pipeline.answer_schema()
+    schema = [field for field in pipeline.answer_schema() if field.name not in pipeline.carried]
     kept = [field.name for field in schema if "float" not in str(field.type) and "double" not in str(field.type)]
     if not kept:
         return [{} for _ in outputs]
