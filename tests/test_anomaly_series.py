@@ -90,15 +90,13 @@ def test_answers_name_the_time_and_the_columns(plant, said):
     assert all(row["score"] > 0 for row in rows)
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_a_stream_is_scored_as_it_comes_and_as_a_file_is(plant, said, tmp_path, form):
+def test_a_stream_is_scored_as_it_comes_and_as_a_file_is(plant, said, tmp_path):
     rows = [{name: row[name] for name in ("temperature", "time", "pressure", "flow")} for row in pump(1, 90)]
     offline = said(written(tmp_path / "rows.csv", rows))
-    told = [json.dumps(row) for row in rows] if form == "jsonl" else [",".join(row.values()) for row in rows]
+    told = [",".join(row.values()) for row in rows]
     words = [sys.executable, "-m", "horngate.cli", "predict", str(plant[1].folder), "-", "-o", "-", "-q"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        if form == "csv":
-            process.stdin.write("temperature,time,pressure,flow\n")
+        process.stdin.write("temperature,time,pressure,flow\n")
         answers = []
         for line in told[:3]:  # each is answered before the next one is sent
             process.stdin.write(line + "\n")
@@ -111,12 +109,20 @@ def test_a_stream_is_scored_as_it_comes_and_as_a_file_is(plant, said, tmp_path, 
     assert answers == offline
 
 
-def test_a_stream_without_a_row_is_one_line(plant, horngate):
-    done = subprocess.run(
-        [sys.executable, "-m", "horngate.cli", "predict", str(plant[1].folder), "-", "-o", "-"],
-        input="", capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1 and done.stderr.strip().splitlines()[-1].startswith("error: nothing came")
+def test_json_lines_stream_too_and_nothing_is_one_line(plant, said, cli, tmp_path, monkeypatch):
+    rows = [row | {"flow": float(row["flow"]), "target": None} for row in pump(1, 50)]
+    offline = said(written(tmp_path / "rows.csv", rows))
+    path, empty = tmp_path / "rows.jsonl", tmp_path / "empty"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n\nno json\n")
+    empty.touch()
+    said_of = {}
+    for source in (path, empty):
+        with source.open() as stdin:
+            monkeypatch.setattr(sys, "__stdin__", stdin)
+            said_of[source] = cli("predict", plant[1].folder, "-", "-o", "-")
+    code, out, err = said_of[path]
+    assert code == 0 and lines(out)[:50] == offline and lines(out)[50]["error"] == "row 51 is no JSON", err
+    assert said_of[empty][0] == 1 and "nothing came from standard input" in said_of[empty][2]
 
 
 def test_a_gap_begins_the_series_anew(said, tmp_path):

@@ -32,8 +32,8 @@ def detectors():
     def detector(kind):
         if kind not in made:
             parts = windows_of(rows)[WINDOW:]
-            wishes = Wishes(SMOOTH, seed=0, epochs=12)
-            made[kind], _ = learnt(kind, parts[:400:2], parts[400::2], moments(rows), wishes, Keeper())
+            wishes = Wishes(SMOOTH, seed=0, epochs=8)
+            made[kind], _ = learnt(kind, parts[:400:3], parts[400::3], moments(rows), wishes, Keeper())
         return made[kind]
 
     return detector
