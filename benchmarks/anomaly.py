@@ -23,6 +23,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from anomaly_series import nab, skab
 from bench import DATA, keep
 
 WORK = Path(os.environ.get("HORNGATE_BENCH_RUNS", Path(tempfile.gettempdir()) / "horngate-bench-anomaly"))
@@ -212,7 +213,7 @@ def speed() -> dict:
     return found
 
 
-ROWS: dict[str, Callable] = {"ai4i": ai4i, "speed": speed}
+ROWS: dict[str, Callable] = {"ai4i": ai4i, "speed": speed, "nab": nab, "skab": skab}
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ def learnable(rows: list[dict]) -> bool:
     return len({row["value"] for row in rows[: int(0.12 * len(rows))]}) > 1
 
 
-def nab(every: int) -> None:
+def nab(every: int = 1) -> dict:
     """Measure VUS-PR where there are labelled windows, and false alarms a day where there are none."""
     scores, alarms, still = {}, {}, []
     for name, rows in list(nab_files().items())[::every]:
@@ -93,10 +93,10 @@ def nab(every: int) -> None:
         print(name, {key: round(number, 3) for key, number in scores[name].items()}, flush=True)
     means = {key: float(np.mean([row[key] for row in scores.values()])) for key in next(iter(scores.values()))}
     found = {"vus_pr": means, "files": len(scores), "false_alarms_per_day": alarms, "constant": still, "each": scores}
-    keep("anomaly", "nab" if every == 1 else f"nab-every-{every}", found | {"knobs": NAB})
+    return found | {"knobs": NAB}
 
 
-def skab(every: int) -> None:
+def skab(every: int = 1) -> dict:
     """Measure F1 of all test rows together."""
     from horngate.pipelines.files import read_table
 
@@ -111,7 +111,7 @@ def skab(every: int) -> None:
     total = sum(counts.values())
     each = {name: _f1(count) for name, count in counts.items()}
     found = {"f1": _f1(total), "precision": float(total[0] / total[1]), "recall": float(total[0] / total[2])}
-    keep("anomaly", "skab" if every == 1 else f"skab-every-{every}", found | {"each": each, "knobs": SKAB})
+    return found | {"each": each, "knobs": SKAB}
 
 
 def _f1(counts: np.ndarray) -> float:
@@ -122,4 +122,4 @@ if __name__ == "__main__":
     wished = [word for word in sys.argv[1:] if not word.isdigit()] or ["nab", "skab"]
     step = next((int(word) for word in sys.argv[1:] if word.isdigit()), 1)
     for row in wished:
-        {"nab": nab, "skab": skab}[row](step)
+        keep("anomaly", row if step == 1 else f"{row}-every-{step}", {"nab": nab, "skab": skab}[row](step))

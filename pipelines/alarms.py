@@ -65,6 +65,11 @@ class Alarms:
             anomalous = [name for name in names if name not in usual]
         return cls(tuple(anomalous), tuple(name for name in names if name not in anomalous))
 
+    @property
+    def knows(self) -> bool:
+        """Whether some row had a target."""
+        return bool(self.anomalous or self.normal)
+
     def encode(self, targets: list[str | None]) -> np.ndarray:
         """Return targets as float32 `[n]`: 1 for an anomaly, 0 for a normal row, NaN for an empty or unknown target."""
         values = dict.fromkeys(self.normal, 0.0) | dict.fromkeys(self.anomalous, 1.0)

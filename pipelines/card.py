@@ -144,6 +144,7 @@ class Detection:
             "false_alarm_rate": Option(
                 float, "Use the threshold that this share of the normal validation rows reaches.", 0.0, 1.0
             ),
+            "positive": Option(str, "The target of an anomaly in --data, where the training rows had no targets."),
         }
     }
 

@@ -111,7 +111,7 @@ class Detector(Judged, Pipeline):
 
     def _named(self, targets: list[str | None]) -> Alarms:
         alarms = Alarms.named(targets, self.card)
-        if alarms.anomalous or alarms.normal:
+        if alarms.knows:
             counts = [sum(target in names for target in targets) for names in (alarms.anomalous, alarms.normal)]
             sides = [", ".join(names[:5]) or "none" for names in (alarms.anomalous, alarms.normal)]
             progress.notice(f"anomalies: {sides[0]} ({counts[0]:,} rows); normal: {sides[1]} ({counts[1]:,} rows)")
@@ -174,8 +174,12 @@ class Detector(Judged, Pipeline):
 
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
         wishes = {name: options.get(name) for name in self.choosing}
+        named = {"positive": options["positive"]} if options.get("positive") else {}
+        if named and self.alarms.knows:
+            raise UserError("the run knows which targets are anomalies from its training rows; leave --positive out")
+        self.card = replace(self.card, **named)
         if all(value is None for value in wishes.values()):
-            return {}
+            return named
         path = run / "evaluation" / "validation" / "answers.parquet"
         if not path.is_file():
             raise UserError(f"{run.folder} has no answers on validation rows to choose a threshold on")
@@ -185,7 +189,7 @@ class Detector(Judged, Pipeline):
         card = replace(self.card, **wishes)
         scores = answers["score"].to_numpy()
         self.alarms = self.chosen(scores, truth, answers, card, self.alarms.validation_only)
-        return {"threshold": self.alarms.threshold, "threshold_chosen_by": self.alarms.chosen_by}
+        return named | {"threshold": self.alarms.threshold, "threshold_chosen_by": self.alarms.chosen_by}
 
     # What does it say?
 

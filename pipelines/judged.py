@@ -19,17 +19,25 @@ class Judged:
     """A part of a detecting pipeline; the whole has `alarms` and says its `reason_fields`."""
 
     alarms: Alarms
+    card: Any
     mistakes_title = "Top cases"
     mistakes_said = "rows with the highest scores"
 
+    def truth(self, targets: list[str | None]) -> np.ndarray:
+        """Return targets as float32 `[n]`: 1 for an anomaly, 0 for a normal row, NaN where nobody knows.
+
+        A run whose training rows had no targets takes them by their names.
+        """
+        return (self.alarms if self.alarms.knows else Alarms.named(targets, self.card)).encode(targets)
+
     def outcome(self, answers: pa.Table) -> Outcome:
-        truth = self.alarms.encode(answers["target"].to_pylist())
+        truth = self.truth(answers["target"].to_pylist())
         chosen = answers["anomalous"].to_numpy(zero_copy_only=False).astype(bool)
         return Outcome(answers["score"].to_numpy().astype(np.float64), truth, chosen)
 
     def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Outcome:
         scores = np.asarray(outputs, np.float64).reshape(len(outputs), -1)[:, 0]
-        return Outcome(scores, self.alarms.encode(targets), self.alarms.raised(scores))
+        return Outcome(scores, self.truth(targets), self.alarms.raised(scores))
 
     def guess(self, outcome: Outcome) -> Outcome:
         """Say the same of every row."""
@@ -49,8 +57,8 @@ class Judged:
             "thresholds": detection.thresholds(outcome, self.alarms.threshold),
             "mistakes": self._top(answers),
         }
-        unknown = sorted({*answers["target"].to_pylist()} - {None, *self.alarms.anomalous, *self.alarms.normal})
-        return found | ({"unlearnt_labels": unknown} if unknown else {})
+        unknown = {*answers["target"].to_pylist()} - {None, *self.alarms.anomalous, *self.alarms.normal}
+        return found | ({"unlearnt_labels": sorted(unknown)} if unknown and self.alarms.knows else {})
 
     def _top(self, answers: pa.Table) -> list[dict[str, Any]]:
         """Return the rows with the highest scores, each with what was said of it."""
@@ -80,7 +88,7 @@ class Judged:
         return None
 
     def right(self, answers: pa.Table) -> np.ndarray | None:
-        truth = self.alarms.encode(answers["target"].to_pylist())
+        truth = self.truth(answers["target"].to_pylist())
         if np.isnan(truth).any():
             return None
         return answers["anomalous"].to_numpy(zero_copy_only=False).astype(bool) == (truth == 1)

@@ -176,7 +176,7 @@ def test_what_needs_known_anomalies_says_so_in_one_line(folder):
         train(card_of(folder, "knn", given(machine_rows()), detector="knn", labelled=True))
 
 
-def test_without_targets_nothing_is_measured_and_nothing_fails(folder, tmp_path):
+def test_without_targets_nothing_is_measured_until_rows_have_some(auto, tmp_path):
     card = Table(data=written(tmp_path / "bare.csv", machine_rows(), ["size", "heat", "kind"]), output=str(tmp_path))
     run = train(replace(card, detector="knn"))
     report = evaluate(run).plain()
@@ -184,6 +184,16 @@ def test_without_targets_nothing_is_measured_and_nothing_fails(folder, tmp_path)
     assert read_json(run / "alarms.json")["threshold"] > 0
     page = (run / "evaluation/test/report.html").read_text()
     assert "no row has a target" in page and "is <b>None" not in page
+    later = evaluate(run, data=written(tmp_path / "later.csv", machine_rows(seed=3)), output=tmp_path / "later")
+    assert later.metrics["auroc"].value > 0.8 and later.details["anomalies"] == 20
+    odd = [row | {"label": "x" if row["label"] == "yes" else "y"} for row in machine_rows(seed=3)]
+    with pytest.raises(UserError, match="--positive"):
+        evaluate(run, data=written(tmp_path / "odd.csv", odd), output=tmp_path / "odd")
+    assert (
+        evaluate(run, data=str(tmp_path / "odd.csv"), output=tmp_path / "odd", positive="x").details["anomalies"] == 20
+    )
+    with pytest.raises(UserError, match="leave --positive out"):
+        evaluate(auto, positive="yes")
 
 
 def test_another_threshold_is_chosen_on_validation_rows(auto, tmp_path):

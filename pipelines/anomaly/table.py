@@ -76,8 +76,9 @@ class Pipeline(Detector):
 
     def outputs_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the core's outputs for rows float32 `[n, columns]` in memory, as `read` gives them."""
-        parts = range(0, len(rows), self.batch_size)
-        return np.concatenate([np.asarray(self.core.predict_on_batch(rows[at : at + self.batch_size])) for at in parts])
+        whole = np.resize(rows, (-(-len(rows) // self.batch_size) * self.batch_size, rows.shape[1]))
+        parts = np.split(whole, len(whole) // self.batch_size)
+        return np.concatenate([np.asarray(self.core.predict_on_batch(part)) for part in parts])[: len(rows)]
 
     def learn(self, table: pa.Table, places: dict[str, np.ndarray], run: Run) -> dict[str, Any]:
         from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
@@ -87,7 +88,7 @@ class Pipeline(Detector):
         card, own = self.card, self._learnt_from(places)
         truth = np.isin(own, places["anomalies"]) & self._instructed(places)
         train = self.matrix(table.take(pa.array(own)), "reading the training rows")
-        held = self.matrix(table.take(pa.array(places["validation"])), "reading the validation rows")
+        held = self.matrix(table.take(pa.array(self._usual(table, places))), "reading the validation rows")
         columns = columns_layer(train.astype(np.float64), self._sizes)
         try:
             fitting = self._fitted(columns, (train, held, truth), run)
@@ -102,6 +103,13 @@ class Pipeline(Detector):
             "history": fitting.history,
             "protocol": {"learnt_anomalies": learnt},
         }
+
+    def _usual(self, table: pa.Table, places: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the validation rows that say how usual rows score: by the protocol, without known anomalies."""
+        rows = places["validation"]
+        if self.card.protocol == "contaminated":
+            return rows
+        return rows[self.alarms.encode(table["target"].take(pa.array(rows)).to_pylist()) != 1]
 
     @property
     def _sizes(self) -> list[int]:
