@@ -155,6 +155,21 @@ def test_cells_that_hold_no_number_are_errors_and_empty_ones_are_not(said, tmp_p
     assert answers[10]["time"] == rows[10]["time"] and answers[10]["score"] is None
 
 
+def test_a_parquet_file_with_dates_says_the_same_as_csv(said, tmp_path):
+    from datetime import datetime
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = pump(1, 30)
+    typed = [
+        {name: float(row[name]) for name in COLUMNS} | {"time": datetime.fromisoformat(row["time"])} for row in rows
+    ]
+    pq.write_table(pa.Table.from_pylist(typed), tmp_path / "a.parquet")
+    ours, theirs = said(tmp_path / "a.parquet"), said(written(tmp_path / "a.csv", rows))
+    assert [(row["time"], row["score"]) for row in ours] == [(row["time"], row["score"]) for row in theirs]
+
+
 def test_a_missing_column_is_the_error_of_every_row(said, tmp_path):
     rows = [{name: value for name, value in row.items() if name != "pressure"} for row in pump(1, 5)]
     answers = said(written(tmp_path / "less.csv", rows))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from horngate.pipelines.card import Data
 from horngate.pipelines.data import live
 from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
-from horngate.pipelines.data.trailing import Trailing
+from horngate.pipelines.data.trailing import Trailing, told
 from horngate.pipelines.errors import UserError, nearest
 
 WRITTEN = ("label", "score", "scores", "set", "abstain", "embedding", "similarity", "pair_embedding")  # by any task
@@ -67,8 +67,9 @@ def _inputs(
 
 def _of_file(table: pa.Table, named: str) -> pa.Table:
     """Return a block with the name of its file before its ids, and as the group of rows without one."""
-    ids = pa.array([f"{named}: {name}" for name in table["id"].to_pylist()])
-    groups = pa.array([named if group is None else f"{named}: {group}" for group in table["group"].to_pylist()])
+    ids = pa.array([f"{named}: {name}" for name in table["id"].to_pylist()], pa.string())
+    groups = [named if group is None else f"{named}: {group}" for group in table["group"].to_pylist()]
+    groups = pa.array(groups, pa.string())
     table = table.set_column(table.column_names.index("id"), "id", ids)
     return table.set_column(table.column_names.index("group"), "group", groups)
 
@@ -142,7 +143,7 @@ def _block(
     further = {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept}
     if isinstance(inputs, Trailing):
         further["data_time"] = further.pop("time", None)
-        further = {"time": [_text(cells.get(roles["time"])) for _, cells, _ in rows]} | further
+        further = {"time": [_text(told(cells.get(roles["time"]))) for _, cells, _ in rows]} | further
     return block(columns, {name: values for name, values in further.items() if values is not None})
 
 

@@ -117,6 +117,11 @@ def seconds_of(cell: Any, unit: str) -> float:
     return seconds
 
 
+def told(cell: Any) -> Any:
+    """Return a time as people read it; a cell that is no date comes back as it is."""
+    return str(cell) if isinstance(cell, date) else cell
+
+
 def _number(cell: Any) -> float:
     """Return the number in a cell, NaN for a gap, infinity for anything else."""
     if cell is None or (isinstance(cell, str) and cell.strip().lower() in GAPS):

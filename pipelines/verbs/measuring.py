@@ -43,11 +43,8 @@ def measured(
     good = answers.filter(pc.is_null(answers["error"]))
     if good.num_rows == 0:
         raise UserError(f"none of the {answers.num_rows} rows of {split} could be read and measured")
-    outcome, groups = pipeline.outcome(good), numbered(good["group"].to_pylist())
-    named = None if groups is None else int(groups.max()) + 1
-    drawn = "rows" if groups is None else "groups"
-    if (units := getattr(outcome, "units", None)) is not None:
-        groups, drawn = units, outcome.drawn
+    outcome, named = pipeline.outcome(good), numbered(good["group"].to_pylist())
+    groups, drawn = drawn_together(outcome, named)
     seed = pipeline.card.seed
     metrics = scores_of(pipeline, outcome, groups, seed)
     details = pipeline.details(good, outcome)
@@ -64,7 +61,7 @@ def measured(
         run=run,
         split=split,
         rows=good.num_rows,
-        groups=named,
+        groups=None if named is None else int(named.max()) + 1,
         quarantined=answers.num_rows - good.num_rows,
         metrics=metrics,
         references=references or {},
@@ -72,6 +69,17 @@ def measured(
         protocol=protocol | {"interval": f"95 % bootstrap over {drawn}, {DRAWS} draws"},
         details=details,
     )
+
+
+def drawn_together(outcome: Any, groups: np.ndarray | None) -> tuple[np.ndarray | None, str]:
+    """Return int64 `[n]`, what a bootstrap draws together (None for single rows), and what that is in words.
+
+    Args:
+        groups: numbers of the groups of the rows, or None.
+    """
+    if getattr(outcome, "units", None) is not None:
+        return outcome.units, outcome.drawn
+    return groups, "rows" if groups is None else "groups"
 
 
 def scores_of(
