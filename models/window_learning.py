@@ -39,9 +39,13 @@ class Wishes:
 
 
 def moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each column of training rows float `[n, d]`, NaN for what is missing."""
+    """Return mean and standard deviation of each column of training rows float `[n, d]`, NaN for what is missing.
+
+    The deviation of a column that doesn't change in them counts as 1.
+    """
     rows = rows.astype(np.float64)
-    return np.nanmean(rows, 0), np.nanstd(rows, 0)
+    spread = np.nanstd(rows, 0)
+    return np.nanmean(rows, 0), np.where(spread > 0, spread, 1.0)
 
 
 def standardised(standard: Standard, raw: np.ndarray) -> np.ndarray:

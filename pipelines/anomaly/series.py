@@ -91,7 +91,8 @@ class Pipeline(Timed, Detector):
         card, kinds = self.card, MEMBERS if self.card.detector == "auto" else (self.card.detector,)
         clean = self._clean(table, places["train"])
         train = self.windows(table.take(pa.array(self._spaced(clean))), "reading the training rows")
-        held = self.windows(table.take(pa.array(self._spaced(places["validation"]))), "reading the validation rows")
+        validation = self._spaced(self._clean(table, places["validation"]))
+        held = self.windows(table.take(pa.array(validation)), "reading the validation rows")
         scale = moments(self._last_rows(table.take(pa.array(clean))))
         wishes = Wishes(self.smooth, card.seed, card.epochs, card.batch_size, card.learning_rate)
         self.run, members, costs = run, [], {}
@@ -112,7 +113,7 @@ class Pipeline(Timed, Detector):
         return {"method": card.detector, "why": why, "costs": costs, "history": self.history, "protocol": said}
 
     def _clean(self, table: pa.Table, rows: np.ndarray) -> np.ndarray:
-        """Return the training rows whose window is to be learnt from: under one-class, those that reach no anomaly."""
+        """Return the rows whose window is to be learnt from: under one-class, those that reach no known anomaly."""
         if self.card.protocol != "one-class":
             return rows
         truth = self.alarms.encode(table["target"].to_pylist()) == 1
@@ -122,7 +123,12 @@ class Pipeline(Timed, Detector):
             until = np.append(0, np.cumsum(truth[own]))
             at = np.arange(1, len(own) + 1)
             near[own] = until[at] > until[np.maximum(at - self.card.window, 0)]
-        return rows[~near[rows]] if (~near[rows]).sum() >= LEAST else rows
+        if (~near[rows]).sum() < min(LEAST, len(rows)):
+            progress.notice(
+                "too few rows are a whole window away from anomalies; windows that reach one are learnt too"
+            )
+            return rows
+        return rows[~near[rows]]
 
     def _spaced(self, rows: np.ndarray) -> np.ndarray:
         """Return every so many of the rows: neighbouring windows hold nearly the same."""
