@@ -24,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from anomaly_pictures import tiles
+from anomaly_series import nab, skab
 from bench import DATA, keep
 
 WORK = Path(os.environ.get("HORNGATE_BENCH_RUNS", Path(tempfile.gettempdir()) / "horngate-bench-anomaly"))
@@ -213,7 +214,7 @@ def speed() -> dict:
     return found
 
 
-ROWS: dict[str, Callable] = {"ai4i": ai4i, "speed": speed, "tiles": lambda: tiles(WORK)}
+ROWS: dict[str, Callable] = {"ai4i": ai4i, "speed": speed, "tiles": lambda: tiles(WORK), "nab": nab, "skab": skab}
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     scaling,
     tagging,
     trees,
+    windows,
 )
 
 TRUSTED = {"keras", "keras_hub", "keras_rs", "horngate", "builtins"}

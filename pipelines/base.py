@@ -167,6 +167,8 @@ class Pipeline(ABC):
     def answer_schema(self) -> pa.Schema:
         """Return the answer columns, in order."""
 
+    carried: tuple[str, ...] = ()  # answer columns that stand in the listed rows already, such as a time
+
     def measured_schema(self) -> pa.Schema:
         """Return columns beside the answers that only rows get whose answers will be measured."""
         return pa.schema([])
@@ -198,7 +200,7 @@ class Pipeline(ABC):
 
     def acted_on(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return what a user acts on in bare outputs, one dict each: answers without their numbers, as JSON has them."""
-        kinds = {field.name: str(field.type) for field in self.answer_schema()}
+        kinds = {field.name: str(field.type) for field in self.answer_schema() if field.name not in self.carried}
         kept = [name for name, kind in kinds.items() if "float" not in kind and "double" not in kind]
         if not kept:
             return [{} for _ in outputs]
@@ -243,7 +245,10 @@ class Pipeline(ABC):
 
     @abstractmethod
     def outcome(self, answers: pa.Table) -> Any:
-        """Return answers and targets in the form that the measures take; it has `at(rows)` and a length."""
+        """Return answers and targets in the form that the measures take; it has `at(rows)` and a length.
+
+        Where it has `units` (int64 `[n]`), a bootstrap draws those instead of rows or groups.
+        """
 
     @abstractmethod
     def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Any:

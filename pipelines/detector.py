@@ -37,6 +37,7 @@ class Detector(Judged, Pipeline):
     """
 
     handed_over = ("alarms.json",)
+    choosing: tuple[str, ...] = ("contamination", "false_alarm_rate")  # options of `evaluate` that choose a threshold
     alarms: Alarms
     answers: "keras.Model"
 
@@ -125,7 +126,18 @@ class Detector(Judged, Pipeline):
             rows, unseen = places["train"], False
             progress.notice("no validation rows: p-values and threshold come from training rows, and are too hopeful")
         outputs = self.scored(table.take(pa.array(rows)), "scores on validation" if unseen else "scores on train")
-        self.alarms = self.alarms.decided(outputs[:, 0], truth[rows], self.card, unseen)
+        self.alarms = self.chosen(outputs[:, 0], truth[rows], table.take(pa.array(rows)), self.card, unseen)
+
+    def chosen(self, scores: np.ndarray, truth: np.ndarray, rows: pa.Table, card: Any, unseen: bool) -> Alarms:
+        """Return the alarms with p-values and threshold chosen on validation rows.
+
+        Args:
+            scores, truth: of the rows; float `[n]`, and float32 `[n]` as of `Alarms.encode`.
+            rows: the same rows as listed, or as answered.
+            card: with the wishes that hold.
+            unseen: whether the detector hasn't learnt from these rows.
+        """
+        return self.alarms.decided(scores, truth, card, unseen)
 
     def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
         targets = table["target"].to_pylist()
@@ -161,7 +173,7 @@ class Detector(Judged, Pipeline):
         return self.answers
 
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
-        wishes = {name: options.get(name) for name in ("contamination", "false_alarm_rate")}
+        wishes = {name: options.get(name) for name in self.choosing}
         named = {"positive": options["positive"]} if options.get("positive") else {}
         if named and self.alarms.knows:
             raise UserError("the run knows which targets are anomalies from its training rows; leave --positive out")
@@ -175,7 +187,8 @@ class Detector(Judged, Pipeline):
         answers = answers.filter(answers["error"].is_null())
         truth = self.alarms.encode(answers["target"].to_pylist())
         card = replace(self.card, **wishes)
-        self.alarms = self.alarms.decided(answers["score"].to_numpy(), truth, card, self.alarms.validation_only)
+        scores = answers["score"].to_numpy()
+        self.alarms = self.chosen(scores, truth, answers, card, self.alarms.validation_only)
         return named | {"threshold": self.alarms.threshold, "threshold_chosen_by": self.alarms.chosen_by}
 
     # What does it say?

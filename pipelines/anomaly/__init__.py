@@ -94,3 +94,64 @@ class Image(Detection, Pretrained, Optimisation, Data):
         None, "Patches that patchcore keeps; default: 1 % of them, between 1,000 and 10,000.", low=1, high=200_000
     )
     error: Literal["ssim", "squared"] = knob("ssim", "What an autoencoder is bad at: structural similarity, or values.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series(Detection, Optimisation, Data):
+    """Find strange stretches of time in the readings of sensors: one series or many, one column or several."""
+
+    tabular = True
+    roles = {"time": ("time", "timestamp", "datetime", "date", "ds"), "target": LABELS}
+    optional = ("target",)
+    blank = ("target",)
+    looking = (*Detection.looking, "feature_column", "drop_column", "time_unit", "gap")
+    metrics = ("vus_pr", "average_precision", "f1", "event_f1", "detection_delay", "false_alarms_per_day")
+    recipes = {
+        "tiny": {
+            "data": "sample:made-up-pumps",
+            "detector": "pca",
+            "window": 24,
+            "smooth": 4,
+            "validation": 0.15,
+            "test": 0.3,
+        },
+        "made-up-pumps": {"data": "sample:made-up-pumps", "window": 32, "smooth": 4, "validation": 0.15, "test": 0.3},
+    }
+    options = {
+        "evaluate": {
+            **Detection.options["evaluate"],
+            "alarms_per_day": Option(float, "Use the threshold that raises so many alarms a day on validation.", 0.0),
+        }
+    }
+    time_column: str | None = knob(
+        None, "Column of times, ISO 8601 or numbers; default: time, timestamp, datetime, date or ds."
+    )
+    target_column: str | None = knob(
+        None, "Column that says which rows are anomalies, empty where nobody knows; default: target, label or the like."
+    )
+    feature_column: tuple[str, ...] | None = knob(None, "Column to look at; default: all that play no other role.")
+    drop_column: tuple[str, ...] | None = knob(None, "Column to leave out.")
+    group_column: str | None = knob(None, "Column that names the series of a row; default: one series a file.")
+    split_rule: Literal["time-cut"] = knob(
+        "time-cut", "How missing splits are made: the end of each series is held out."
+    )
+    time_unit: Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "minutes", "hours", "days"] = knob(
+        "seconds", "Unit of times that are numbers."
+    )
+    gap: float = knob(10.0, "A step of more usual steps than this begins the series anew.", low=1.0)
+    window: int = knob(64, "Rows that a score looks at: the row itself and those before it.", low=2, high=4096)
+    smooth: int | None = knob(None, "Rows whose errors a score averages; default: a quarter of the window.", low=1)
+    detector: Literal["auto", "linear", "forecaster", "recurrent", "nearest", "pca"] = knob(
+        "auto", "What scores the rows; auto: linear and nearest together."
+    )
+    alarms_per_day: float | None = knob(
+        None, "Choose the threshold that raises so many alarms a day on validation.", low=0.0
+    )
+    margin: float = knob(
+        1.0, "Raise a threshold that is not chosen by labels by this factor, for what comes later.", low=1.0
+    )
+
+    @property
+    def history(self) -> int:
+        """Rows before it that belong to a row's input."""
+        return self.window - 1

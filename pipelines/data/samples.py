@@ -5,18 +5,25 @@ from io import BytesIO
 
 import pyarrow as pa
 
+from horngate.pipelines.card import Data
+from horngate.pipelines.data.made_up import pumps
 from horngate.pipelines.data.sources import block
 from horngate.pipelines.errors import UserError, nearest
 
 
-def sample(name: str) -> Iterator[pa.Table]:
-    """Yield the blocks of a sample.
+def sample(name: str, card: Data | None = None, labelled: bool = True) -> Iterator[pa.Table]:
+    """Yield the blocks of a sample; one of series needs the card, which says how long an input is.
 
     Raises:
         UserError: no such sample.
     """
+    if name in SERIES:
+        yield from _series(SERIES[name](), name, card, labelled)
+        return
     if name not in SAMPLES:
-        raise UserError(f'no sample "{name}".{nearest(name, SAMPLES)} Known: {", ".join(SAMPLES)}')
+        raise UserError(
+            f'no sample "{name}".{nearest(name, (*SAMPLES, *SERIES))} Known: {", ".join((*SAMPLES, *SERIES))}'
+        )
     yield SAMPLES[name]()
 
 
@@ -123,6 +130,18 @@ def _breast_cancer() -> pa.Table:
     return block({"id": [f"tumour-{place:03d}" for place in range(len(values))], "value": values, "target": targets})
 
 
+def _series(files: dict[str, list[dict]], name: str, card: Data | None, labelled: bool) -> Iterator[pa.Table]:
+    from pathlib import Path
+
+    from horngate.pipelines.data.tables import blocks_of
+
+    if card is None or not card.history:
+        raise UserError(f"sample:{name} holds series, which this task can't read")
+    for file, rows in files.items():
+        numbered = [(number, cells, None) for number, cells in enumerate(rows, 1)]
+        yield from blocks_of(iter([(list(rows[0]), numbered)]), Path(f"sample:{name}"), card, labelled, file)
+
+
 def _png(pixels) -> bytes:
     from PIL import Image
 
@@ -154,3 +173,4 @@ def _textures() -> pa.Table:
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": lambda: _few(_docstrings(), 8)}
 SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names, "names-few": lambda: _few(_names(), 5)}
 SAMPLES |= {"breast-cancer": _breast_cancer, "textures": _textures}
+SERIES = {"made-up-pumps": pumps}

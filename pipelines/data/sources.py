@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from horngate.pipelines.card import Data
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import printable
 
 CORE = {
     "id": pa.string(),
@@ -62,7 +63,7 @@ def examples(card: Data, suffixes: tuple[str, ...], listing: Listing | None = No
     if card.data is None:
         raise UserError("no data: give --data a folder, a table, tfds:NAME or sample:NAME")
     blocks = list(labelled(card.data, card, suffixes, listing or Listing()))
-    table = pa.concat_tables(blocks) if blocks else block({"id": []})
+    table = pa.concat_tables(blocks, promote_options="default") if blocks else block({"id": []})
     if table.num_rows == 0:
         raise UserError(f"{card.data} holds no rows that this task can use")
     return _with_unique_ids(table, given=card.id_column is not None)
@@ -91,14 +92,16 @@ def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing
     from horngate.pipelines.data.tables import table_blocks
 
     if source.startswith("sample:"):
-        yield from sample(source.removeprefix("sample:"))
+        yield from sample(source.removeprefix("sample:"), card)
     elif source.startswith("tfds:"):
         from horngate.pipelines.data.catalog import tfds_blocks
 
         yield from tfds_blocks(source.removeprefix("tfds:"), card)
     else:
         path = Path(source)
-        if path.is_dir():
+        if path.is_dir() and card.history:
+            yield from table_files(path, card, listing, labelled=True)
+        elif path.is_dir():
             yield from class_folders(path, suffixes, listing, masks_of(card, path), "target" not in card.blank)
         elif path.suffix.lower() in TABLES and path.exists():
             yield from table_blocks(path, card, labelled=True)
@@ -113,15 +116,19 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
     from horngate.pipelines.data.folders import files_below, globbed
     from horngate.pipelines.data.masks import masks_of
     from horngate.pipelines.data.samples import sample
-    from horngate.pipelines.data.tables import table_blocks
+    from horngate.pipelines.data.tables import live_blocks, table_blocks
 
     door = _door(card)
     for source in inputs:
         path = Path(source)
         if source.startswith("sample:"):
-            yield from (_without_masks(part) for part in sample(source.removeprefix("sample:")))
+            yield from map(_without_masks, sample(source.removeprefix("sample:"), card, labelled=False))
+        elif source == "-" and (card.inline or card.tabular):
+            yield from live_blocks(card)
         elif door is not None and path.exists() and door.opens(path, False):
             yield from door.blocks(path, card, False, listing)
+        elif path.is_dir() and card.history:
+            yield from table_files(path, card, listing, labelled=False)
         elif path.is_dir():
             yield from files_below(path, suffixes, listing, masks_of(card, path, labelled=False))
         elif path.suffix.lower() in TABLES and path.is_file():
@@ -134,6 +141,15 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
 
 def _without_masks(table: pa.Table) -> pa.Table:
     return table.drop_columns("mask") if "mask" in table.column_names else table
+
+
+def table_files(root: Path, card: Data, listing: Listing, labelled: bool) -> Iterator[pa.Table]:
+    """Yield the blocks of all tables below a folder, each a series or several."""
+    from horngate.pipelines.data.folders import walk
+    from horngate.pipelines.data.tables import table_blocks
+
+    for name in walk(root, TABLES, listing):
+        yield from table_blocks(root / name, card, labelled, printable(name))
 
 
 def split_name(text: str | None) -> str | None:

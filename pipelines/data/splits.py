@@ -34,6 +34,8 @@ def assign(
         UserError: too few groups to give every wished split one.
     """
     splits = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
+    if card.split_rule == "time-cut":
+        return _cut_by_time(splits, table, card, old)
     notes: list[str] = []
     if old is not None:
         notes += _inherit(splits, table, groups, old)
@@ -58,6 +60,40 @@ def _draw(splits, rows, targets, groups, shares: dict[str, float], seed: int, le
             taken = _taken(targets[left], groups[left], share / total, seed, name)
             splits[left[taken]] = name
             left, total = left[~taken], total - share
+
+
+def _cut_by_time(splits: np.ndarray, table: pa.Table, card: Data, old: pa.Table | None) -> tuple[np.ndarray, list[str]]:
+    """Cut each series (the rows of a group, in the order in which they stand) into train, validation and test.
+
+    Where another run's split is inherited, rows that it doesn't know come later and go to the test.
+    """
+    series, notes = table["group"].to_pylist(), []
+    if old is not None:
+        notes = _inherit(splits, table, np.arange(len(splits)), old)
+        splits[splits == ""] = "test"
+    wishes = {"test": card.test, "validation": card.validation}
+    if (splits == "").any():
+        _cut(splits, np.flatnonzero(splits == ""), series, wishes)
+    _cut(
+        splits, np.flatnonzero(splits == "train"), series, {n: share for n, share in wishes.items() if n not in splits}
+    )
+    if "train" not in splits:
+        raise UserError("no row is left for training: the split column gives none")
+    return splits, notes
+
+
+def _cut(splits: np.ndarray, rows: np.ndarray, series: list, shares: dict[str, float]) -> None:
+    """Give the last rows of each series to the splits with a share, in place; the first ones are train."""
+    splits[rows] = "train"
+    places: dict = {}
+    for row in rows:
+        places.setdefault(series[row], []).append(row)
+    for own in places.values():
+        left = np.array(own)
+        for name, share in shares.items():
+            count = min(max(round(share * len(own)), 1), len(left) - 1) if share > 0 else 0
+            splits[left[len(left) - count :]] = name
+            left = left[: len(left) - count]
 
 
 def _taken(targets: np.ndarray, groups: np.ndarray, share: float, seed: int, name: str) -> np.ndarray:

@@ -111,7 +111,8 @@ def _values(column: pa.ChunkedArray):
 def _of_rows(pipeline: Pipeline, table: pa.Table, same: Duplicates) -> list[Finding]:
     given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
     findings = pipeline.findings(table, given if "train" in given and "" not in given else None)
-    return findings + checks.group_findings(table, given) + checks.duplicate_findings(table, same, given)
+    torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given)
+    return findings + torn + checks.duplicate_findings(table, same, given)
 
 
 def _conversions(table: pa.Table, facts: list[Any]) -> list[Finding]:

@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from horngate.pipelines.card import Data
+from horngate.pipelines.data import live
 from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
+from horngate.pipelines.data.trailing import Trailing, told
 from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.files import printable
 
@@ -33,23 +35,56 @@ WRITTEN += ("p_value", "anomalous", "reasons", "heatmap", "map", "mask")
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
 
 
-def table_blocks(path: Path, card: Data, labelled: bool) -> Iterator[pa.Table]:
+def table_blocks(path: Path, card: Data, labelled: bool, named: str | None = None) -> Iterator[pa.Table]:
     """Yield blocks of a table file; ragged or broken rows come with `error` filled, none is dropped.
+
+    Args:
+        named: of several tables read as one, the name of this one: it comes before the ids of its rows, and is their group
+            where the table names none.
 
     Raises:
         UserError: a column that a role needs is missing, or the file is no such table.
     """
-    roles, kept, outside = None, [], path.parent
-    for names, rows in _batches(path, card.encoding):
+    yield from blocks_of(_batches(path, card.encoding), path, card, labelled, named)
+
+
+def blocks_of(
+    batches: Iterator[tuple[list[str], Rows]], path: Path, card: Data, labelled: bool, named: str | None = None
+) -> Iterator[pa.Table]:
+    """Yield blocks of what was read of a table; `path` is what errors call it."""
+    roles = None
+    for names, rows in batches:
         if roles is None:
             roles = _roles(card, names, path, labelled)
             kept = _kept(card, names, roles, path)
-        inside = None if card.allow_outside else outside
-        if card.tabular:
-            inputs = _Rows(_features(card, names, roles, path, labelled))
-        else:
-            inputs = _Cells(card.encoding) if card.inline else _Paths(path.parent, inside)
-        yield _block(rows, roles, kept, inputs, card.blank)
+            inputs = _inputs(card, names, roles, path, labelled)
+        table = _block(rows, roles, kept, inputs, card.blank)
+        yield table if named is None else _of_file(table, named)
+
+
+def live_blocks(card: Data) -> Iterator[pa.Table]:
+    """Yield blocks of the rows that come from standard input, as they come."""
+    yield from blocks_of(live.batches(card.encoding, _cells, _object), Path("standard input"), card, labelled=False)
+
+
+def _inputs(
+    card: Data, names: list[str], roles: dict[str, str], path: Path, labelled: bool
+) -> "_Cells | _Paths | _Rows | Trailing":
+    if card.history:
+        values = _features(card, names, roles, path, labelled)
+        return Trailing(values, roles["time"], roles.get("group"), card.history, card.time_unit)
+    if card.tabular:
+        return _Rows(_features(card, names, roles, path, labelled))
+    return _Cells(card.encoding) if card.inline else _Paths(path.parent, None if card.allow_outside else path.parent)
+
+
+def _of_file(table: pa.Table, named: str) -> pa.Table:
+    """Return a block with the name of its file before its ids, and as the group of rows without one."""
+    ids = pa.array([f"{named}: {name}" for name in table["id"].to_pylist()], pa.string())
+    groups = [named if group is None else f"{named}: {group}" for group in table["group"].to_pylist()]
+    groups = pa.array(groups, pa.string())
+    table = table.set_column(table.column_names.index("id"), "id", ids)
+    return table.set_column(table.column_names.index("group"), "group", groups)
 
 
 def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str, str]:
@@ -70,7 +105,7 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
         roles[role] = found[0]
     for role in ("split", "group", "id"):
         wish = getattr(card, f"{role}_column")
-        if wish and (labelled or role == "id"):
+        if wish and (labelled or role == "id" or (role == "group" and card.history)):
             if wish not in names:
                 raise UserError(f"{path} has no column {wish}.{nearest(wish, names)} Columns: {', '.join(names)}")
             roles[role] = wish
@@ -97,13 +132,18 @@ def _features(card: Data, names: list[str], roles: dict[str, str], path: Path, l
 
 
 def _block(
-    rows: Rows, roles: dict[str, str], kept: list[str], inputs: "_Cells | _Paths | _Rows", blank: tuple[str, ...]
+    rows: Rows,
+    roles: dict[str, str],
+    kept: list[str],
+    inputs: "_Cells | _Paths | _Rows | Trailing",
+    blank: tuple[str, ...],
 ) -> pa.Table:
     columns: dict[str, list] = {name: [] for name in CORE}
     masks: list[str | None] = []
     for number, cells, error in rows:
         played = {role: cells.get(name) for role, name in roles.items()}
-        name, place, value, refused = inputs.taken(cells if isinstance(inputs, _Rows) else played)
+        whole_row = isinstance(inputs, _Rows | Trailing)
+        name, place, value, refused = inputs.taken(({} if error else cells) if whole_row else played)
         columns["input"].append(place)
         columns["value"].append(value)
         columns["id"].append(_text(played.get("id") if "id" in roles else name) or f"row {number}")
@@ -116,8 +156,12 @@ def _block(
         mask, astray = inputs.mask(played["mask"]) if "mask" in roles else (None, None)
         masks.append(mask)
         columns["error"].append(error or refused or missing or astray)
-    others = {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept}
-    return block(columns, others | ({"mask": masks} if "mask" in roles else {}))
+    further = {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept}
+    if isinstance(inputs, Trailing):
+        further["data_time"] = further.pop("time", None)
+        further = {"time": [_text(told(cells.get(roles["time"]))) for _, cells, _ in rows]} | further
+    further |= {"mask": masks} if "mask" in roles else {}
+    return block(columns, {name: values for name, values in further.items() if values is not None})
 
 
 class _Cells:

@@ -72,11 +72,16 @@ def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: b
     together, places = _by_row(pipeline, [part for part in outputs if part is not None], computed)
     rows = None if together is None else pipeline.answered(block.take(pa.array(places)), together)
     said = _columns(pipeline, rows, places, errors, labelled)
-    kept = [name for name in block.column_names if name not in CORE]
     own = pipeline.answer_schema().names
+    kept = [name for name in block.column_names if name not in (*CORE, *pipeline.carried)]
+    said |= {name: _carried(block, name) for name in pipeline.carried}
     columns = {"id": block["id"]} | {name: said.pop(name) for name in own} | {"error": pa.array(errors, pa.string())}
     columns |= {name: block[name] for name in (TRUTH if labelled else ())} | said | {name: block[name] for name in kept}
     return pa.table(columns)
+
+
+def _carried(block: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
+    return block[name] if name in block.column_names else pa.nulls(block.num_rows, pa.string())
 
 
 def _each(rows: Iterator) -> Iterator[tuple]:
@@ -140,6 +145,7 @@ def _columns(
         labelled: whether the columns for measuring are wanted too.
     """
     schema = [*pipeline.answer_schema(), *(pipeline.measured_schema() if labelled else ())]
+    schema = [field for field in schema if field.name not in pipeline.carried]
     if rows is None:
         return {field.name: pa.nulls(len(errors), field.type) for field in schema}
     of_row = np.zeros(len(errors), np.int64)

@@ -20,6 +20,7 @@ from horngate.pipelines.measure.intervals import DRAWS, numbered
 from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.verbs.differing import judge, metrics_of, slices_between
 from horngate.pipelines.verbs.flipping import flipped, mcnemar
+from horngate.pipelines.verbs.measuring import drawn_together
 from horngate.pipelines.verbs.sharing import SIDES, Contender, Shared, shared_rows
 
 FORMAT = 1
@@ -45,12 +46,13 @@ def compare(
         UserError: the runs can't be compared; see `shared_rows`.
     """
     shared = shared_rows(runs, split)
-    groups = numbered(shared.contenders[0].answers["group"].to_pylist())
     first, *others = shared.contenders
+    named = numbered(first.answers["group"].to_pylist())
+    groups, drawn = drawn_together(first.pipeline.outcome(first.answers), named)
     each = progress.tracked(others, "comparing runs", len(others))
     comparisons = [_comparison(first, other, groups, by) for other in each]
     _judge_all(comparisons)
-    found = _described(shared, split, groups) | {"comparisons": comparisons, "pairs": _pairs(shared, groups)}
+    found = _described(shared, split, named, drawn) | {"comparisons": comparisons, "pairs": _pairs(shared, groups)}
     if output is not None:
         with only_writer(Path(output), "writing a comparison in"):
             _write(Path(output), found, shared)
@@ -88,7 +90,7 @@ def _looked_at(listed: pa.Table | None, pipeline: Pipeline, answers: list[dict[s
         return []
 
 
-def _described(shared: Shared, split: str, groups: np.ndarray | None) -> dict[str, Any]:
+def _described(shared: Shared, split: str, groups: np.ndarray | None, drawn: str) -> dict[str, Any]:
     first = shared.contenders[0]
     domain, task = task_name(first.pipeline.card)
     runs = [
@@ -103,9 +105,8 @@ def _described(shared: Shared, split: str, groups: np.ndarray | None) -> dict[st
         "learnt": shared.learnt,
         "only": shared.only,
     }
-    units = "rows" if groups is None else "groups"
     protocol = {
-        "interval": f"95 % paired bootstrap over {units}, {DRAWS} draws",
+        "interval": f"95 % paired bootstrap over {drawn}, {DRAWS} draws",
         "p_value": "two-sided, from the same draws; of accuracy exact",
         "adjusted": "Holm, over the runs held against the first, the pairs, and the slices of a comparison",
     }

@@ -135,7 +135,8 @@ def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.nd
 
 
 def _other_rows(card: Data, pipeline: Pipeline, data: str, split: str | None) -> pa.Table:
-    table = pa.concat_tables(labelled(data, elsewhere(card, data), pipeline.suffixes, Listing()))
+    blocks = labelled(data, elsewhere(card, data), pipeline.suffixes, Listing())
+    table = pa.concat_tables(blocks, promote_options="default")
     if split is not None:
         table = table.filter(pc.equal(table["split"], split))
     if not table.num_rows:

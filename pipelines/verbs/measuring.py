@@ -43,7 +43,8 @@ def measured(
     good = answers.filter(pc.is_null(answers["error"]))
     if good.num_rows == 0:
         raise UserError(f"none of the {answers.num_rows} rows of {split} could be read and measured")
-    outcome, groups = pipeline.outcome(good), numbered(good["group"].to_pylist())
+    outcome, named = pipeline.outcome(good), numbered(good["group"].to_pylist())
+    groups, drawn = drawn_together(outcome, named)
     seed = pipeline.card.seed
     metrics = scores_of(pipeline, outcome, groups, seed)
     details = pipeline.details(good, outcome)
@@ -60,15 +61,25 @@ def measured(
         run=run,
         split=split,
         rows=good.num_rows,
-        groups=None if groups is None else int(groups.max()) + 1,
+        groups=None if named is None else int(named.max()) + 1,
         quarantined=answers.num_rows - good.num_rows,
         metrics=metrics,
         references=references or {},
         slices=_slices(pipeline, good, outcome, groups, by, seed),
-        protocol=protocol
-        | {"interval": f"95 % bootstrap over {'rows' if groups is None else 'groups'}, {DRAWS} draws"},
+        protocol=protocol | {"interval": f"95 % bootstrap over {drawn}, {DRAWS} draws"},
         details=details,
     )
+
+
+def drawn_together(outcome: Any, groups: np.ndarray | None) -> tuple[np.ndarray | None, str]:
+    """Return int64 `[n]`, what a bootstrap draws together (None for single rows), and what that is in words.
+
+    Args:
+        groups: numbers of the groups of the rows, or None.
+    """
+    if getattr(outcome, "units", None) is not None:
+        return outcome.units, outcome.drawn
+    return groups, "rows" if groups is None else "groups"
 
 
 def scores_of(
@@ -105,7 +116,7 @@ def reference_scores(pipeline: Pipeline, outputs: dict[str, np.ndarray], targets
     found = {}
     for split, scores in outputs.items():
         outcome = pipeline.outcome_of(scores, targets[split])
-        measures = scores_of(pipeline, outcome, None, pipeline.card.seed, trivial=False)
+        measures = scores_of(pipeline, outcome, getattr(outcome, "units", None), pipeline.card.seed, trivial=False)
         found[split] = {
             name: {"value": score.value, "low": score.low, "high": score.high} for name, score in measures.items()
         }

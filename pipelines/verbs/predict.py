@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def predict(
 
     Args:
         run: the run or its folder, or a bundle that `export` wrote: through LiteRT or ONNX it needs no TensorFlow.
-        inputs: files, folders, globs or tables, one or several.
+        inputs: files, folders, globs or tables, one or several; `-` for rows of a table from standard input, as they come.
         output: a .parquet, .jsonl or .csv file, or `-` for JSON lines on stdout.
         id_column, keep_column: columns of a table that are carried into the answers.
         overwrite: throw away an earlier output that another model, option or listing made.
@@ -79,11 +80,13 @@ def predict(
     pipeline.adjust(run, options)
     listing = Listing()
     sources = [os.fspath(source) for source in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
-    blocks = regrouped(unlabelled(sources, card, pipeline.suffixes, listing), PART)
-    blocks, computed_by = _with_runtime(pipeline, run, blocks, runtime)
+    blocks, live = unlabelled(sources, card, pipeline.suffixes, listing), target is None and "-" in sources
+    blocks = blocks if live else regrouped(blocks, PART)
+    ahead, computed_by = _with_runtime(pipeline, run, iter(()) if live else blocks, runtime)
+    blocks = blocks if live else ahead
     wide = bool(options.get("wide"))
     if target is None:
-        done = _streamed(pipeline, blocks, wide)
+        done = _streamed(pipeline, blocks, wide, live)
     else:
         chosen = options | {"runtime": None if computed_by == "tensorflow" else computed_by}
         done = _written(run, pipeline, blocks, target, chosen, overwrite)
@@ -111,9 +114,11 @@ def _with_runtime(pipeline: Pipeline, source: Run | Bundle, blocks: Iterator, wi
     return blocks, f"bundle {source.facts['kind']}"
 
 
-def _streamed(pipeline: Pipeline, blocks: Iterator[pa.Table], wide: bool) -> Prediction:
+def _streamed(pipeline: Pipeline, blocks: Iterator[pa.Table], wide: bool, live: bool) -> Prediction:
+    """Write the answers to stdout; of a `live` source each block at once, without a look at what comes after it."""
     rows = errors = 0
-    for table in answered(pipeline, blocks, labelled=False):
+    parts = chain.from_iterable(answered(pipeline, [block], False) for block in blocks) if live else None
+    for table in parts or answered(pipeline, blocks, labelled=False):
         for line in json_lines(_shaped(pipeline, table, wide)):
             sys.__stdout__.write(line)
         sys.__stdout__.flush()

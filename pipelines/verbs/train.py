@@ -121,7 +121,9 @@ def _split(run: Run, pipeline: Pipeline, seen: Survey) -> tuple[np.ndarray, list
     if given:
         notes.insert(0, f"given: {', '.join(given)}")
     if drawn and old is None:
-        notes.append(f"drawn anew with seed {card.seed}: {', '.join(drawn)}")
+        by_time = card.split_rule == "time-cut"
+        how = "cut by time at the end of each series" if by_time else f"drawn anew with seed {card.seed}"
+        notes.append(f"{how}: {', '.join(drawn)}")
     for finding in pipeline.findings(seen.table, splits):
         if finding.grade == "error":
             raise UserError(finding.message)
