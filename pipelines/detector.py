@@ -189,5 +189,8 @@ class Detector(Judged, Pipeline):
         said = {"score": scores, "p_value": self.alarms.p_values(scores).astype(np.float32)}
         return said | {"anomalous": self.alarms.raised(scores)} | self.reasons(outputs)
 
-    def label_names(self, target: str | None) -> list[str]:
+    def label_names(self, target: str | None) -> list[str] | None:
+        """Return the target; None under one-class, where later rows differ from the training rows by having anomalies."""
+        if self.card.protocol == "one-class":
+            return None
         return [] if target is None else [target]

@@ -34,7 +34,7 @@ class Pipeline(Detector):
     suffixes = SUFFIXES
     batch_size = 8
     mistakes_title = "Top cases and mistakes"
-    mistakes_said = "rows with the highest scores, then false alarms and missed anomalies"
+    mistakes_said = "strangest pictures, worst false alarms and most surely missed anomalies"
     heat_said = (
         "its heat map (blue: as usual, green: as strange as held-out pictures get, red: twice as far), and its mask"
     )
