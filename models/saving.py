@@ -17,6 +17,7 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     pooling,
     reconstruction,
     scaling,
+    tagging,
     trees,
 )
 

@@ -32,10 +32,11 @@ class Trees(layers.Layer):
 
     def call(self, features):
         """Return float32 `[n, 1 + d]`: the mean value, and the squared distance of each feature from its mean."""
-        roots = np.arange(self.trees, dtype="int32")[None] * self.nodes
-        node = ops.zeros_like(features[:, :1], dtype="int32") + roots
+        values = ops.reshape(features, (-1,))
+        first = ops.arange(ops.shape(features)[0], dtype="int32")[:, None] * features.shape[1]  # value of each row
+        node = ops.zeros_like(first) + np.arange(self.trees, dtype="int32")[None] * self.nodes
         for _ in range(self.depth):
-            seen = ops.take_along_axis(features, ops.take(self.feature, node), axis=1)
+            seen = ops.take(values, first + ops.take(self.feature, node))
             low = ops.less_equal(seen, ops.take(self.threshold, node))
             node = ops.where(low, ops.take(self.left, node), ops.take(self.right, node))
         score = ops.mean(ops.take(self.value, node), axis=1, keepdims=True)

@@ -33,9 +33,10 @@ class Data:
     Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles that
     a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's cells are
     the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns that play no
-    other role), `blank` (roles whose cells may be empty), `metrics` (the first is the headline), `recipes` (named sets of
-    knobs), `options` (by verb, what the task adds to it), `looking` (knobs beside those of `Data` that `check` takes) and
-    `belonging` (knobs that are paths of what belongs to `data` and to no other source).
+    other role), `blank` (roles whose cells may be empty), `door` (the module of `pipelines` that reads formats of the task's
+    own and checks its targets, see `pipelines/data/sources.py`), `metrics` (the first is the headline), `recipes` (named
+    sets of knobs), `options` (by verb, what the task adds to it), `looking` (knobs beside those of `Data` that `check`
+    takes) and `belonging` (knobs that are paths of what belongs to `data` and to no other source).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -46,6 +47,7 @@ class Data:
     blank: ClassVar[tuple[str, ...]] = ()
     looking: ClassVar[tuple[str, ...]] = ()
     belonging: ClassVar[tuple[str, ...]] = ()
+    door: ClassVar[str | None] = None
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
     options: ClassVar[dict[str, dict[str, Option]]] = {}
