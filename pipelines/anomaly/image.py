@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines import progress
+from horngate.pipelines.alarms import Alarms
 from horngate.pipelines.anomaly import heat_maps, mapping
 from horngate.pipelines.anomaly.mapping import Mapped
 from horngate.pipelines.anomaly.picture_fitting import SIDE, PictureFitting, chosen_detector, distances_of_thumbnails
@@ -54,8 +55,6 @@ class Pipeline(Detector):
         return super().findings(table, splits) + mapping.mask_findings(table, self._truth(table))
 
     def _truth(self, table: pa.Table) -> np.ndarray:
-        from horngate.pipelines.alarms import Alarms
-
         targets = table["target"].to_pylist()
         try:
             return Alarms.named(targets, self.card).encode(targets)
