@@ -206,5 +206,8 @@ class Detector(Judged, Pipeline):
         said = f'"alarm" if outputs[0] >= {self.alarms.threshold!r} else "no alarm"'
         return f'def answer(path, outputs):\n    return [{said}, f"{{outputs[0]:.4f}}"]\n'
 
-    def label_names(self, target: str | None) -> list[str]:
+    def label_names(self, target: str | None) -> list[str] | None:
+        """Return the target; None under one-class, where later rows differ from the training rows by having anomalies."""
+        if self.card.protocol == "one-class":
+            return None
         return [] if target is None else [target]

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines import progress
+from horngate.pipelines.alarms import Alarms
 from horngate.pipelines.anomaly import heat_maps, mapping
 from horngate.pipelines.anomaly.mapping import Mapped
 from horngate.pipelines.anomaly.picture_fitting import SIDE, PictureFitting, chosen_detector, distances_of_thumbnails
@@ -34,7 +35,7 @@ class Pipeline(Detector):
     suffixes = SUFFIXES
     batch_size = 8
     mistakes_title = "Top cases and mistakes"
-    mistakes_said = "rows with the highest scores, then false alarms and missed anomalies"
+    mistakes_said = "strangest pictures, worst false alarms and most surely missed anomalies"
     heat_said = (
         "its heat map (blue: as usual, green: as strange as held-out pictures get, red: twice as far), and its mask"
     )
@@ -54,8 +55,6 @@ class Pipeline(Detector):
         return super().findings(table, splits) + mapping.mask_findings(table, self._truth(table))
 
     def _truth(self, table: pa.Table) -> np.ndarray:
-        from horngate.pipelines.alarms import Alarms
-
         targets = table["target"].to_pylist()
         try:
             return Alarms.named(targets, self.card).encode(targets)
