@@ -7,6 +7,7 @@ import keras
 from keras import layers, ops
 
 from horngate.models.learning import Keeper, Plan, Rows, learn
+from horngate.models.lora import adapt
 from horngate.models.network import depths, thaw
 from horngate.models.optimizer import adamw
 from horngate.models.transfer import SHALLOWEST
@@ -20,8 +21,9 @@ class Wishes:
     """How to learn from pairs; None leaves it to the phase.
 
     Attributes:
-        phase: `finetune` (gently, from pretrained weights) or `scratch`.
-        scored: whether the pairs have scores; without them the other pairs of a batch are the negatives.
+        phase: `finetune` or `contrastive` (gently, from pretrained weights), `lora` or `scratch`.
+        scored: whether the pairs have scores; without them the other pairs of a batch are the negatives. In the phase
+            `contrastive` the pairs have labels.
     """
 
     phase: str
@@ -32,7 +34,12 @@ class Wishes:
     learning_rate: float | None = None
 
 
-DEFAULTS = {"finetune": (4, 32, 5e-5), "scratch": (12, 32, 1e-3)}  # epochs, pairs per step, peak rate
+DEFAULTS = {  # epochs, pairs per step, peak rate
+    "finetune": (4, 32, 5e-5),
+    "contrastive": (1, 16, 1e-4),
+    "lora": (4, 32, 1e-3),
+    "scratch": (12, 32, 1e-3),
+}
 
 
 def embedder(encoder: keras.Model) -> keras.Model:
@@ -42,9 +49,9 @@ def embedder(encoder: keras.Model) -> keras.Model:
 
 
 def pairs_of(answers: keras.Model) -> keras.Model:
-    """Return a model from token ids int32 `[n, length, 2]` to the embeddings of both texts, float32 `[n, 2, d]`."""
-    ids = keras.Input((None, 2), dtype="int32", name="pairs")
-    return keras.Model(ids, ops.stack([answers(ids[..., place]) for place in (0, 1)], axis=1), name="pairs")
+    """Return a model from inputs in pairs, `[n, ..., 2]`, to the embeddings of both, float32 `[n, 2, d]`."""
+    both = keras.Input((*answers.input_shape[1:], 2), dtype=answers.input.dtype, name="pairs")
+    return keras.Model(both, ops.stack([answers(both[..., place]) for place in (0, 1)], axis=1), name="pairs")
 
 
 def cosent(scores, vectors):
@@ -81,24 +88,55 @@ def ranking(numbers, vectors):
     return ops.logsumexp(rivals, axis=1) - ops.diagonal(cosines)
 
 
+def contrast(targets, vectors):
+    """Return float32 `[2 n]`: how far each text is from those of the batch that have its labels, against all the others.
+
+    Supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362); where texts have several labels, one counts by the
+    share of labels that both have of those that one has.
+
+    Args:
+        targets: float32 `[n, classes, 2]`, one-hot or multi-hot, of both texts of each pair.
+        vectors: float32 `[n, 2, d]`, of length 1.
+    """
+    targets = ops.concatenate([targets[..., 0], targets[..., 1]])
+    vectors = ops.concatenate([vectors[:, 0], vectors[:, 1]])
+    both = ops.matmul(targets, ops.transpose(targets))
+    sizes = ops.sum(targets, axis=-1)
+    shares = both / ops.maximum(sizes[:, None] + sizes[None] - both, 1.0)
+    itself = ops.eye(ops.shape(vectors)[0])
+    shares = shares * (1 - itself)
+    logits = SHARPNESS * ops.matmul(vectors, ops.transpose(vectors)) + FAR * itself
+    nearness = logits - ops.logsumexp(logits, axis=1, keepdims=True)
+    return -ops.sum(shares * nearness, axis=1) / ops.maximum(ops.sum(shares, axis=1), 1e-6)
+
+
 def learn_pairs(
     answers: keras.Model, train: Rows, validation: Rows, wishes: Wishes, keeper: Keeper
 ) -> list[dict[str, Any]]:
-    """Train all layers of an embedder on pairs and leave in it the epoch of the lowest validation loss; return the history.
+    """Train an embedder on pairs and leave in it the epoch of the lowest validation loss; return the history.
 
-    In fine-tuning rates fall geometrically towards the input (Howard & Ruder 2018, arXiv 1801.06146).
+    In fine-tuning rates fall geometrically towards the input (Howard & Ruder 2018, arXiv 1801.06146). After `lora`,
+    `models.lora.merged` gives the embedder without factors.
 
     Args:
-        train, validation: rows of token ids int32 `[n, length, 2]` and what `cosent` or `ranking` takes as first argument.
+        train, validation: rows of inputs `[n, ..., 2]` and what `cosent`, `ranking` or `contrast` takes first; without
+            validation rows the last epoch is kept.
+
+    Raises:
+        NoAttention: the encoder has nothing that LoRA goes beside.
     """
-    gently = wishes.phase == "finetune"
+    gently = wishes.phase in ("finetune", "contrastive")
     epochs, batch_size, rate = DEFAULTS[wishes.phase]
     plan = Plan(wishes.phase, wishes.epochs or epochs, wishes.batch_size or batch_size, wishes.seed)
     encoder = answers.get_layer("encoder")
-    thaw(encoder, norms=not gently)
+    if wishes.phase == "lora":
+        adapt(encoder)
+    else:
+        thaw(encoder, norms=not gently)
     model, depth = pairs_of(answers), depths(encoder)
     factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in model.trainable_variables]
     steps = plan.epochs * plan.steps(train.count)
     optimizer = adamw(wishes.learning_rate or rate, steps, 0.1, 0.01, factors if gently else None)
-    model.compile(optimizer=optimizer, loss=cosent if wishes.scored else ranking)
+    loss = contrast if wishes.phase == "contrastive" else cosent if wishes.scored else ranking
+    model.compile(optimizer=optimizer, loss=loss)
     return learn(model, train, validation, plan, keeper)

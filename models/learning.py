@@ -200,12 +200,14 @@ class _Peek:
         self.due = getattr(rows, "lengths", None) is not None
 
     def widened(self, index: int, batch: tuple) -> tuple:
-        """Return the batch; where it is the second that is looked at, with its inputs one longer than they are."""
+        """Return the batch; where it is the second that is looked at, with what has its inputs' length one longer."""
         if not self.due or index != 1:
             return batch
         self.due = False
-        inputs = batch[0]
-        return (np.pad(inputs, [(0, 0), (0, 1), *[(0, 0)] * (inputs.ndim - 2)]), *batch[1:])
+        by_token = len(batch) == 3 and batch[2].ndim > 1  # weights of each token, and so targets of each
+        parts = batch if by_token else batch[:1]
+        wider = (np.pad(part, [(0, 0), (0, 1), *[(0, 0)] * (part.ndim - 2)]) for part in parts)
+        return (*wider, *batch[len(parts) :])
 
 
 def _present(batch: tuple) -> tuple:

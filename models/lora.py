@@ -4,6 +4,8 @@ import math
 
 import keras
 
+from horngate.models.network import fresh_layers
+
 RANK = 8
 PROJECTIONS = ("query", "value", "query_dense", "value_dense")
 
@@ -13,7 +15,10 @@ class NoAttention(ValueError):
 
 
 def adapt(encoder: keras.Model, rank: int = RANK) -> int:
-    """Freeze an encoder but for factors of this rank beside its queries and values; return how many numbers learn.
+    """Freeze an encoder but for factors of this rank beside its queries and values, and for what starts anew in it.
+
+    Returns:
+        How many numbers learn.
 
     Raises:
         NoAttention: there are no such projections.
@@ -26,6 +31,8 @@ def adapt(encoder: keras.Model, rank: int = RANK) -> int:
     encoder.trainable = True
     for layer in encoder._flatten_layers(include_self=False):
         layer.trainable = False
+    for layer in fresh_layers(encoder):
+        layer.trainable = True
     for layer in found:
         layer.trainable = True
         layer.enable_lora(rank)

@@ -1,6 +1,7 @@
 """The shape of every model with a backbone: raw input → encoder → head → scores, in one saved file."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import keras
 from keras import layers, ops
@@ -43,10 +44,14 @@ class Network:
         logits: raw input → logits `[n, classes]`; what is trained.
         encoder: raw input → features `[n, d]`.
         head: the dense layer on the features.
+        monitor: the validation measure (lower is better) that says which epoch is best.
+        gentle: peak learning rate of fine-tuning, where it is not for the encoder to say.
     """
 
     answers: keras.Model
     logits: keras.Model
+    monitor: ClassVar[str] = "val_loss"
+    gentle: ClassVar[float | None] = None
 
     @property
     def encoder(self) -> keras.Model:
@@ -79,6 +84,29 @@ class Network:
         """Return the parts of a saved classifier."""
         return cls(answers, keras.Model(answers.input, answers.get_layer("head").output, name="logits"))
 
+    def compile(self, optimizer: keras.optimizers.Optimizer, smoothing: float) -> None:
+        """Make the logits ready to learn, as `compile_classifier` does."""
+        compile_classifier(self.logits, optimizer, self.scores.several, smoothing)
+
+
+def compile_classifier(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, several: bool, smoothing: float
+) -> None:
+    """Make a model of logits ready to learn from one-hot targets, which are smoothed, or from multi-hot ones."""
+    if several:
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        measures = [
+            keras.metrics.BinaryCrossentropy(from_logits=True, name="cross_entropy"),
+            keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy"),
+        ]
+    else:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+        measures = [
+            keras.metrics.CategoricalCrossentropy(from_logits=True, name="cross_entropy"),
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+        ]
+    model.compile(optimizer=optimizer, loss=loss, metrics=measures)
+
 
 def thaw(encoder: keras.Model, norms: bool) -> None:
     """Make every layer of an encoder trainable; batch normalisation only where `norms` (else it stays in inference).
@@ -94,13 +122,23 @@ def thaw(encoder: keras.Model, norms: bool) -> None:
 
 
 def depths(encoder: keras.Model) -> dict[str, float]:
-    """Return for each trainable variable (by path) how deep it lies: 0 at the input, 1 at the features."""
+    """Return for each trainable variable (by path) how deep it lies: 0 at the input, 1 at the features.
+
+    What starts anew in a pretrained encoder, in layers with the attribute `fresh`, is left out.
+    """
     found = [layer for layer in _all_layers(encoder) if layer.trainable_variables]
+    fresh = {variable.path for layer in fresh_layers(encoder) for variable in layer.variables}
     return {
         variable.path: (place + 1) / len(found)
         for place, layer in enumerate(found)
         for variable in layer.trainable_variables
+        if variable.path not in fresh
     }
+
+
+def fresh_layers(encoder: keras.Model) -> list[layers.Layer]:
+    """Return the layers that start anew in a pretrained encoder."""
+    return [layer for layer in encoder._flatten_layers() if getattr(layer, "fresh", False)]
 
 
 def _all_layers(model: keras.Model) -> list:

@@ -13,6 +13,7 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     optimizer,
     pooling,
     scaling,
+    tagging,
     trees,
     windows,
 )

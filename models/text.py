@@ -56,23 +56,41 @@ def longest(backbone: keras.Model) -> int:
 def text_encoder(backbone: keras.Model, marks: Marks, pooling: str) -> keras.Model:
     """Return a model named `encoder` from token ids int32 `[n, length]` to features float32 `[n, d]`."""
     ids = keras.Input((None,), dtype="int32", name="token_ids")
-    names = [name for name in ("token_ids", "padding_mask", "segment_ids") if name in backbone.input]
-    inputs = TokenInputs(marks.pad, marks.separator, names, name="inputs")(ids)
-    outputs = backbone(inputs)
-    sequence = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
-    pooled = POOLINGS[pooling](name="pool", dtype="float32")(sequence, inputs["padding_mask"])
+    sequence, mask = _encoded(backbone, marks, ids)
+    pooled = POOLINGS[pooling](name="pool", dtype="float32")(sequence, mask)
     return keras.Model(ids, pooled, name="encoder")
 
 
+def token_encoder(backbone: keras.Model, marks: Marks) -> keras.Model:
+    """Return a model named `encoder` from numbers of tokens int32 `[n, tokens]` to features float32 `[n, tokens, d]`."""
+    ids = keras.Input((None,), dtype="int32", name="token_ids")
+    sequence, _ = _encoded(backbone, marks, ids)
+    plain = layers.Activation("linear", dtype="float32", name="features")
+    return keras.Model(ids, plain(sequence), name="encoder")
+
+
+def _encoded(backbone: keras.Model, marks: Marks, ids: keras.KerasTensor) -> tuple:
+    """Return a backbone's vectors of tokens `[n, length, d]`, and the mask `[n, length]` of those that aren't padding."""
+    names = [name for name in ("token_ids", "padding_mask", "segment_ids") if name in backbone.input]
+    inputs = TokenInputs(marks.pad, marks.separator, names, name="inputs")(ids)
+    outputs = backbone(inputs)
+    return outputs["sequence_output"] if isinstance(outputs, dict) else outputs, inputs["padding_mask"]
+
+
 def small_transformer(vocabulary: int, length: int, width: int = 128, depth: int = 2) -> keras.Model:
-    """Return a small transformer encoder (Vaswani et al. 2017, arXiv 1706.03762) with random weights."""
+    """Return a small transformer encoder (Vaswani et al. 2017, arXiv 1706.03762) with random weights.
+
+    Norms stand before the blocks, without which its first steps can stall (Xiong et al. 2020, arXiv 2002.04745).
+    """
     import keras_hub
 
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "padding_mask")}
     embedding = keras_hub.layers.TokenAndPositionEmbedding(vocabulary, length, width, name="embedding")
     sequence = embedding(inputs["token_ids"])
     for number in range(depth):
-        block = keras_hub.layers.TransformerEncoder(4 * width, 4, dropout=0.1, name=f"transformer_{number}")
+        block = keras_hub.layers.TransformerEncoder(
+            4 * width, 4, dropout=0.1, normalize_first=True, name=f"transformer_{number}"
+        )
         sequence = block(sequence, padding_mask=inputs["padding_mask"])
     return keras.Model(inputs, sequence, name="small_transformer")
 

@@ -156,12 +156,12 @@ def finetune(
     """
     thaw(network.encoder, norms=False)
     normed = any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.encoder._flatten_layers())
-    plan = _plan("finetune", settings, epochs=settings.finetune_epochs, batch_size=32)
+    plan = _plan("finetune", network, settings, epochs=settings.finetune_epochs, batch_size=32)
     depth = depths(network.encoder)
     factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in network.logits.trainable_variables]
-    rate = settings.learning_rate or (4e-4 if normed else 1e-4)
+    rate = settings.learning_rate or network.gentle or (4e-4 if normed else 1e-4)
     optimizer = adamw(rate, plan.epochs * plan.steps(train.count), 0.1, 0.05, factors)
-    _compile(network.logits, optimizer, settings.several, SMOOTHING)
+    network.compile(optimizer, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
 
 
@@ -174,9 +174,9 @@ def lora(network: Network, train: Rows, validation: Rows, settings: Settings, ke
         NoAttention: the encoder has nothing that LoRA goes beside.
     """
     adapt(network.encoder)
-    plan = _plan("lora", settings, epochs=settings.finetune_epochs, batch_size=32)
+    plan = _plan("lora", network, settings, epochs=settings.finetune_epochs, batch_size=32)
     optimizer = adamw(settings.learning_rate or 1e-3, plan.epochs * plan.steps(train.count), 0.1, 0.01)
-    _compile(network.logits, optimizer, settings.several, SMOOTHING)
+    network.compile(optimizer, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
 
 
@@ -185,9 +185,9 @@ def scratch(
 ) -> list[dict[str, Any]]:
     """Train all layers from a random start, batch normalisation included; return the history."""
     thaw(network.encoder, norms=True)
-    plan = _plan("scratch", settings, epochs=30, batch_size=32)
+    plan = _plan("scratch", network, settings, epochs=30, batch_size=32)
     optimizer = adamw(settings.learning_rate or 2e-3, plan.epochs * plan.steps(train.count), 0.05, 0.05)
-    _compile(network.logits, optimizer, settings.several, SMOOTHING)
+    network.compile(optimizer, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
 
 
@@ -208,25 +208,9 @@ def features_of(forward: Callable, batches, out: np.ndarray, done: Callable) -> 
         raise RuntimeError(f"{len(out)} rows should have been encoded. Received: {filled}")
 
 
-def _plan(phase: str, settings: Settings, epochs: int, batch_size: int) -> Plan:
-    epochs = settings.epochs or epochs
-    return Plan(phase, epochs, settings.batch_size or batch_size, settings.seed, patience=max(3, epochs // 2))
-
-
-def _compile(model: keras.Model, optimizer, several: bool, smoothing: float) -> None:
-    if several:
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        measures = [
-            keras.metrics.BinaryCrossentropy(from_logits=True, name="cross_entropy"),
-            keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy"),
-        ]
-    else:
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
-        measures = [
-            keras.metrics.CategoricalCrossentropy(from_logits=True, name="cross_entropy"),
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
-        ]
-    model.compile(optimizer=optimizer, loss=loss, metrics=measures)
+def _plan(phase: str, network: Network, settings: Settings, epochs: int, batch_size: int) -> Plan:
+    epochs, batch_size = settings.epochs or epochs, settings.batch_size or batch_size
+    return Plan(phase, epochs, batch_size, settings.seed, max(3, epochs // 2), network.monitor)
 
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, float]:

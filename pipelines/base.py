@@ -1,5 +1,6 @@
 """A pipeline is one task of one domain: it answers questions and never orchestrates. The verbs ask."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,12 +79,12 @@ class Pipeline(ABC):
             labelled: whether their answers will be measured.
         """
 
-    # A row may hold several tensors (two texts that are compared): `read` returns a tuple of them then. Each is computed
-    # by itself, and the outputs of a row are joined.
+    # A row may hold several tensors (two texts that are compared, windows of a long one): `read` returns a tuple of them
+    # then. Each is computed by itself, and the outputs of a row are joined; `rows` takes a list of what they make.
     parted = False
 
-    def joined(self, outputs: list[np.ndarray]) -> np.ndarray:
-        """Return the outputs of one row's tensors, in their order, as the one output that `rows` takes."""
+    def joined(self, outputs: list[np.ndarray], tensors: list[np.ndarray]) -> Any:
+        """Return what one row's outputs make together; both lists hold one entry per tensor of the row, in its order."""
         (output,) = outputs
         return output
 
@@ -107,6 +108,10 @@ class Pipeline(ABC):
 
     # How does it learn?
 
+    def sort_of(self, target: str) -> str:
+        """Return what rows are counted and stratified by."""
+        return target
+
     @abstractmethod
     def fit(
         self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
@@ -119,7 +124,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def references(self, table: pa.Table, splits: np.ndarray, facts: list[Any]) -> dict[str, dict[str, np.ndarray]]:
-        """Return the answers of real rivals fitted on the training rows: name → split → outputs as of `forward`."""
+        """Return the answers of real rivals fitted on the training rows: name → split → what `outcome_of` takes."""
 
     # What does it say?
 
@@ -169,8 +174,8 @@ class Pipeline(ABC):
         return pa.schema([])
 
     @abstractmethod
-    def rows(self, outputs: np.ndarray) -> dict[str, list]:
-        """Return the answer columns of outputs, and those of `measured_schema`."""
+    def rows(self, outputs: Sequence) -> dict[str, list]:
+        """Return the answer columns of outputs (joined ones, where rows are parted), and those of `measured_schema`."""
 
     # How is it handed over?
 
@@ -188,6 +193,21 @@ class Pipeline(ABC):
     def encoded(self, tensor: np.ndarray) -> bytes | None:
         """Return an encoded input that `serving` decodes to exactly this tensor; None where there is no such form."""
         return None
+
+    def acted_on(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        """Return what a user acts on in bare outputs, one dict each: answers without their numbers, as JSON has them."""
+        schema = [field for field in self.answer_schema() if field.name not in self.carried]
+        kinds = {field.name: str(field.type) for field in schema}
+        kept = [name for name, kind in kinds.items() if "float" not in kind and "double" not in kind]
+        if not kept:
+            return [{} for _ in outputs]
+        found = self.rows(outputs)
+        columns = [json.loads(json.dumps(found[name], default=lambda left: left.tolist())) for name in kept]
+        return [dict(zip(kept, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def saying(self) -> str:
+        """Return the source of a Python function `answer(path, outputs)` that gives the texts to print of one file."""
+        return 'def answer(path, outputs):\n    return [*(f"{number:.4f}" for number in np.ravel(outputs)[:8]), "…"]\n'
 
     def example(self) -> str:
         """Return the source of a Python function `read(path)` that gives the exported model's tensor, without horngate."""
@@ -222,14 +242,14 @@ class Pipeline(ABC):
 
     @abstractmethod
     def outcome(self, answers: pa.Table) -> Any:
-        """Return answers and targets in the form that the measures take; it has `scores` and `at(rows)`.
+        """Return answers and targets in the form that the measures take; it has `at(rows)` and a length.
 
         Where it has `units` (int64 `[n]`), a bootstrap draws those instead of rows or groups.
         """
 
     @abstractmethod
     def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Any:
-        """Return the outcome of bare outputs."""
+        """Return the outcome of bare outputs, or of what a rival answered."""
 
     @abstractmethod
     def guess(self, outcome: Any) -> Any:

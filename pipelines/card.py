@@ -34,8 +34,9 @@ class Data:
     a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's cells are
     the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns that play no
     other role), `history` (how many rows before it belong to a row's input: tables are series then), `blank` (roles whose
-    cells may be empty), `metrics` (the first is the headline), `recipes` (named sets of knobs), `options` (by verb, what the
-    task adds to it) and `looking` (knobs beside those of `Data` that `check` takes).
+    cells may be empty), `door` (the module of `pipelines` that reads formats of the task's own and checks its targets, see
+    `pipelines/data/sources.py`), `metrics` (the first is the headline), `recipes` (named sets of knobs), `options` (by verb,
+    what the task adds to it) and `looking` (knobs beside those of `Data` that `check` takes).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -46,6 +47,7 @@ class Data:
     history: ClassVar[int] = 0
     blank: ClassVar[tuple[str, ...]] = ()
     looking: ClassVar[tuple[str, ...]] = ()
+    door: ClassVar[str | None] = None
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
     options: ClassVar[dict[str, dict[str, Option]]] = {}

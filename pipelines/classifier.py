@@ -135,6 +135,19 @@ class Classifier(Pipeline):
     def rows(self, outputs: np.ndarray) -> dict[str, list]:
         return self.labels.answers(outputs)
 
+    def saying(self) -> str:
+        return f'def answer(path, scores):\n    return [{self._deciding()}, f"{{max(scores):.4f}}"]\n'
+
+    def _deciding(self) -> str:
+        """Return the expression that makes a label of `scores`, in Python."""
+        threshold, positive = self.labels.threshold, self.labels.positive_index
+        if self.labels.several:
+            least = 0.5 if threshold is None else threshold
+            return f"{self.labels.separator!r}.join(name for name, score in zip(names, scores) if score >= {least})"
+        if threshold is None or positive is None:
+            return "names[np.argmax(scores)]"
+        return f"names[{positive} if scores[{positive}] >= {threshold} else {1 - positive}]"
+
     def widened(self, answers: pa.Table) -> pa.Table:
         """Return answers with one column `score_<class>` per class instead of the list `scores`."""
         place = answers.column_names.index("scores")

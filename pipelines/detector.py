@@ -202,5 +202,9 @@ class Detector(Judged, Pipeline):
         said = {"score": scores, "p_value": self.alarms.p_values(scores).astype(np.float32)}
         return said | {"anomalous": self.alarms.raised(scores)} | self.reasons(outputs)
 
+    def saying(self) -> str:
+        said = f'"alarm" if outputs[0] >= {self.alarms.threshold!r} else "no alarm"'
+        return f'def answer(path, outputs):\n    return [{said}, f"{{outputs[0]:.4f}}"]\n'
+
     def label_names(self, target: str | None) -> list[str]:
         return [] if target is None else [target]

@@ -1,6 +1,7 @@
-"""The climb of a classifier: which rungs of the transfer ladder are tried, on which rows, and which one is kept."""
+"""The climb of a task: which rungs of the transfer ladder are tried, on which rows, and which one is kept."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +11,19 @@ import pyarrow as pa
 
 from horngate.models import checkpoint, transfer
 from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-from horngate.models.learning import Diverged, Keeper
+from horngate.models.embedding import Wishes, embedder, learn_pairs
+from horngate.models.learning import ArrayRows, Diverged
 from horngate.models.lora import NoAttention, merged
-from horngate.models.network import Network
 from horngate.pipelines import progress
+from horngate.pipelines.contrasting import LabelPairs
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.device import Device
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest, whole, write_rows
 from horngate.pipelines.measure.classification import Outcome
-from horngate.pipelines.measure.intervals import bootstrap, numbered
+from horngate.pipelines.measure.intervals import numbered
+from horngate.pipelines.phases import HISTORY, gain_between, told
 from horngate.pipelines.run import Run
 from horngate.pipelines.runtimes import Runtime
 from horngate.pipelines.runtimes.race import RACED, Track, sampled
@@ -28,21 +31,15 @@ from horngate.pipelines.runtimes.race import RACED, Track, sampled
 if TYPE_CHECKING:
     from horngate.pipelines.classifier import Classifier
 
-HISTORY = [
-    "phase",
-    "epoch",
-    "loss",
-    "accuracy",
-    "cross_entropy",
-    "val_loss",
-    "val_accuracy",
-    "val_cross_entropy",
-    "learning_rate",
-]
-
 
 class Ladder:
-    """One training's way up, resumable: finished phases and complete features are found again, not repeated."""
+    """One training's way up, resumable: finished phases and complete features are found again, not repeated.
+
+    It is that of classifiers of rows; a task whose rows hold several things to classify says in a subclass what these are.
+    """
+
+    columns = HISTORY
+    several = property(lambda self: self.task.labels.several)  # whether a thing may have several labels
 
     def __init__(
         self, task: "Classifier", table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Device
@@ -51,9 +48,9 @@ class Ladder:
         self.network = task.network
         self.rows = {name: np.flatnonzero(splits == name) for name in ("train", "validation")}
         self.table, self.fingerprints = table, fingerprints
-        self.targets = task.labels.encode(table["target"].to_pylist())
+        self.targets = self._encoded(table["target"].to_pylist())
         self.settings = transfer.Settings(
-            task.labels.several,
+            self.several,
             self.card.seed,
             self.card.epochs,
             self.card.batch_size,
@@ -62,8 +59,8 @@ class Ladder:
         )
         # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
         given = self.card.method == "probe"
-        self.head_settings = self.settings if given else transfer.Settings(task.labels.several, self.card.seed)
-        self.columns, self.history = HISTORY, []
+        self.head_settings = self.settings if given else transfer.Settings(self.several, self.card.seed)
+        self.history: list[dict[str, Any]] = []
         self.costs: dict[str, float] = {}
         self.runtimes: dict[str, Runtime | None] = {}
 
@@ -76,13 +73,13 @@ class Ladder:
                 summary = self._choose(method, kept, why)
         except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention) as problem:
             raise UserError(str(problem)) from None
-        write_rows(self.run / "history.csv", self.history, HISTORY)
+        write_rows(self.run / "history.csv", self.history, self.columns)
         return summary
 
     def _method(self) -> str:
         method = self.card.method
         if not self.task.pretrained:
-            if method in ("probe", "lora", "finetune"):
+            if method in ("probe", "contrastive", "lora", "finetune"):
                 raise UserError(
                     f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
                 )
@@ -94,12 +91,14 @@ class Ladder:
         if method == "scratch":
             self._timed("scratch", lambda: self._all_layers(transfer.scratch))
             return "scratch", "asked for" if self.card.method == "scratch" else "no pretrained weights"
+        if method == "contrastive":
+            self._timed("contrastive", self._contrast)
         self.penalty = self._timed("probe", self._probe)
-        if method == "probe":
-            return "probe", "asked for"
+        if method in ("probe", "contrastive"):
+            return method, "asked for"
         if method == "lora":
             self._timed("lora", lambda: self._all_layers(transfer.lora))
-            self.network = self.task.network = Network.within(merged(self.network.answers))
+            self.network = self.task.network = type(self.network).within(merged(self.network.answers))
             return "lora", "asked for"
         low = self._snapshot() if method == "auto" else None
         self._timed("finetune", lambda: self._all_layers(transfer.finetune))
@@ -110,6 +109,16 @@ class Ladder:
         result = work()
         self.costs[phase] = round(time.monotonic() - started, 1)
         return result
+
+    def _contrast(self) -> None:
+        """Learn the encoder from pairs of training rows with a common label; the head comes after it."""
+        card, pairs = self.card, LabelPairs(self._read_rows("train"), self.card.seed)
+        wishes = Wishes(
+            "contrastive", False, card.seed, card.epochs or pairs.epochs, card.batch_size, card.learning_rate
+        )
+        none = ArrayRows(np.zeros((0,)), np.zeros((0,)))
+        with told(self) as keeper:
+            self.history += learn_pairs(embedder(self.network.encoder), pairs, none, wishes, keeper)
 
     def _probe(self) -> float:
         """Learn the head on cached features and put it into the network; return the penalty that won."""
@@ -135,7 +144,7 @@ class Ladder:
         """Keep the probe unless fine-tuning is better on validation beyond its interval."""
         weights, before = low
         after = self._validation()
-        if not len(after.scores):
+        if not len(after):
             return "finetune", "no validation rows to compare on"
         groups = numbered([self.table["group"][int(row)].as_py() for row in self.rows["validation"]])
         sure, said = gain_between(self.task, before, after, groups)
@@ -150,20 +159,23 @@ class Ladder:
             self._refit()
             decided = {"temperature": 1.0, "threshold": None, "conformal": None}
         else:
-            decided = self.task.decide(self._validation())
+            decided = self._decided()
         with whole(self.run / "model.keras") as temporary:
             self.network.answers.save(temporary, include_optimizer=False)
         protocol = {"method": kept, "chosen_because": why, "refit": self.card.refit} | decided
         return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
 
+    def _decided(self) -> dict[str, Any]:
+        """Choose on validation rows how scores become answers, and return what was chosen."""
+        return self.task.decide(self._validation())
+
     def _refit(self) -> None:
-        card = self.card
-        if card.sensitivity is not None or card.specificity is not None or card.conformal is not None:
+        if any(getattr(self.card, name, None) is not None for name in ("sensitivity", "specificity", "conformal")):
             raise UserError(
                 "--refit leaves no unseen validation rows: drop --sensitivity, --specificity and --conformal, or --refit"
             )
         train, held = self._features("train", 1), self._features("validation", 1)
-        weights = None if train[2] is None else np.concatenate([train[2], self._weights(self.rows["validation"])])
+        weights = None if train[2] is None else np.concatenate([train[2], held[2]])
         joined = (np.concatenate([train[0], held[0]]), np.concatenate([train[1], held[1]]), weights)
         none = (joined[0][:0], joined[1][:0])
         penalty = getattr(self, "penalty", transfer.PENALTIES[len(transfer.PENALTIES) // 2])
@@ -179,12 +191,15 @@ class Ladder:
 
     def _features(self, split: str, views: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return features, targets and weights of a split; each row once per view, the first view being the plain one."""
-        parts = [self._view(split, view) for view in range(views)]
         rows = np.tile(self.rows[split], views)
-        features = parts[0] if views == 1 else np.concatenate(parts)
-        return features, self.targets[rows], self._weights(rows)
+        return self._joined(split, views, len(self.rows[split])), self.targets[rows], self._weights(rows)
 
-    def _view(self, split: str, view: int) -> np.ndarray:
+    def _joined(self, split: str, views: int, count: int) -> np.ndarray:
+        """Return the features of all views, `count` for each, float32 `[views * count, d]`."""
+        parts = [self._view(split, view, count) for view in range(views)]
+        return parts[0] if views == 1 else np.concatenate(parts)
+
+    def _view(self, split: str, view: int, count: int) -> np.ndarray:
         encoder, rows, task = self.network.encoder, self.rows[split], self.task
         change = "" if view == 0 else f"{task.variation} {self.card.seed} {view}"
         prints = "".join(self.fingerprints[row] for row in rows)
@@ -194,16 +209,20 @@ class Ladder:
         runtime = self._runtime(weights)
         name = "tensorflow" if runtime is None else runtime.name
         key = digest("features 2", prints, schema, network, weights, change, self.device.precision, name)
-        shape = (len(rows), encoder.output_shape[-1])
+        shape = (count, encoder.output_shape[-1])
 
         def fill(out: np.ndarray) -> None:
             label = f"features of {split}" + (f", view {view + 1}" if view else "")
             with progress.job(label, len(rows)) as done:
-                batches = self._read_rows(split).in_turn(task.batch_size, view or None)
                 forward = encoder.predict_on_batch if runtime is None else runtime.run
-                transfer.features_of(forward, batches, out, done)
+                self._fill(split, view, forward, out, done)
 
-        return cache.cached_array(key, shape, fill) if len(rows) else np.zeros(shape, np.float32)
+        return cache.cached_array(key, shape, fill) if count else np.zeros(shape, np.float32)
+
+    def _fill(self, split: str, view: int, forward: Callable, out: np.ndarray, done: Callable) -> None:
+        """Fill `out` with a view's features."""
+        batches = self._read_rows(split).in_turn(self.task.batch_size, view or None)
+        transfer.features_of(forward, batches, out, done)
 
     def _runtime(self, weights: str) -> Runtime | None:
         """Return what computes features, chosen once for an encoder with these weights (their hash); None for Keras."""
@@ -215,6 +234,10 @@ class Ladder:
         sample = partial(sampled, self.task, first)
         self.runtimes[weights], _ = track.choose(len(rows) * self.task.views, sample)
         return self.runtimes[weights]
+
+    def _encoded(self, targets: list[str | None]) -> Any:
+        """Return targets as they are learnt, in the order of all rows."""
+        return self.task.labels.encode(targets)
 
     def _read_rows(self, split: str) -> ReadRows:
         rows = self.rows[split]
@@ -238,63 +261,3 @@ class Ladder:
             batches = self._read_rows("validation").in_turn(self.task.batch_size)
             transfer.features_of(self.network.answers.predict_on_batch, batches, scores, done)
         return Outcome(self.targets[rows], scores, self.task.labels.chosen(scores), self.task.labels.positive_index)
-
-
-def gain_between(task: Any, before: Any, after: Any, groups: np.ndarray | None) -> tuple[bool, str]:
-    """Return whether fine-tuning is surely better by the headline metric on the same rows, and by how much in words.
-
-    What can't be measured is kept, since it was asked for.
-
-    Args:
-        before, after: outcomes of the task.
-        groups: int64 `[n]` or None, as of `bootstrap`.
-    """
-    name, (spec, new) = next(iter(task.measures(after).items()))
-    _, old = task.measures(before)[name]
-    if isinstance(new, str) or isinstance(old, str):
-        return True, f"{name} can't be computed on validation"
-    sign = 1 if spec.higher_is_better else -1
-    gain = {"gain": lambda weights: sign * (new(weights) - old(weights))}
-    low, high = bootstrap(gain, len(after.scores), groups, seed=task.card.seed)["gain"] or (float("nan"),) * 2
-    value = gain["gain"](np.ones(len(after.scores)))
-    return low > 0, f"{name} on validation {value:+.4f} [{low:+.4f}, {high:+.4f}] from probe to finetune"
-
-
-class told:
-    """A context that gives a phase its keeper, with progress told by step.
-
-    Args:
-        ladder: has `run`, `history` (of the phases before) and its `columns`.
-    """
-
-    def __init__(self, ladder: Any, at_least: float = 5.0):
-        self.ladder, self.at_least, self.jobs, self.patience = ladder, at_least, {}, progress.patiently()
-
-    def __enter__(self) -> Keeper:
-        self.patience.__enter__()
-        return Keeper(
-            self.ladder.run / "checkpoints",
-            at_least=self.at_least,
-            stop=progress.stop,
-            told=self._told,
-            stepped=self._stepped,
-        )
-
-    def __exit__(self, *problem) -> None:
-        for job, _ in self.jobs.values():
-            job.__exit__(*problem)
-        self.patience.__exit__(*problem)
-
-    def _stepped(self, phase: str, step: int, steps: int) -> None:
-        if phase not in self.jobs:
-            job = progress.job(f"learning: {phase}", steps)
-            self.jobs[phase] = (job, [job.__enter__(), 0])
-        state = self.jobs[phase][1]
-        state[0](step - state[1])
-        state[1] = step
-
-    def _told(self, phase: str, history: list[dict[str, Any]]) -> None:
-        write_rows(self.ladder.run / "history.csv", self.ladder.history + history, self.ladder.columns)
-        row = history[-1]
-        shown = ", ".join(f"{name} {row[name]:.4f}" for name in ("loss", "val_loss", "val_accuracy") if name in row)
-        progress.detail(f"{phase} epoch {row['epoch']}: {shown}")

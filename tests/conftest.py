@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from horngate.pipelines import progress
+
 TASKS = None
 
 
@@ -113,3 +115,24 @@ def run_here(*words) -> tuple[int, str, str]:
     finally:
         sys.argv, sys.stdout, sys.stderr, sys.__stdout__ = kept
     return code, out.getvalue(), err.getvalue()
+
+
+class Heard(progress.Teller):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.notices, self.details = [], []
+
+    def notice(self, line):
+        self.notices.append(line)
+
+    def detail(self, line):
+        self.details.append(line)
+
+
+@pytest.fixture
+def heard(monkeypatch) -> Heard:
+    """What is told while a test runs: notices and details."""
+    teller = Heard()
+    monkeypatch.setattr(progress, "_teller", teller)
+    return teller

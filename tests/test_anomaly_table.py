@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from horngate.pipelines.anomaly.columns import cells_of, settled, vector_of
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import read_json, read_table
 from horngate.pipelines.runtimes.golden import replayed
+from horngate.pipelines.tasks import pipeline_of
 
 NAMES = ["size", "heat", "kind", "note", "label", "split"]
 
@@ -142,15 +145,20 @@ def test_contaminated_training_does_not_look_at_labels(auto, folder):
     assert read_table(paths[0])["score"].equals(read_table(paths[1])["score"])
 
 
-def test_one_class_training_leaves_known_anomalies_out(folder, auto):
+def test_one_class_training_remembers_no_known_anomaly(folder, auto):
     rows = given(machine_rows())
-    run = train(card_of(folder, "one-class", rows, protocol="one-class", detector="pca"))
-    without = [row for row in rows if row["split"] != "train" or row["label"] == "no"]
-    same = train(card_of(folder, "without", without, protocol="one-class", detector="pca"))
+    run = train(card_of(folder, "one-class", rows, protocol="one-class", detector="knn"))
+    usual = [row for row in rows if (row["split"], row["label"]) == ("train", "no")]
+    known = [row for row in rows if (row["split"], row["label"]) == ("train", "yes")]
     protocol = run.summary["protocol"]
-    assert (protocol["protocol"], protocol["left_out_anomalies"]) == ("one-class", len(rows) - len(without))
-    scores = [read_table(one / "evaluation/test/answers.parquet")["score"] for one in (run, same)]
-    assert scores[0].equals(scores[1])
+    assert (protocol["protocol"], protocol["left_out_anomalies"]) == ("one-class", len(known))
+    pipeline = pipeline_of(run.card)
+    pipeline.open(run)
+    remembered = np.asarray(pipeline.core.get_layer("knn").memory)
+    assert len(remembered) == len(usual) == protocol["learnt_rows"]
+    sizes = [np.float32(row["size"]) for row in known]
+    features = pipeline.features(np.array([[size, 30, 0] for size in sizes], np.float32))
+    assert np.abs(features[:, :1] - remembered[:, 0]).min() > 0  # no remembered row has the size of a known anomaly
     with pytest.raises(UserError, match="contaminated rows and the other on one-class"):
         compare(auto, run)
 
@@ -165,6 +173,11 @@ def test_known_anomalies_are_learnt_from_where_that_is_wished(folder, tmp_path):
     assert run.summary["metrics"]["test"]["average_precision"]["value"] > 0.9
     bundle = export(run, "onnx", tmp_path / "bundle")
     assert replayed(bundle).problems == []
+    (tmp_path / "row.json").write_text('{"size": 10, "heat": 90, "kind": null}')
+    said = subprocess.run(
+        [sys.executable, bundle / "example.py", tmp_path / "row.json"], capture_output=True, text=True
+    )
+    assert "alarm" in said.stdout, said.stderr
 
 
 def test_what_needs_known_anomalies_says_so_in_one_line(folder):
@@ -230,6 +243,21 @@ def test_a_cut_training_goes_on_to_the_same_weights(folder, monkeypatch):
     scores = [read_table(run / "evaluation/test/answers.parquet")["score"] for run in (whole, resumed)]
     assert scores[0].equals(scores[1])
     assert (whole / "history.csv").read_text() == (resumed / "history.csv").read_text()
+
+
+def test_an_infinite_number_is_quarantined_and_a_cell_left_out_is_an_error_row(tmp_path):
+    rows = [{"size": float(row["size"]), "heat": 3 * float(row["size"])} for row in machine_rows()]
+    sides = ["train", "train", "validation", "test"]
+    rows = [row | {"split": sides[place % 4]} for place, row in enumerate(rows)]
+    rows[0]["size"] = float("-inf")
+    del rows[2]["heat"], rows[3]["heat"]  # one of validation, one of test
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    card = Table(data=str(tmp_path / "rows.jsonl"), split_column="split", detector="pca", output=str(tmp_path))
+    run = train(card)
+    assert "infinite" in (run / "quarantine.csv").read_text()
+    assert run.summary["rows"] == {"train": 119, "validation": 60, "test": 60, "quarantined": 1}
+    answers = read_table(run / "evaluation/test/answers.parquet")
+    assert answers["error"].to_pylist() == ['column "heat" is missing'] + [None] * 59
 
 
 def finding_codes(card: Table) -> dict[str, str]:

@@ -13,7 +13,7 @@ from horngate.models.backbones import BackboneError, architectures, picture_enco
 from horngate.models.checkpoint import DamagedCheckpoint
 from horngate.models.grad_cam import grad_cam
 from horngate.models.learning import ArrayRows, Diverged, Interrupted, Keeper, Plan, learn
-from horngate.models.network import Network, depths, thaw
+from horngate.models.network import Network, compile_classifier, depths, thaw
 from horngate.models.optimizer import adamw
 from horngate.models.saving import Untrusted, open_model
 from horngate.models.scaling import scaling_like
@@ -168,7 +168,7 @@ def dropout_model(steps, seed=0):
     inputs = keras.Input((8,))
     hidden = keras.layers.Dropout(0.3, seed=5)(keras.layers.Dense(16, "relu")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(3)(hidden))
-    transfer._compile(model, adamw(0.01, steps, 0.1, 0.01), False, 0.1)
+    compile_classifier(model, adamw(0.01, steps, 0.1, 0.01), False, 0.1)
     return model
 
 
@@ -220,7 +220,7 @@ def token_model(steps: int, seed: int = 0):
     ids = keras.Input((None,), dtype="int32")
     features = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(8, 4)(ids))
     model = keras.Model(ids, keras.layers.Dense(2)(keras.layers.Dropout(0.2, seed=seed)(features)))
-    transfer._compile(model, transfer.adamw(1e-2, steps, 0.1, 0.01), False, 0.0)
+    compile_classifier(model, transfer.adamw(1e-2, steps, 0.1, 0.01), False, 0.0)
     return model
 
 
@@ -254,7 +254,7 @@ def test_the_best_epoch_is_kept_and_patience_ends(tmp_path):
     inputs, targets = blobs(60)
     held = ArrayRows(*blobs(50, 1))
     model = dropout_model(100)
-    transfer._compile(model, keras.optimizers.Adam(0.5), False, 0.0)
+    compile_classifier(model, keras.optimizers.Adam(0.5), False, 0.0)
     history = learn(model, ArrayRows(inputs, targets), held, Plan("p", 60, 16, 0, patience=4), Keeper(tmp_path))
     losses = [row["val_loss"] for row in history]
     assert len(history) < 60 and len(history) == losses.index(min(losses)) + 6
@@ -304,7 +304,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     learn(dropout_model(10), rows, held, plan, Keeper(tmp_path))
     inputs = keras.Input((8,))
     other = keras.Model(inputs, keras.layers.Dense(3)(inputs))
-    transfer._compile(other, adamw(0.01, 10, 0.0, 0.0), False, 0.0)
+    compile_classifier(other, adamw(0.01, 10, 0.0, 0.0), False, 0.0)
     with pytest.raises(DamagedCheckpoint, match="variables"):
         learn(other, rows, held, plan, Keeper(tmp_path))
 

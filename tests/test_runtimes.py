@@ -5,32 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from horngate.pipelines import evaluate, predict, progress, train
+from horngate.pipelines import evaluate, predict, train
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table, write_json
 from horngate.pipelines.run import Run
 from horngate.pipelines.runtimes import converting, race
 from horngate.pipelines.vision import Classify
-
-
-class Heard(progress.Teller):
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.notices, self.details = [], []
-
-    def notice(self, line):
-        self.notices.append(line)
-
-    def detail(self, line):
-        self.details.append(line)
-
-
-@pytest.fixture
-def heard(monkeypatch):
-    teller = Heard()
-    monkeypatch.setattr(progress, "_teller", teller)
-    return teller
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import read_json, read_table
 from horngate.pipelines.measure import similarity
 from horngate.pipelines.measure.similarity import Outcome
-from horngate.pipelines.nlp import Similar
+from horngate.pipelines.nlp import Similar, vectors
 from horngate.pipelines.nlp.pairs import one_or_two
 from horngate.pipelines.nlp.searching import index, search
 from horngate.pipelines.nlp.vectors import Index
@@ -186,7 +186,13 @@ def test_data_that_cannot_be_learnt_from_is_refused(lines, said, tmp_path):
 
 def test_methods_that_need_pretrained_weights_say_so(tmp_path):
     table = scored_table(tmp_path / "pairs.csv")
-    for wish in ({"method": "probe"}, {"method": "finetune"}, {"refit": True}, {"class_weights": "balanced"}):
+    for wish in (
+        {"method": "probe"},
+        {"method": "lora"},
+        {"method": "finetune"},
+        {"refit": True},
+        {"class_weights": "balanced"},
+    ):
         with pytest.raises(UserError, match="pretrained weights|leave them out"):
             train(replace(Similar(data=str(table), output=str(tmp_path / "runs")), **wish))
 
@@ -261,6 +267,55 @@ def test_rows_are_added_and_removed_without_building_anew(scored, indexed, tmp_p
     assert len(found) == 39 and "new" in found and not found & {"s23", "s0"}
     index(scored, [], made.folder, remove=("new",))
     assert Index.open(made.folder).rows == 38 and len(list(made.folder.glob("removed-*.npy"))) == 1
+
+
+def test_a_graph_finds_what_comparing_all_rows_finds_also_after_changes(scored, indexed, tmp_path):
+    pytest.importorskip("usearch")
+    made = index(scored, [], indexed.folder, remove=("s7",), graph=True)
+    (tmp_path / "more.csv").write_text("name,text\nnew,a wholly new thing\n")
+    made = index(scored, [str(tmp_path / "more.csv")], indexed.folder, add=True, remove=("s9",), id_column="name")
+    assert made.graph["rows"] == 41 and len(list(made.folder.glob("graph-*"))) == 1
+    for query in ("red cat", "a wholly new thing", sentences(40)[9]):
+        near, exact = search(made.folder, query, 12), search(made.folder, query, 12, exact=True)
+        assert [hit.id for hit in near] == [hit.id for hit in exact] and not {"s7", "s9"} & {hit.id for hit in near}
+        assert [hit.score for hit in near] == pytest.approx([hit.score for hit in exact], abs=1e-5)
+
+
+def test_a_graph_that_is_damaged_or_needs_what_is_not_installed_is_told_of(scored, indexed, monkeypatch, heard):
+    pytest.importorskip("usearch")
+    made = index(scored, [], indexed.folder, remove=("s7",), graph=True)
+    path = made.folder / made.graph["file"]
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(UserError, match="damaged; search with --exact"):
+        search(made.folder, "red cat", 3)
+    assert len(search(made.folder, "red cat", 3, exact=True)) == 3
+    monkeypatch.setattr("horngate.pipelines.nlp.searching.available", lambda: False)
+    assert len(search(made.folder, "red cat", 3)) == 3
+    assert any("horngate[search]" in line for line in heard.notices)
+    with pytest.raises(UserError, match=r"install horngate\[search\]"):
+        index(scored, [], indexed.folder, remove=("s8",))
+
+
+def test_a_killed_change_leaves_the_index_as_it_was(scored, indexed, tmp_path, monkeypatch):
+    before, calls = (indexed.folder / "index.json").read_bytes(), []
+    (tmp_path / "more.csv").write_text("\n".join(["name,text", *(f"n{n},{t}" for n, t in enumerate(sentences(40)))]))
+
+    def killed(path, array):
+        calls.append(path)
+        if len(calls) == 2:
+            raise SystemExit(137)
+        return kept(path, array)
+
+    kept = vectors._write_array
+    monkeypatch.setattr(vectors, "_write_array", killed)
+    with pytest.raises(SystemExit):
+        index(scored, [str(tmp_path / "more.csv")], indexed.folder, add=True, id_column="name")
+    monkeypatch.undo()
+    monkeypatch.setattr(vectors, "ROWS", 16)
+    assert (indexed.folder / "index.json").read_bytes() == before and Index.open(indexed.folder).rows == 40
+    assert len(search(indexed.folder, "red cat", 99)) == 40
+    made = index(scored, [str(tmp_path / "more.csv")], indexed.folder, add=True, id_column="name")
+    assert made.rows == 80 and {hit.id for hit in search(made.folder, "red", 99)} >= {"n0", "n39", "s0", "s39"}
 
 
 def test_mistaken_changes_leave_the_index_as_it_was(scored, indexed, tmp_path):

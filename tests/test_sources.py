@@ -228,3 +228,37 @@ def test_a_local_tensorflow_data_set_is_read_as_encoded_pictures(tmp_path, monke
     assert all(value.startswith(b"\x89PNG") for value in table["value"].to_pylist())
     with pytest.raises(UserError, match="TFDS_DATA_DIR"):
         listed("tfds:no_such_data_set_here")
+
+
+def test_texts_and_pairs_of_a_local_tensorflow_data_set_are_read(tmp_path, monkeypatch):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    from horngate.pipelines.data.sources import examples
+    from horngate.pipelines.nlp import Classify as Texts
+    from horngate.pipelines.nlp import Similar
+
+    rows = {"sentence": ["good", "bad", "ça va"], "other": ["well", "ill", "fine"], "label": [1, 0, -1]}
+    rows["closeness"] = [0.25, 4.0, 5.0]
+    kinds = {"sentence": tfds.features.Text(), "other": tfds.features.Text()}
+    kinds |= {"label": tfds.features.ClassLabel(names=["no", "yes"]), "closeness": tf.float32}
+    splits = {"train": tf.data.Dataset.from_tensor_slices(rows)}
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="says",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(kinds),
+        data_dir=tmp_path,
+        split_datasets=splits,
+    )
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path), raising=False)
+    table = examples(Texts(data="tfds:says"), (".txt",)).sort_by("id")
+    assert table["value"].to_pylist() == [b"good", b"bad", "ça va".encode()]
+    assert table["target"].to_pylist() == ["yes", "no", None]
+    assert table["error"].to_pylist() == [None, None, "no target"]
+    pairs = Similar(data="tfds:says", pair_column="other", target_column="closeness")
+    table = examples(pairs, (".txt",)).sort_by("id")
+    assert [json.loads(value) for value in table["value"].to_pylist()][2] == ["ça va", "fine"]
+    assert table["target"].to_pylist() == ["0.25", "4", "5"]
+    with pytest.raises(UserError, match="no clear pair; name one with --pair-column: "):
+        examples(Texts(data="tfds:says", pair_column="label"), (".txt",))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import predict, train
+from horngate.pipelines.contrasting import LabelPairs
 from horngate.pipelines.data import duplicates, near_texts
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import read_json, read_table
@@ -77,6 +78,21 @@ def test_a_tokenizer_survives_its_file(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(UserError, match="no tokenizer, or damaged"):
         tokens.opened(tmp_path / "tokenizer.json", 8)
+
+
+def test_the_same_texts_give_the_same_vocabulary():
+    draw = np.random.default_rng(0)
+    written = ["".join(draw.choice(list("abcdefgh "), 40)) for _ in range(200)]
+    made = {tokens.learnt(written).to_str() for _ in range(3)}
+    assert len(made) == 1
+
+
+def test_texts_are_filled_up_to_no_more_than_the_model_takes():
+    from horngate.pipelines.nlp.classify import Pipeline
+
+    pipeline = Pipeline(Classify())
+    pipeline.schema = {"length": 136, "pad": 0}
+    assert pipeline.stacked([np.ones(130, np.int32), np.ones(5, np.int32)]).shape == (2, 136)
 
 
 def test_tokens_of_minilm_are_those_that_keras_hub_makes(minilm):
@@ -176,13 +192,69 @@ def test_pairs_are_read_from_two_columns(tmp_path):
     assert done.rows == 81 and done.errors == 1
 
 
-@pytest.mark.parametrize("method", ["probe", "lora", "finetune"])
+@pytest.mark.parametrize("method", ["probe", "contrastive", "lora", "finetune"])
 def test_pretrained_encoders_climb_every_rung(tmp_path, minilm, method):
     data = few_texts(tmp_path / "t.csv", 24)
     run = train(Classify(data=str(data), backbone=minilm, method=method, epochs=2, output=str(tmp_path / "runs")))
     report = read_json(run / "evaluation/test/report.json")
     assert report["metrics"]["accuracy"]["value"] == 1.0 and report["protocol"]["method"] == method
     assert read_json(run / "schema.json")["length"] < 40  # what these texts have, not what its tokenizer fills up to
+
+
+def test_rows_are_paired_by_label_anew_each_epoch_and_the_same_way_each_time():
+    class Rows:
+        targets = np.eye(3, dtype=np.float32)[[0] * 5 + [1] * 5 + [2]]
+        count, lengths = 11, np.arange(11)
+
+        def batch(self, rows, epoch):
+            return np.asarray(rows)[:, None], self.targets[rows], None
+
+    pairs = LabelPairs(Rows(), seed=3)
+    drawn = [pairs.batch(np.arange(11), epoch)[0][:, 0, 1] for epoch in (0, 1, 0)]
+    assert (drawn[0] == drawn[2]).all() and (drawn[0] != drawn[1]).any()
+    assert (Rows.targets[drawn[0]] == Rows.targets).all() and (drawn[0][:10] != np.arange(10)).all()
+    assert drawn[0][10] == 10  # nothing else has its label
+    assert LabelPairs(Rows(), seed=4).batch(np.arange(11), 0)[0][:, 0, 1].tolist() != drawn[0].tolist()
+    _, targets, weights = pairs.batch(np.array([0, 7]), 0)
+    assert targets.shape == (2, 3, 2) and weights is None and pairs.epochs == 10
+
+
+def test_contrast_is_least_where_texts_of_a_label_lie_together():
+    from horngate.models.embedding import SHARPNESS, contrast
+
+    targets = np.eye(2, dtype=np.float32)[[0, 1]]
+    targets = np.stack([targets, targets], -1)
+    apart = np.array([[[1, 0], [1, 0]], [[0, 1], [0, 1]]], np.float32)
+    mixed = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]]], np.float32)
+    assert np.allclose(contrast(targets, apart), np.log1p(2 * np.exp(-SHARPNESS)), atol=1e-6)
+    assert np.allclose(contrast(targets, mixed), SHARPNESS + np.log(1 + 2 * np.exp(-SHARPNESS)), atol=1e-4)
+
+
+def test_several_labels_count_by_what_both_have():
+    from horngate.models.embedding import contrast
+
+    draw = np.random.default_rng(0)
+    vectors = draw.normal(size=(3, 2, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    targets = (draw.random((3, 5, 2)) < 0.5).astype(np.float32)
+    flat, marks = np.concatenate([vectors[:, 0], vectors[:, 1]]), np.concatenate([targets[..., 0], targets[..., 1]])
+    wanted = []
+    for one in range(6):
+        others = [other for other in range(6) if other != one]
+        logits = np.array([20 * flat[one] @ flat[other] for other in others])
+        near = logits - np.log(np.exp(logits).sum())
+        unions = [np.maximum(marks[one], marks[other]).sum() for other in others]
+        shares = np.array(
+            [marks[one] @ marks[other] / max(union, 1) for other, union in zip(others, unions, strict=True)]
+        )
+        wanted.append(-(shares * near).sum() / max(shares.sum(), 1e-6))
+    assert np.allclose(contrast(targets, vectors), wanted, rtol=1e-4)
+
+
+def test_contrast_needs_pretrained_weights(tmp_path):
+    data = few_texts(tmp_path / "t.csv")
+    with pytest.raises(UserError, match="--method contrastive needs pretrained weights"):
+        train(Classify(data=str(data), method="contrastive", output=str(tmp_path / "runs")))
 
 
 def test_factors_are_merged_into_the_saved_model(minilm):

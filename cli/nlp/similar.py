@@ -18,11 +18,11 @@ def commands(card: type[Data]) -> list[click.Command]:
 
 
 def _index_command(card: type[Data]) -> click.Command:
-    def run(run: str, texts: tuple[str, ...], output: str, add: bool, remove: tuple[str, ...], **values: Any) -> None:
+    def run(run: str, texts: tuple[str, ...], output: str, **values: Any) -> None:
         wake()
         from horngate.pipelines.nlp.searching import index
 
-        say(str(index(run, list(texts), output, add, remove, **values).folder))
+        say(str(index(run, list(texts), output, **values).folder))
 
     params = [
         click.Argument(["run"], metavar="RUN"),
@@ -30,6 +30,9 @@ def _index_command(card: type[Data]) -> click.Command:
         click.Option(["-o", "--output"], metavar="DIR", required=True, help="Folder of the index."),
         click.Option(["--add"], is_flag=True, help="Add the texts to the index that is there."),
         click.Option(["--remove"], multiple=True, metavar="ID", help="Remove this row from the index that is there."),
+        click.Option(
+            ["--graph"], is_flag=True, help="Keep a graph too, for fast approximate search of very many rows."
+        ),
         *knob_options(card, ("id_column", "input_column", "encoding")),
     ]
     help = "Embed texts into a folder that can be searched, or change one."
@@ -37,11 +40,11 @@ def _index_command(card: type[Data]) -> click.Command:
 
 
 def _search_command() -> click.Command:
-    def run(index: str, query: str, count: int, run: str | None, as_json: bool) -> None:
+    def run(index: str, query: str, count: int, run: str | None, exact: bool, as_json: bool) -> None:
         wake()
         from horngate.pipelines.nlp.searching import search
 
-        hits = search(index, query, count, run)
+        hits = search(index, query, count, run, exact)
         if as_json:
             say_json([vars(hit) for hit in hits])
             return
@@ -53,6 +56,7 @@ def _search_command() -> click.Command:
         click.Argument(["query"], metavar="QUERY"),
         click.Option(["-k", "count"], type=click.IntRange(1), default=10, show_default=True, help="How many texts."),
         click.Option(["--run"], metavar="RUN", help="Where the index's run lies now, if it was moved."),
+        click.Option(["--exact"], is_flag=True, help="Compare all rows, also where the index has a graph."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
     ]
     help = "Find the texts of an index that are most like a query."

@@ -12,6 +12,7 @@ from horngate.pipelines.errors import Unreadable, UserError
 
 GAPS = ("", "na", "n/a", "nan", "null", "none", "?")  # texts that say that there is no value
 MOST_CATEGORIES = 50  # with a code of their own; rarer ones share the code of those never seen
+LARGEST = 3e38
 MANY = 20  # different texts from which on a column that hardly repeats any holds free text
 
 
@@ -37,6 +38,18 @@ def cells_of(data: bytes) -> dict[str, Any]:
     if not isinstance(cells, dict):
         raise Unreadable("no row of a table: give a .csv, .tsv, .parquet or .jsonl file")
     return cells
+
+
+def refuse_infinite(cells: dict[str, Any]) -> None:
+    """Refuse a row with a number that is infinite, or too large for float32.
+
+    Raises:
+        Unreadable: it names the column.
+    """
+    for name, cell in cells.items():
+        value = number_in(cell)
+        if value is not None and abs(value) > LARGEST:
+            raise Unreadable(f'column "{name}" is infinite, or too large')
 
 
 def is_gap(cell: Any) -> bool:
@@ -146,7 +159,7 @@ def vector_of(cells: dict[str, Any], columns: list[dict[str, Any]], codes: list[
             raise Unreadable(
                 f'column "{name}" should be a number. Received: {json.dumps(cell, ensure_ascii=False)[:40]}'
             )
-        if math.isinf(value) or abs(value) > 3e38:
+        if abs(value) > LARGEST:
             raise Unreadable(f'column "{name}" is infinite, or too large')
         values[place] = value
     return values

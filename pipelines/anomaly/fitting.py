@@ -13,7 +13,7 @@ from horngate.models.learnt_detectors import LESSONS, Fed
 from horngate.models.optimizer import adamw
 from horngate.models.trees import isolation_forest
 from horngate.pipelines.detector import HISTORY
-from horngate.pipelines.ladder import told
+from horngate.pipelines.phases import told
 from horngate.pipelines.run import Run
 
 STORED = 5_000  # rows that `knn` remembers

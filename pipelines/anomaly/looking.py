@@ -28,12 +28,10 @@ def column_findings(
     except UserError as problem:
         return [Finding("error", "columns", str(problem), len(rows))]
     cells = {column["name"]: [row.get(column["name"]) for row in rows] for column in columns}
-    infinite = [name for name, values in cells.items() if any(_infinite(cell) for cell in values)]
-    found = _named(infinite, "infinite", "hold infinite values; such rows can't be used", "warning")
     constant = [
         name for name, values in cells.items() if len({text_in(cell) for cell in values if not is_gap(cell)}) < 2
     ]
-    found += _named(constant, "constant_columns", "are constant, so they say nothing", "warning")
+    found = _named(constant, "constant_columns", "are constant, so they say nothing", "warning")
     numbers = {column["name"]: _numbers(cells[column["name"]]) for column in columns if column["type"] == "number"}
     counting = [name for name, values in numbers.items() if len(values) > 20 and _counts(values)]
     found += _named(
@@ -95,11 +93,6 @@ def _named(names: list[str], code: str, said: str, grade: str) -> list[Finding]:
         return []
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     return [Finding(grade, code, f"columns that {said}: {shown}", 0)]
-
-
-def _infinite(cell: Any) -> bool:
-    value = number_in(cell)
-    return value is not None and np.isinf(value)
 
 
 def _numbers(cells: list[Any]) -> np.ndarray:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from horngate.pipelines import progress
 from horngate.pipelines.alarms import Alarms
-from horngate.pipelines.anomaly.columns import Facts, cells_of, settled, vector_of
+from horngate.pipelines.anomaly.columns import Facts, cells_of, refuse_infinite, settled, vector_of
 from horngate.pipelines.anomaly.looking import LOOKED_AT, column_findings
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.reading import content, inputs_of
@@ -36,13 +36,13 @@ class Pipeline(Detector):
         return self.schema["columns"]
 
     def inspect(self, data: bytes, suffix: str) -> Facts:
-        cells_of(data)
+        refuse_infinite(cells_of(data))
         return Facts(data)
 
     def settle(self, facts: list[Facts]) -> None:
         if self.card.class_weights != "none":
             raise UserError("--class-weights is for classes; leave it out")
-        rows = [cells_of(fact.data) for fact in facts]
+        rows, self._codes = [cells_of(fact.data) for fact in facts], None
         self.schema = {
             "kind": "table",
             "columns": settled(rows, self.card.feature_column or None, self.card.drop_column or ()),
@@ -55,20 +55,18 @@ class Pipeline(Detector):
         return vector_of(cells_of(data), self.columns, self._codes)
 
     def matrix(self, table: pa.Table, label: str) -> np.ndarray:
-        """Return all rows as float32 `[n, columns]`.
-
-        Raises:
-            UserError: a row that can't be read.
-        """
+        """Return all rows as float32 `[n, columns]`; one that doesn't fit the types of the training rows is all gaps."""
         rows = zip(*(table[name].to_pylist() for name in ("input", "value", "error")), strict=True)
         found = np.empty((table.num_rows, len(self.columns)), np.float32)
+        unlike = []
         for place, row in enumerate(progress.tracked(rows, label, table.num_rows)):
             try:
                 found[place] = self.read(content(*row))
             except Unreadable as reason:
-                raise UserError(
-                    f"{table['id'][place].as_py()} could be read before, and can't any more: {reason}"
-                ) from None
+                found[place] = np.nan
+                unlike.append(f"{table['id'][place].as_py()}: {reason}")
+        if unlike:
+            progress.notice(f"{label}: {len(unlike)} rows count as gaps, such as {unlike[0]}")
         return found
 
     def scored(self, table: pa.Table, label: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """TensorFlow Datasets as a source: `tfds:NAME`, kept as encoded bytes in a memory-mapped file, not in memory."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +16,17 @@ from horngate.pipelines.errors import UserError
 def tfds_blocks(name: str, card: Data) -> Iterator[pa.Table]:
     """Yield blocks of a prepared TensorFlow data set; one that isn't is downloaded by tensorflow-datasets.
 
+    Inputs are its pictures, or its texts where the task takes texts; targets its class labels, or its numbers where a task's
+    targets may be missing (scores of pairs).
+
     Raises:
-        UserError: unknown, not at hand without a network, or without a picture and a class label.
+        UserError: unknown, not at hand without a network, or without features that play the task's roles.
     """
     builder = _builder(name)
-    picture, label = _features(builder, card)
-    names = builder.info.features[label].int2str
+    played = _features(builder, card)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.arrow"
-        _store(builder, picture, label, names, path)
+        _store(builder, played, path)
         # The file's pages stay readable after its name is gone.
         with pa.memory_map(str(path)) as mapped:
             table = pa.ipc.open_stream(mapped).read_all()
@@ -49,36 +52,54 @@ def _builder(name: str):
         ) from None
 
 
-def _features(builder, card: Data) -> tuple[str, str]:
-    import tensorflow_datasets as tfds
-
+def _features(builder, card: Data) -> dict[str, str]:
+    """Return which feature plays which role: the one that is named, else one of a usual name, else the only one."""
     features = dict(builder.info.features.items())
-    found = []
-    for role, kind, wish in (
-        ("input", tfds.features.Image, getattr(card, "input_column", None)),
-        ("target", tfds.features.ClassLabel, getattr(card, "target_column", None)),
-    ):
-        names = [wish] if wish else [name for name, feature in features.items() if isinstance(feature, kind)]
-        if len(names) != 1 or not isinstance(features.get(names[0]), kind):
+    found: dict[str, str] = {}
+    for role in card.roles:
+        able = [name for name, one in features.items() if name not in found.values() and _plays(one, role, card)]
+        wish = getattr(card, f"{role}_column", None)
+        usual = [name for name in card.roles[role] if name in able]
+        chosen = [wish] if wish else usual[:1] or ([] if role in card.optional else able)
+        if len(chosen) == 1 and chosen[0] in able:
+            found[role] = chosen[0]
+        elif chosen or role not in card.optional:
             raise UserError(
                 f"tfds:{builder.info.name} has no clear {role}; name one with --{role}-column: {', '.join(features)}"
             )
-        found.append(names[0])
-    return found[0], found[1]
+    return found
 
 
-def _store(builder, picture: str, label: str, class_name, path: Path) -> None:
+def _plays(feature, role: str, card: Data) -> bool:
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    if role != "target":
+        return isinstance(feature, tfds.features.Text if card.inline else tfds.features.Image)
+    if isinstance(feature, tfds.features.ClassLabel):
+        return True
+    number = (
+        isinstance(feature, tfds.features.Tensor) and feature.shape == () and np.issubdtype(feature.np_dtype, np.number)
+    )
+    return number and "target" in card.optional
+
+
+def _store(builder, played: dict[str, str], path: Path) -> None:
     import tensorflow_datasets as tfds
 
     writer, columns = None, {}
     with pa.OSFile(str(path), "wb") as out:
         for split in builder.info.splits:
-            decoders = {picture: tfds.decode.SkipDecoding()}
+            pictures = isinstance(builder.info.features[played["input"]], tfds.features.Image)
+            decoders = {played["input"]: tfds.decode.SkipDecoding()} if pictures else None
             rows = tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders))
             for number, row in enumerate(rows):
                 columns.setdefault("id", []).append(f"{split}/{number}")
-                columns.setdefault("value", []).append(row[picture])
-                columns.setdefault("target", []).append(class_name(int(row[label])))
+                columns.setdefault("value", []).append(_value(row, played))
+                target = _target(row, played, builder.info.features)
+                lacking = "no target" if target is None and "target" in played else None
+                columns.setdefault("target", []).append(target)
+                columns.setdefault("error", []).append(lacking)
                 columns.setdefault("split", []).append(SPLITS.get(split))
                 if len(columns["id"]) == BLOCK:
                     writer, columns = _written(writer, out, columns), {}
@@ -86,6 +107,25 @@ def _store(builder, picture: str, label: str, class_name, path: Path) -> None:
         if writer is None:
             raise UserError(f"tfds:{builder.info.name} holds no rows")
         writer.close()
+
+
+def _value(row: dict, played: dict[str, str]) -> bytes:
+    """Return an input's bytes; of a pair both texts as a JSON list, or the one that its reader will refuse (no UTF-8)."""
+    parts = [row[played[role]] for role in ("input", "pair") if role in played]
+    try:
+        return parts[0] if len(parts) == 1 else json.dumps([part.decode() for part in parts]).encode()
+    except UnicodeDecodeError as problem:
+        return problem.object
+
+
+def _target(row: dict, played: dict[str, str], features) -> str | None:
+    """Return a target in words; class labels below 0 mean that there is none."""
+    if "target" not in played:
+        return None
+    value, feature = row[played["target"]], features[played["target"]]
+    if not hasattr(feature, "int2str"):
+        return f"{value:.9g}"
+    return feature.int2str(int(value)) if value >= 0 else None
 
 
 def _written(writer, out, columns: dict[str, list]):

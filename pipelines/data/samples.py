@@ -44,7 +44,7 @@ def _docstrings() -> pa.Table:
     Every Python brings them along; their number differs a little between versions. Sentences of one function are a group.
     """
     columns: dict[str, list] = {"id": [], "value": [], "target": [], "group": []}
-    for subject, place, sentences in _documented():
+    for subject, place, sentences, _ in _documented():
         for number, sentence in enumerate(sentences, 1):
             columns["id"].append(f"{place}#{number}")
             columns["value"].append(sentence.encode())
@@ -57,13 +57,46 @@ def _sentence_pairs() -> pa.Table:
     """Return the first two sentences of each docstring of `_docstrings` that has two: pairs without scores."""
     import json
 
-    found = [(place, sentences) for _, place, sentences in _documented() if len(sentences) > 1]
+    found = [(place, sentences) for _, place, sentences, _ in _documented() if len(sentences) > 1]
     values = [json.dumps(sentences[:2]).encode() for _, sentences in found]
     return block({"id": [place for place, _ in found], "value": values})
 
 
-def _documented() -> Iterator[tuple[str, str, list[str]]]:
-    """Yield subject, place and up to 8 sentences of each docstring."""
+def _names() -> pa.Table:
+    """Return the first sentence of each function's docstring with the names of Python in it as spans.
+
+    A word is a `parameter` where the documented function has one of that name, of three letters or more, an `exception` or
+    a `type` where Python's builtins have such a class, and a `constant` if it is None, True or False. Words count wherever
+    they stand: "name" in the docstring of a function with a parameter `name` always is one.
+    """
+    import json
+    import re
+
+    columns: dict[str, list] = {"id": [], "value": [], "target": [], "group": []}
+    builtin = _builtin_names()
+    for _, place, sentences, parameters in _documented():
+        if not parameters or not sentences:
+            continue
+        known = {name: "parameter" for name in parameters if len(name) > 2} | builtin
+        words = [(word.span(), known.get(word[0])) for word in re.finditer(r"\w+", sentences[0])]
+        spans = [{"start": start, "end": end, "label": label} for (start, end), label in words if label]
+        columns["id"].append(place)
+        columns["value"].append(sentences[0].encode())
+        columns["target"].append(json.dumps(spans))
+        columns["group"].append(place)
+    return block(columns)
+
+
+def _builtin_names() -> dict[str, str]:
+    import builtins
+
+    classes = {name: found for name, found in vars(builtins).items() if isinstance(found, type)}
+    kinds = {name: "exception" if issubclass(found, BaseException) else "type" for name, found in classes.items()}
+    return kinds | dict.fromkeys(("None", "True", "False"), "constant")
+
+
+def _documented() -> Iterator[tuple[str, str, list[str], list[str]]]:
+    """Yield subject, place and up to 8 sentences of each docstring, and the parameters of its function."""
     import ast
     import re
     import sysconfig
@@ -79,7 +112,9 @@ def _documented() -> Iterator[tuple[str, str, list[str]]]:
                 place = f"{path.relative_to(library).as_posix()}:{getattr(node, 'lineno', 0)}"
                 text = " ".join((ast.get_docstring(node) or "").split())
                 sentences = [part for part in re.split(r"(?<=[.!?]) ", text) if 4 <= len(part.split()) <= 60]
-                yield subject, place, sentences[:8]
+                found = getattr(node, "args", None)
+                every = [*found.posonlyargs, *found.args, *found.kwonlyargs] if found else []
+                yield subject, place, sentences[:8], [one.arg for one in every]
 
 
 def _breast_cancer() -> pa.Table:
@@ -124,12 +159,12 @@ SUBJECTS = {
 }
 
 
-def _few_docstrings() -> pa.Table:
-    """Return every eighth sentence of `docstrings`, for a first try."""
-    whole = _docstrings()
-    return whole.take(list(range(0, whole.num_rows, 8)))
+def _few(whole: pa.Table, step: int) -> pa.Table:
+    """Return every so-manieth row, for a first try."""
+    return whole.take(list(range(0, whole.num_rows, step)))
 
 
-SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": _few_docstrings}
-SAMPLES |= {"sentence-pairs": _sentence_pairs, "breast-cancer": _breast_cancer}
+SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": lambda: _few(_docstrings(), 8)}
+SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names, "names-few": lambda: _few(_names(), 5)}
+SAMPLES |= {"breast-cancer": _breast_cancer}
 SERIES = {"made-up-pumps": pumps}

@@ -3,12 +3,19 @@
 A block is an Arrow table with the columns `id` (text), `input` (a path as the file system's bytes), `value` (the input
 itself as bytes, where there is no path), `target`, `split`, `group`, `error` (texts; `error` says why a row can't be
 used) and every further column of the user's table that is kept, as text.
+
+A task with formats of its own, or with targets that can be malformed, names a module in its card's `door`. It has three
+functions: `opens(path, labelled)` says whether it reads a file or folder in place of the usual doors; `blocks(path, card,
+labelled, listing)` yields the blocks of one that it opens; `checked(block)` returns any labelled block with its targets in
+the form that the task learns from, and with the reason as `error` where one is malformed.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
 
@@ -37,6 +44,7 @@ class Listing:
 
     skipped: Counter = field(default_factory=Counter)  # suffix -> files that are no input of this task
     loops: list[str] = field(default_factory=list)  # folders that lead back into themselves
+    converted: Counter = field(default_factory=Counter)  # what was read as something else -> how often
 
 
 def block(columns: dict[str, list], kept: dict[str, list] | None = None) -> pa.Table:
@@ -63,6 +71,21 @@ def examples(card: Data, suffixes: tuple[str, ...], listing: Listing | None = No
 
 def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of a labelled source."""
+    door, path = _door(card), Path(source)
+    if door is None:
+        yield from _common(source, card, suffixes, listing)
+    elif not source.startswith(("sample:", "tfds:")) and path.exists() and door.opens(path, True):
+        yield from map(door.checked, door.blocks(path, card, True, listing))
+    else:
+        yield from map(door.checked, _common(source, card, suffixes, listing))
+
+
+def _door(card: Data) -> ModuleType | None:
+    return None if card.door is None else import_module(f"horngate.pipelines.{card.door}")
+
+
+def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
+    """Yield the blocks of a labelled source that every task can have."""
     from horngate.pipelines.data.folders import class_folders
     from horngate.pipelines.data.samples import sample
     from horngate.pipelines.data.tables import table_blocks
@@ -93,6 +116,7 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
     from horngate.pipelines.data.samples import sample
     from horngate.pipelines.data.tables import live_blocks, table_blocks
 
+    door = _door(card)
     for source in inputs:
         path = Path(source)
         if source.startswith("sample:"):
@@ -101,6 +125,8 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
             yield from live_blocks(card)
         elif path.is_dir() and card.history:
             yield from table_files(path, card, listing, labelled=False)
+        elif door is not None and path.exists() and door.opens(path, False):
+            yield from door.blocks(path, card, False, listing)
         elif path.is_dir():
             yield from files_below(path, suffixes, listing)
         elif path.suffix.lower() in TABLES and path.is_file():

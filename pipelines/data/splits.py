@@ -1,6 +1,7 @@
 """Splits: given ones are kept, missing ones are drawn with the seed, stratified by target, and no group is torn."""
 
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +15,11 @@ FINEST = 20  # folds: shares are drawn as so many twentieths where groups have s
 
 
 def assign(
-    table: pa.Table, groups: np.ndarray, card: Data, old: pa.Table | None = None
+    table: pa.Table,
+    groups: np.ndarray,
+    card: Data,
+    old: pa.Table | None = None,
+    sort_of: Callable[[str], str] = str,
 ) -> tuple[np.ndarray, list[str]]:
     """Return each row's split, and sentences on what had to be decided.
 
@@ -23,6 +28,7 @@ def assign(
         groups: int64 [n]; rows that must stay together share a number.
         card: gives the shares, the seed and the rule.
         old: the `splits.parquet` of another run, whose rows keep their split.
+        sort_of: what of a target rows are stratified by.
 
     Raises:
         UserError: too few groups to give every wished split one.
@@ -33,7 +39,7 @@ def assign(
     notes: list[str] = []
     if old is not None:
         notes += _inherit(splits, table, groups, old)
-    targets = np.array([target or "" for target in table["target"].to_pylist()], dtype=object)
+    targets = np.array([sort_of(target or "") for target in table["target"].to_pylist()], dtype=object)
     wishes = {"test": card.test, "validation": card.validation}
     undecided = np.flatnonzero(splits == "")
     if len(undecided):

@@ -132,6 +132,9 @@ def _of_listing(listing: Listing) -> list[Finding]:
                 "note", "skipped_files", f"{total} files are no inputs of this task by their suffix: {shown}", total
             )
         )
+    if listing.converted:
+        shown = ", ".join(f"{name} ({count})" for name, count in listing.converted.most_common(5))
+        findings.append(Finding("note", "converted", f"read as something else: {shown}", listing.converted.total()))
     if listing.loops:
         message = f"{len(listing.loops)} links lead back into a folder above them and are not followed"
         findings.append(Finding("warning", "link_loops", message, len(listing.loops), tuple(listing.loops[:5])))

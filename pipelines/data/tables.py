@@ -17,8 +17,20 @@ from horngate.pipelines.data.sources import BLOCK, CORE, block, split_name
 from horngate.pipelines.data.trailing import Trailing, told
 from horngate.pipelines.errors import UserError, nearest
 
-WRITTEN = ("label", "score", "scores", "set", "abstain", "embedding", "similarity", "pair_embedding")  # by any task
-WRITTEN += ("p_value", "anomalous", "reasons")
+WRITTEN = (
+    "label",
+    "score",
+    "scores",
+    "set",
+    "abstain",
+    "embedding",
+    "similarity",
+    "pair_embedding",
+    "spans",
+    "p_value",
+    "anomalous",
+    "reasons",
+)  # by any task
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
 
 
@@ -227,7 +239,7 @@ def _batches(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
     try:
         yield from read(path, encoding)
     except UnicodeDecodeError as problem:
-        offset = _bad_byte(path, encoding)
+        offset = bad_byte(path, encoding)
         raise UserError(
             f"{path} is no {encoding}: byte {offset} can't be decoded ({problem.reason}); name its --encoding"
         ) from None
@@ -304,7 +316,7 @@ def _refuse_doubled(names: list[str], path: Path) -> None:
         raise UserError(f'{path} has the column "{doubled[0]}" more than once in its header')
 
 
-def _bad_byte(path: Path, encoding: str) -> int:
+def bad_byte(path: Path, encoding: str) -> int:
     """Return the offset of the first byte that isn't of the encoding, reading a megabyte at a time."""
     import codecs
 

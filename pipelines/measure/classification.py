@@ -42,6 +42,9 @@ class Outcome:
         """The rows ranked by the positive class's score."""
         return Ranking(self.targets[:, self.positive], self.scores[:, self.positive])
 
+    def __len__(self) -> int:
+        return len(self.targets)
+
     def at(self, rows: np.ndarray) -> "Outcome":
         """Return the outcome of some of the rows."""
         return Outcome(self.targets[rows], self.scores[rows], self.chosen[rows], self.positive)

@@ -28,6 +28,9 @@ class Outcome:
     targets: np.ndarray
     chosen: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.scores)
+
     @cached_property
     def known(self) -> np.ndarray | None:
         """int64 places of the rows whose truth is known; None where that is all of them."""

@@ -23,6 +23,7 @@ class Classify(Decision, Transfer, Optimisation, Data):
         "tiny": {"data": "sample:docstrings-few", "epochs": 1, "max_length": 32},
         "docstrings": {"data": "sample:docstrings", "epochs": 8},
         "quick": {"method": "probe"},
+        "few": {"method": "contrastive", "validation": 0.0},
         "thorough": {"method": "finetune"},
     }
     input_column: str | None = knob(
@@ -33,6 +34,37 @@ class Classify(Decision, Transfer, Optimisation, Data):
     max_length: int | None = knob(None, "Tokens of a text at most; default: what nearly all have.", low=4, high=8192)
     pooling: Literal["auto", "mean", "first"] = knob(
         "auto", "What stands for a text: the mean of its tokens, or the first."
+    )
+    network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")
+    method: Literal["auto", "probe", "contrastive", "lora", "finetune", "scratch"] = knob(
+        "auto", "How to learn; auto climbs from probe to finetune; contrastive is for few examples of each class."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag(Transfer, Optimisation, Data):
+    """Find entities and other spans in texts, each with its label, as places in the raw text."""
+
+    inline = True
+    door = "nlp.columns"
+    roles = {
+        "input": ("input", "text", "sentence", "content", "message"),
+        "target": ("target", "spans", "entities", "labels"),
+    }
+    metrics = ("entity_f1", "entity_precision", "entity_recall")
+    families = ("TextClassifier",)
+    recipes = {
+        "tiny": {"data": "sample:names-few", "epochs": 8, "batch_size": 8, "max_length": 32},
+        "names": {"data": "sample:names", "epochs": 8},
+        "quick": {"method": "probe"},
+        "thorough": {"method": "finetune"},
+    }
+    input_column: str | None = knob(None, "Column of texts; default: input, text, sentence, content or message.")
+    target_column: str | None = knob(
+        None, "Column of spans (lists of start, end, label); default: target, spans, entities or labels."
+    )
+    max_length: int | None = knob(
+        None, "Tokens of a window; longer texts get several. Default: what nearly all have.", low=8, high=8192
     )
     network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")
 

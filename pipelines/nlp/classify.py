@@ -1,6 +1,5 @@
 """Texts into classes."""
 
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import presets
 from horngate.pipelines.classifier import Classifier
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.labels import Labels
 from horngate.pipelines.nlp import tokens
 from horngate.pipelines.nlp.carrying import carrying, marked
 from horngate.pipelines.nlp.drawing import token_lengths
-from horngate.pipelines.nlp.encoding import STEP, Encoding
+from horngate.pipelines.nlp.encoding import Encoding, Lengths
 from horngate.pipelines.nlp.texts import SUFFIXES, Facts, inspected, texts_of
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
@@ -24,8 +22,6 @@ from horngate.pipelines.run import Run
 if TYPE_CHECKING:
     from horngate.models.network import Network
 
-NEARLY_ALL = 0.995  # of the training texts are not cut, where no length is given
-ROOM = 1.1  # for texts to come, which may be a little longer
 EXPLAINED = 10  # mistakes whose words are weighed
 MOST_FITTED = 50_000  # rows that the reference is fitted on
 
@@ -40,8 +36,7 @@ class Pipeline(Encoding, Classifier):
 
     def __init__(self, card: Any):
         super().__init__(card)
-        self.lengths: Counter = Counter()  # tokens of each text that was read -> texts
-        self.cut = [0, 0]  # texts, tokens
+        self.lengths = Lengths()
 
     @property
     def paired(self) -> bool:
@@ -52,16 +47,7 @@ class Pipeline(Encoding, Classifier):
         return inspected(data, self.paired, self.card.encoding)
 
     def settle(self, facts: list[Facts]) -> None:
-        name = None if self._backbone is None else presets.found(self.card.backbone)
-        tokenizer = tokens.learnt(fact.text for fact in facts) if name is None else tokens.of_backbone(name)
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        lengths = np.array([len(one.ids) for one in tokenizer.encode_batch([fact.text for fact in facts])])
-        wished = self.card.max_length or int(ROOM * np.quantile(lengths, NEARLY_ALL)) + 2
-        length = int(min(max(STEP * -(-wished // STEP), STEP), self._longest))
-        self.tokens = tokens.Tokens(tokenizer, length)
-        marks = {"pad": self.tokens.pad, "separator": self.tokens.separator}
-        self.schema = {"kind": "text", "length": length, "paired": self.paired} | marks
+        self.schema = self._settled([fact.text for fact in facts]) | {"paired": self.paired}
 
     def build(self, labels: Labels) -> "Network":
         from horngate.models.network import Network
@@ -79,13 +65,11 @@ class Pipeline(Encoding, Classifier):
         self.tokens = tokens.opened(folder / "tokenizer.json", self.schema["length"])
 
     def begin(self, labelled: bool = True) -> None:
-        self.lengths, self.cut = Counter(), [0, 0]
+        self.lengths = Lengths()
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
         ids, cut = self.tokens.ids(*texts_of(data, self.schema["paired"], self.card.encoding))
-        self.lengths[len(ids) + cut] += 1
-        if cut:
-            self.cut[0], self.cut[1] = self.cut[0] + 1, self.cut[1] + cut
+        self.lengths.saw(len(ids) + cut, cut)
         return ids
 
     def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
@@ -120,18 +104,7 @@ class Pipeline(Encoding, Classifier):
         return scores
 
     def details(self, answers: pa.Table, outcome: Any) -> dict[str, Any]:
-        found = super().details(answers, outcome)
-        if self.lengths:
-            sizes = np.array(sorted(self.lengths.elements()))
-            found["tokens"] = {
-                "most": self.schema["length"],
-                "median": float(np.median(sizes)),
-                "longest": int(sizes[-1]),
-                "cut_rows": self.cut[0] / len(sizes),
-                "cut_tokens": self.cut[1] / int(sizes.sum()),
-                "counts": {str(size): count for size, count in sorted(self.lengths.items())},
-            }
-        return found
+        return super().details(answers, outcome) | self.lengths.told(self.schema["length"], cut=True)
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
         found = report.details.get("tokens")

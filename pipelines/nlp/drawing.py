@@ -8,9 +8,9 @@ BARS = 40
 
 
 def token_lengths(found: dict[str, Any]) -> Plot:
-    """Return the histogram of how many tokens texts have, with the length from which on they are cut."""
+    """Return the histogram of how many tokens texts have, with the length that the model takes at once."""
     counts = {int(size): count for size, count in found["counts"].items()}
-    most = found["most"]
+    most, cut = found["most"], "cut_rows" in found
     width = max(1, -(-max(*counts, most) // BARS))
 
     def draw(axes) -> None:
@@ -20,12 +20,15 @@ def token_lengths(found: dict[str, Any]) -> Plot:
         for size, count in counts.items():
             bars[size // width * width] = bars.get(size // width * width, 0) + count
         axes.bar(list(bars), list(bars.values()), 0.9 * width, align="edge", color=ACCENT)
-        axes.axvline(most, color=SECOND, linestyle="--", label=f"cut beyond {most}")
+        axes.axvline(most, color=SECOND, linestyle="--", label=f"{'cut' if cut else 'windows'} beyond {most}")
         axes.set_xlabel("tokens of a text")
         axes.set_ylabel("texts")
         axes.legend(loc="best")
         bare(axes, "y")
 
-    share = f"{found['cut_rows']:.1%} of the texts are cut, {found['cut_tokens']:.1%} of their tokens are lost"
+    if cut:
+        share = f"{found['cut_rows']:.1%} of the texts are cut, {found['cut_tokens']:.1%} of their tokens are lost"
+    else:
+        share = f"{found['windowed_rows']:.1%} of the texts get several windows, which are merged"
     text = f"Histogram of tokens per text: median {found['median']:.0f}, longest {found['longest']}; {share}."
     return Plot("token-lengths", "Tokens per text", text, draw, f"{share}.")

@@ -38,6 +38,7 @@ class PairTraining:
         """Learn by the card's method and save the model; return the summary."""
         from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
         from horngate.models.learning import Diverged
+        from horngate.models.lora import NoAttention, merged
 
         method, started = self._method(), time.monotonic()
         kept, why, costs = method, "asked for", {}
@@ -49,7 +50,9 @@ class PairTraining:
                 self._untouched()
                 before = self.task.answers.get_weights()
                 self._learn(phase)
-            except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
+                if phase == "lora":
+                    self.task.answers = merged(self.task.answers)
+            except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention) as problem:
                 raise UserError(str(problem)) from None
             costs[phase] = round(time.monotonic() - started, 1)
             why = "asked for" if self.card.method == method else "no pretrained weights"
@@ -67,7 +70,7 @@ class PairTraining:
         method = self.card.method
         if self.task.pretrained:
             return method
-        if method in ("probe", "finetune"):
+        if method in ("probe", "lora", "finetune"):
             raise UserError(f"--method {method} needs pretrained weights: name a --backbone, or use scratch")
         return "scratch"
 
@@ -91,7 +94,7 @@ class PairTraining:
 
     def _learn(self, phase: str) -> None:
         from horngate.models.embedding import Wishes, learn_pairs
-        from horngate.pipelines.ladder import told
+        from horngate.pipelines.phases import told
 
         card = self.card
         wishes = Wishes(phase, self.scored, card.seed, card.epochs, card.batch_size, card.learning_rate)
@@ -101,7 +104,7 @@ class PairTraining:
 
     def _compared(self, before: list[np.ndarray]) -> tuple[str, str]:
         """Keep the encoder as it was unless the trained one is better on validation beyond its interval."""
-        from horngate.pipelines.ladder import gain_between
+        from horngate.pipelines.phases import gain_between
 
         if not len(self.places["validation"]):
             return "finetune", "no validation rows to compare on"

@@ -18,6 +18,7 @@ from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.data.sources import TABLES, Listing, regrouped, unlabelled
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import only_writer
+from horngate.pipelines.nlp.graph import MISSING, available
 from horngate.pipelines.nlp.pairs import one_or_two
 from horngate.pipelines.nlp.vectors import Hit, Index
 from horngate.pipelines.run import Run
@@ -25,6 +26,7 @@ from horngate.pipelines.tasks import pipeline_of
 from horngate.pipelines.verbs.answering import answered
 
 BLOCK = 4096  # rows that are embedded at a time
+MANY = 1_000_000  # rows from which comparing all of them is slow
 
 
 def index(
@@ -33,6 +35,7 @@ def index(
     output: str | os.PathLike,
     add: bool = False,
     remove: tuple[str, ...] = (),
+    graph: bool = False,
     **reading: Any,
 ) -> Index:
     """Embed texts and keep them in a folder that `search` takes; return the index.
@@ -43,42 +46,52 @@ def index(
         output: the index's folder: a new one, or an existing one where rows are added or removed.
         add: go on with an existing index.
         remove: ids of rows to remove from an existing index, before others are added.
+        graph: keep a graph for fast, approximate search too (the extra `search`); an index that has one goes on with it.
         reading: knobs of reading tables: `id_column`, `input_column`, `encoding`.
 
     Raises:
-        UserError: an index is there already, or none; it was made by another model; an id stands twice or isn't there.
+        UserError: an index is there already, or none; it was made by another model; an id stands twice or isn't there; the
+            extra is missing.
     """
     folder, source = Path(output), _of_this_task(run)
     exists = (folder / "index.json").is_file()
-    if exists and not (add or remove):
+    if exists and not (add or remove or (graph and not texts)):
         raise UserError(
             f"{folder} holds an index already; give --add or --remove ID to change it, or name another folder"
         )
     if not exists and (add or remove):
         raise UserError(f"{folder} is no index that could be changed; leave --add and --remove out to make one")
-    if not texts and not remove:
+    if not texts and not remove and not (graph and exists):
         raise UserError("name texts to index: files, folders or tables")
     if folder.is_dir() and not exists and any(path.name != ".lock" for path in folder.iterdir()):
         _refuse_foreign(folder)
     with only_writer(folder, "writing the index in"):
         made = Index.open(folder) if exists else None
+        graph = graph or (made is not None and made.graph is not None)
+        if graph and not available():
+            raise UserError(MISSING)
         if made is not None:
             _same_model(made, source)
             made = made.removing(remove) if remove else made
         if texts:
             made = _with_texts(source, texts, folder, made, reading)
-        return made.write()
+        return (made.graphed() if graph else made).write()
 
 
 def search(
-    index: str | os.PathLike | Index, query: str, count: int = 10, run: str | os.PathLike | None = None
+    index: str | os.PathLike | Index,
+    query: str,
+    count: int = 10,
+    run: str | os.PathLike | None = None,
+    exact: bool = False,
 ) -> list[Hit]:
-    """Return the texts of an index that are most like a query, the nearest first; exact.
+    """Return the texts of an index that are most like a query, the nearest first; exact, unless the index has a graph.
 
     Args:
         index: the index or its folder.
         query: a text.
         run: where the run lies that made the index; default: where it lay then.
+        exact: leave the graph alone.
 
     Raises:
         UserError: no index, the run is gone, or it is another one.
@@ -96,7 +109,17 @@ def search(
     step = pipeline.step
     (tensor,) = pipeline.read(query.encode("utf-8", "replace"))
     said = pipeline.forward(pipeline.stacked([tensor], step))
-    return index.search(np.asarray(said[0], np.float32), count)
+    return index.search(np.asarray(said[0], np.float32), count, _exact(index, exact))
+
+
+def _exact(index: Index, wished: bool) -> bool:
+    """Return whether all rows are compared: where it is wished, or there is no graph that could be used."""
+    if index.graph is not None and not wished and not available():
+        progress.notice(f"{MISSING} to use the index's graph; comparing all {index.rows:,} rows")
+        return True
+    if index.graph is None and not wished and index.rows > MANY:
+        progress.notice(f"comparing all {index.rows:,} rows; an index made with --graph answers faster")
+    return wished or index.graph is None
 
 
 def _of_this_task(run: str | os.PathLike) -> Run | Bundle:
@@ -117,7 +140,9 @@ def _same_model(index: Index, source: Run | Bundle) -> None:
 def _refuse_foreign(folder: Path) -> None:
     """Refuse to write among files that no unfinished index left."""
     others = [
-        path.name for path in folder.iterdir() if not path.name.startswith(("vectors-", "texts-", "removed-", "."))
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(("vectors-", "texts-", "removed-", "graph-", "."))
     ]
     if others:
         raise UserError(f"{folder} is no index and not empty (it holds {min(others)}); name another folder")

@@ -14,7 +14,7 @@ from horngate.pipelines.files import read_json
 from horngate.pipelines.measure import similarity
 from horngate.pipelines.measure.similarity import Outcome
 from horngate.pipelines.nlp import classify, tokens
-from horngate.pipelines.nlp.encoding import STEP, Encoding
+from horngate.pipelines.nlp.encoding import NEARLY_ALL, STEP, Encoding
 from horngate.pipelines.nlp.pair_training import PairTraining, float_of
 from horngate.pipelines.nlp.pairs import Facts, inspected_pair, one_or_two, similarities
 from horngate.pipelines.nlp.texts import SUFFIXES
@@ -63,7 +63,7 @@ class Pipeline(Encoding, base.Pipeline):
         tokenizer = tokens.learnt(texts) if name is None else tokens.of_backbone(name)
         tokenizer.no_truncation()
         lengths = np.array([len(one.ids) for one in tokenizer.encode_batch(texts)])
-        wished = self.card.max_length or int(np.quantile(lengths, classify.NEARLY_ALL))
+        wished = self.card.max_length or int(np.quantile(lengths, NEARLY_ALL))
         step = STEP
         self.tokens = tokens.Tokens(tokenizer, int(min(max(step * -(-wished // step), step), self._longest)))
         marks = {"pad": self.tokens.pad, "separator": self.tokens.separator}
@@ -114,7 +114,7 @@ class Pipeline(Encoding, base.Pipeline):
             raise Unreadable("no second text, so there is no similarity to measure")
         return tuple(self.tokens.ids(text)[0] for text in texts[: 1 if self.reading == "first" else 2])
 
-    def joined(self, outputs: list[np.ndarray]) -> np.ndarray:
+    def joined(self, outputs: list[np.ndarray], tensors: list[np.ndarray]) -> np.ndarray:
         first, *rest = outputs
         return np.stack([first, rest[0] if rest else np.full_like(first, np.nan)])
 
@@ -124,9 +124,9 @@ class Pipeline(Encoding, base.Pipeline):
     def measured_schema(self) -> pa.Schema:
         return pa.schema([("similarity", pa.float32()), ("pair_embedding", pa.list_(pa.float32()))])
 
-    def rows(self, outputs: np.ndarray) -> dict[str, Any]:
-        """Return the columns of outputs float32 `[n, 2, d]`, NaN where a row has no second text."""
-        first, second = outputs[:, 0], outputs[:, 1]
+    def rows(self, outputs: list[np.ndarray]) -> dict[str, Any]:
+        """Return the columns of outputs float32 `[2, d]`, one each row, NaN where it has no second text."""
+        first, second = np.stack(outputs, 1)
         alone = np.isnan(second[:, 0])
         similar = pa.array((first * second).sum(1), pa.float32(), mask=alone)
         return {"embedding": list(first), "similarity": similar, "pair_embedding": list(second)}

@@ -18,26 +18,47 @@ class Facts:
     thumbnail: None = None
 
 
-def texts_of(data: bytes, paired: bool, encoding: str = "utf-8") -> tuple[str, str | None]:
-    """Return the text of a row, and the second of a pair, without NULs and without blanks at the ends.
+def decoded(data: bytes, encoding: str = "utf-8") -> str:
+    """Return bytes as one text; NULs and a byte order mark become blanks, so that the places of all other signs stay.
 
     Raises:
-        Unreadable: not of the encoding, empty, too long, or no pair where one is asked for.
+        Unreadable: not of the encoding, or too long.
     """
     if len(data) > MOST_BYTES:
         raise Unreadable(f"too long: {len(data):,} bytes of text; at most {MOST_BYTES:,} are read")
     try:
-        text = data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+        text = data.decode(encoding)
     except UnicodeDecodeError as problem:
         raise Unreadable(
             f"no {encoding}: byte {problem.start} can't be decoded ({problem.reason}); see --encoding"
         ) from None
-    parts = _pair(text) if paired else (text, None)
-    first, second = (None if part is None else part.replace("\0", " ").strip() for part in parts)
-    if not first or (paired and not second):
-        raise Unreadable(
-            "empty: a text of blanks alone" if not paired else "empty: one text of the pair has blanks alone"
-        )
+    text = text.replace("\0", " ")
+    return " " + text[1:] if text.startswith("\ufeff") else text
+
+
+def raw_text(data: bytes, encoding: str = "utf-8") -> str:
+    """Return the text of a row as it stands, blanks at its ends included.
+
+    Raises:
+        Unreadable: as `decoded`, or nothing but blanks.
+    """
+    text = decoded(data, encoding)
+    if not text.strip():
+        raise Unreadable("empty: a text of blanks alone")
+    return text
+
+
+def texts_of(data: bytes, paired: bool, encoding: str = "utf-8") -> tuple[str, str | None]:
+    """Return the text of a row, and the second of a pair, without NULs and without blanks at the ends.
+
+    Raises:
+        Unreadable: as `raw_text`, or no pair where one is asked for.
+    """
+    if not paired:
+        return raw_text(data, encoding).strip(), None
+    first, second = (part.replace("\0", " ").strip() for part in _pair(decoded(data, encoding)))
+    if not first or not second:
+        raise Unreadable("empty: one text of the pair has blanks alone")
     return first, second
 
 
@@ -55,10 +76,11 @@ def inspected(data: bytes, paired: bool, encoding: str) -> Facts:
     Raises:
         Unreadable: as `texts_of`.
     """
-    converted = []
-    if b"\0" in data:
-        converted.append("NUL characters")
-    if data.startswith(b"\xef\xbb\xbf"):
-        converted.append("byte order mark")
     first, second = texts_of(data, paired, encoding)
-    return Facts(first if second is None else f"{first} {second}", tuple(converted))
+    return Facts(first if second is None else f"{first} {second}", seen_in(data))
+
+
+def seen_in(data: bytes) -> tuple[str, ...]:
+    """Return what is converted when these bytes are read."""
+    nul = ("NUL characters",) if b"\0" in data else ()
+    return nul + (("byte order mark",) if data.startswith(b"\xef\xbb\xbf") else ())

@@ -1,29 +1,34 @@
 """Tokenizers: texts into token ids, in the `tokenizer.json` that a run and a bundle carry; imports no TensorFlow."""
 
-import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import read_json
 
 PADS, SEPARATORS = ("[PAD]", "<pad>"), ("[SEP]", "</s>")
 VOCABULARY = 8000  # of a tokenizer that is learnt from the training rows
+ALPHABET = 1000  # letters that it knows at most
 
 
 class Tokens:
     """A tokenizer with a length that it keeps to.
 
+    Args:
+        overlap: tokens that two windows of a longer text share.
+
     Attributes:
         pad, separator: ids of the token that fills batches up and of the one that ends a text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, length: int):
+    def __init__(self, tokenizer: Tokenizer, length: int, overlap: int = 0):
         tokenizer.no_padding()
-        tokenizer.enable_truncation(length, strategy="longest_first")
+        tokenizer.enable_truncation(length, stride=overlap, strategy="longest_first")
         self.tokenizer, self.length = tokenizer, length
         self.pad, self.separator = (_id_of(tokenizer, names) for names in (PADS, SEPARATORS))
 
@@ -33,24 +38,33 @@ class Tokens:
         cut = sum(len(rest.ids) - sum(rest.special_tokens_mask) for rest in encoding.overflowing)
         return np.array(encoding.ids, np.int32), cut
 
+    def windows(self, text: str) -> list[Encoding]:
+        """Return the windows of a text, each of at most `length` tokens."""
+        encoding = self.tokenizer.encode(text)
+        return [encoding, *encoding.overflowing]
+
     def write(self, path: Path) -> None:
         """Write `tokenizer.json`."""
         path.write_text(self.tokenizer.to_str(), "utf-8")
 
     @property
     def vocabulary(self) -> int:
-        """How many ids there are."""
-        return self.tokenizer.get_vocab_size()
+        """The first number that is no id any more."""
+        return max(self.tokenizer.get_vocab().values()) + 1
 
 
-def opened(path: Path, length: int) -> Tokens:
+def opened(path: Path, length: int, overlap: int = 0) -> Tokens:
     """Return the tokenizer of a `tokenizer.json`.
 
     Raises:
         UserError: missing or damaged.
     """
+    return Tokens(_from_file(path), length, overlap)
+
+
+def _from_file(path: Path) -> Tokenizer:
     try:
-        return Tokens(Tokenizer.from_file(str(path)), length)
+        return Tokenizer.from_file(str(path))
     except Exception as problem:  # the library raises bare exceptions
         raise UserError(f"{path} is no tokenizer, or damaged ({' '.join(str(problem).split())[:100]})") from None
 
@@ -59,11 +73,11 @@ def of_backbone(name: str) -> Tokenizer:
     """Return the tokenizer that belongs to a preset or a folder.
 
     Raises:
-        UserError: of a kind that isn't known here.
+        UserError: of a kind that isn't known here, or damaged.
     """
     kept = Path(name) / "tokenizer.json"
-    if kept.is_file() and "model" in (found := json.loads(kept.read_text("utf-8"))) and "type" in found["model"]:
-        return Tokenizer.from_file(str(kept))
+    if kept.is_file() and "type" in read_json(kept).get("model", {}):
+        return _from_file(kept)
     import keras_hub
 
     try:
@@ -83,14 +97,24 @@ def of_backbone(name: str) -> Tokenizer:
 
 
 def learnt(texts: Iterable[str]) -> Tokenizer:
-    """Return a WordPiece tokenizer whose vocabulary is learnt from texts (Schuster & Nakajima 2012)."""
+    """Return a WordPiece tokenizer whose vocabulary is learnt from texts (Schuster & Nakajima 2012).
+
+    The same texts give the same vocabulary: the trainer numbers letters within words in an order that differs from call to
+    call, by which it breaks ties, so they are given to it in an order of their own.
+    """
+    texts = list(texts)
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=special, show_progress=False)
+    letters = Counter(sign for text in texts for sign in tokenizer.normalizer.normalize_str(text) if not sign.isspace())
+    within = [f"##{letter}" for letter, _ in sorted(letters.items(), key=lambda pair: (-pair[1], pair[0]))[:ALPHABET]]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *within]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY, special_tokens=special, show_progress=False, limit_alphabet=ALPHABET
+    )
     tokenizer.train_from_iterator(texts, trainer)
-    return _framed(tokenizer, "[CLS]", "[SEP]")
+    places = tokenizer.get_vocab()
+    return _word_pieces(sorted(places, key=places.get), lowercase=True)
 
 
 def _word_pieces(vocabulary: list[str], lowercase: bool) -> Tokenizer:
@@ -124,7 +148,7 @@ def _sentence_pieces(made: Any) -> Tokenizer:
     pieces += [(name, 0.0) for name in ("[MASK]",) if name not in known]
     tokenizer = Tokenizer(models.Unigram(pieces, proto.trainer_spec.unk_id, proto.trainer_spec.byte_fallback))
     steps = [normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap)]
-    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Strip(), normalizers.Replace(" {2,}", " ")])
+    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     first, last = ("[CLS]", "[SEP]") if "[CLS]" in known else ("<s>", "</s>")
     tokenizer.add_special_tokens([name for name in (first, last, "[PAD]", "<pad>") if name in known])

@@ -1,7 +1,8 @@
 """A searchable folder of texts and their embeddings: exact search, rows added and removed without building anew.
 
 `index.json`, written last, says what counts: the blocks (`vectors-N.npy`, float32 of length 1, and `texts-N.parquet` with
-`id` and `text`), and the file of rows that were removed. A file that it doesn't name was left by a killed process.
+`id` and `text`), the file of rows that were removed, and the graph, where one was wished for. A file that it doesn't name
+was left by a killed process.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table, whole, write_json, write_table
+from horngate.pipelines.nlp import graph
 
 FORMAT = 1
 ROWS = 65_536  # of a block
@@ -41,6 +43,7 @@ class Index:
         blocks: rows of each block, the removed ones among them.
         removed: name of the file of removed rows, or None.
         changes: how often the index was written.
+        graph: file, bytes and rows (the removed ones among them) of the graph, or None.
     """
 
     folder: Path
@@ -50,6 +53,7 @@ class Index:
     blocks: tuple[int, ...] = ()
     removed: str | None = None
     changes: int = 0
+    graph: dict[str, Any] | None = None
 
     @classmethod
     def open(cls, folder: str | Path) -> "Index":
@@ -72,11 +76,12 @@ class Index:
 
     def write(self) -> "Index":
         """Write `index.json`, from which moment on it counts, remove what it doesn't name, and return the index."""
-        names = ("model", "run", "dimensions", "blocks", "removed", "changes")
+        names = ("model", "run", "dimensions", "blocks", "removed", "changes", "graph")
         facts = {name: getattr(self, name) for name in names}
         write_json(self.folder / "index.json", {"format": FORMAT, "rows": self.rows} | facts)
-        for path in self.folder.glob("removed-*.npy"):
-            if path.name != self.removed:
+        named = {self.removed, self.graph and self.graph["file"]}
+        for path in (*self.folder.glob("removed-*.npy"), *self.folder.glob("graph-*.usearch")):
+            if path.name not in named:
                 path.unlink(missing_ok=True)
         return self
 
@@ -139,6 +144,40 @@ class Index:
         _write_array(self.folder / name, gone)
         return replace(self, removed=name, changes=self.changes + 1)
 
+    def graphed(self) -> "Index":
+        """Return the index with a graph of all its rows; see `write`.
+
+        Raises:
+            UserError: the graph so far is damaged.
+        """
+        done, name = (self.graph or {}).get("rows", 0), f"graph-{self.changes:06d}.usearch"
+        starts = np.cumsum((0, *self.blocks))
+        added = ((int(starts[block]), self._vectors(block)) for block in range(len(self.blocks)))
+        added = ((first, vectors) for first, vectors in added if first >= done)
+        with whole(self.folder / name) as temporary:
+            graph.write(temporary, self.dimensions, self._graph_file(), added, np.flatnonzero(self.gone))
+        size = (self.folder / name).stat().st_size
+        return replace(self, graph={"file": name, "bytes": size, "rows": int(starts[-1])})
+
+    def _graph_file(self) -> Path | None:
+        if self.graph is None:
+            return None
+        path = self.folder / self.graph["file"]
+        if not path.is_file() or path.stat().st_size != self.graph["bytes"]:
+            raise UserError(f"{path} is missing or damaged; search with --exact, or build the index anew")
+        return path
+
+    def likely(self, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `nearest` returns, of those rows that the graph proposes."""
+        rows = np.sort(graph.proposed(self._graph_file(), query, count))
+        starts = np.cumsum((0, *self.blocks))
+        blocks = np.searchsorted(starts, rows, "right") - 1
+        scores = np.array(
+            [self._vectors(block)[row - starts[block]] @ query for block, row in zip(blocks, rows, strict=True)]
+        )
+        order = np.lexsort((rows, -scores))[:count]
+        return rows[order], scores[order]
+
     def nearest(self, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the nearest rows, the nearest first, and their cosines; exact.
 
@@ -158,9 +197,9 @@ class Index:
         order = order[np.isfinite(scores[order])]
         return rows[order], scores[order]
 
-    def search(self, query: np.ndarray, count: int) -> list[Hit]:
-        """Return the nearest texts, the nearest first; arguments as of `nearest`."""
-        rows, scores = self.nearest(query, count)
+    def search(self, query: np.ndarray, count: int, exact: bool = True) -> list[Hit]:
+        """Return the nearest texts, the nearest first; arguments as of `nearest`, and whether the graph is left alone."""
+        rows, scores = self.nearest(query, count) if exact else self.likely(query, count)
         ends = np.cumsum((0, *self.blocks))
         found: list[Hit] = []
         for row, score in zip(rows, scores, strict=True):

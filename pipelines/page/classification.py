@@ -25,7 +25,7 @@ def plots(outcome: Outcome, labels: tuple[str, ...], details: dict[str, Any], te
         rows = np.random.default_rng(0).permutation(len(outcome.scores))[: MOST_SCORES // outcome.scores.shape[1]]
         outcome = outcome.at(np.sort(rows))
     found = [] if outcome.several else [_confusion(details["confusion"], labels)]
-    found.append(_per_class(details["per_class"]))
+    found.append(per_class(details["per_class"]))
     if outcome.positive is not None and 0 < outcome.targets[:, outcome.positive].sum() < len(outcome.targets):
         point = details.get("operating_point")
         found += [precision_recall(outcome, labels, point), roc(outcome, labels, point)]
@@ -62,7 +62,8 @@ def _confusion(counts: list[list[int]], labels: tuple[str, ...]) -> Plot:
     return Plot("confusion", "Confusion matrix", text, draw, caption, side + margin, side + margin)
 
 
-def _per_class(rows: list[dict[str, Any]]) -> Plot:
+def per_class(rows: list[dict[str, Any]]) -> Plot:
+    """Return the plot of F1 by class, worst first."""
     known = sorted((row for row in rows if row["f1"] is not None), key=lambda row: row["f1"])
     shown = known[:WORST]
 

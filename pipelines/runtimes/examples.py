@@ -1,7 +1,5 @@
 """Examples that go into bundles: how to use the model with its runtime alone."""
 
-from typing import Any
-
 HEAD = '''"""Answers files with the model beside this script: python example.py FILE…
 
 Needs {package}. Without files it replays the golden rows and says how far their outputs are from the run's own.
@@ -15,8 +13,7 @@ from pathlib import Path
 TAIL = """
 
 for path in sys.argv[1:]:
-    scores = outputs_of(read(path)[None])[0]
-    print(path, {answer}, sep="\\t")
+    print(path, *answer(path, outputs_of(read(path)[None])[0]), sep="\\t")
 if len(sys.argv) == 1:
     golden = np.load(here / "golden.npz")
     apart = [np.abs(outputs_of(row[None])[0] - out).max() for row, out in zip(golden["inputs"], golden["outputs"])]
@@ -36,10 +33,11 @@ RUNTIMES = {
 """,
         """interpreter = Interpreter(str(here / "model.tflite"))
 entry, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-interpreter.allocate_tensors()
 
 
 def outputs_of(tensors):
+    interpreter.resize_tensor_input(entry, tensors.shape)
+    interpreter.allocate_tensors()
     interpreter.set_tensor(entry, tensors)
     interpreter.invoke()
     return interpreter.get_tensor(result)
@@ -73,28 +71,15 @@ def outputs_of(tensors):
 }
 
 
-def example(kind: str, reading: str, labels: dict[str, Any] | None) -> str:
+def example(kind: str, reading: str, saying: str, named: bool) -> str:
     """Return the source of `example.py` for a runtime.
 
     Args:
         reading: the task's source of `read(path)`, with its imports.
-        labels: what `labels.json` holds; None for a task without labels, whose answers are the outputs themselves.
+        saying: the task's source of `answer(path, outputs)`, which may use `names`.
+        named: whether the task has labels, whose `names` are read from `labels.json`.
     """
     package, imports, using = RUNTIMES[kind]
     head = HEAD.format(package=f"{package} and what is imported below")
-    head += imports + reading.strip() + "\n" + HERE
-    if labels is None:
-        return head + using + TAIL.format(answer='*(f"{score:.4f}" for score in scores[:8]), "…"')
-    return head + NAMES + using + TAIL.format(answer=_deciding(labels) + ', f"{max(scores):.4f}"')
-
-
-def _deciding(labels: dict[str, Any]) -> str:
-    """Return the expression that makes an answer of `scores`."""
-    threshold, separator, positive = labels["threshold"], labels["separator"], labels["positive"]
-    if separator is not None:
-        least = 0.5 if threshold is None else threshold
-        return f"{separator!r}.join(name for name, score in zip(names, scores) if score >= {least})"
-    if threshold is None or positive is None:
-        return "names[np.argmax(scores)]"
-    place = labels["labels"].index(positive)
-    return f"names[{place} if scores[{place}] >= {threshold} else {1 - place}]"
+    parts = [reading.strip() + "\n" + HERE, NAMES if named else "", using, "\n\n", saying.strip(), "\n", TAIL]
+    return head + imports + "".join(parts)

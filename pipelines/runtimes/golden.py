@@ -49,7 +49,7 @@ def write_golden(path: Path, pipeline: Pipeline, inputs: np.ndarray, labels: dic
         encoded: whether to add each tensor in an encoded form (such as PNG) that gives exactly it when decoded.
     """
     outputs = np.concatenate([pipeline.forward(part) for part in _steps(inputs, pipeline.batch_size)])[: len(inputs)]
-    answers = np.array([json.dumps(row, ensure_ascii=False) for row in _acted_on(pipeline, outputs)])
+    answers = np.array([json.dumps(row, ensure_ascii=False) for row in pipeline.acted_on(outputs)])
     stored = {"inputs": inputs, "outputs": outputs, "answers": answers}
     if labels is not None:
         stored["labels"] = np.array(json.dumps(labels))
@@ -75,7 +75,7 @@ def replayed(bundle: Bundle) -> Parity:
     with np.load(bundle / "golden.npz", allow_pickle=False) as stored:
         golden = {name: stored[name] for name in stored.files}
     outputs, wanted = golden["outputs"], [json.loads(row) for row in golden["answers"].tolist()]
-    problems = _decided_otherwise(_acted_on(pipeline, outputs), wanted)
+    problems = _decided_otherwise(pipeline.acted_on(outputs), wanted)
     if not problems and "labels" in golden and read_json(bundle / "labels.json") != json.loads(str(golden["labels"])):
         problems.append("its labels.json is not that of the run")
     runtime = bundle.start()
@@ -91,22 +91,11 @@ def replayed(bundle: Bundle) -> Parity:
     for name, apart in differences.items():
         if not apart <= allowed.largest:
             problems.append(f"{name} differ by up to {apart:.3g}; at most {allowed.largest:g} is accepted")
-    answers = _acted_on(pipeline, said) if said.shape == outputs.shape else []
+    answers = pipeline.acted_on(said) if said.shape == outputs.shape else []
     agreeing = float(np.mean([row == other for row, other in zip(answers, wanted, strict=True)])) if answers else 0.0
     if not problems and allowed.agreeing < 1.0 and agreeing < allowed.agreeing:
         problems.append(f"only {agreeing:.0%} of the rows get the same answer; at least {allowed.agreeing:.0%} should")
     return Parity(len(outputs), differences, agreeing, problems)
-
-
-def _acted_on(pipeline: Pipeline, outputs: np.ndarray) -> list[dict[str, Any]]:
-    """Return the answers row by row without their numbers: labels, sets, whether to abstain; what a user acts on."""
-    schema = [field for field in pipeline.answer_schema() if field.name not in pipeline.carried]
-    kept = [field.name for field in schema if "float" not in str(field.type) and "double" not in str(field.type)]
-    if not kept:
-        return [{} for _ in outputs]
-    found = pipeline.rows(outputs)
-    columns = [json.loads(json.dumps(found[name], default=lambda left: left.tolist())) for name in kept]
-    return [dict(zip(kept, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _decided_otherwise(answers: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list[str]:

@@ -1,7 +1,7 @@
 """From rows to a table of answers: the one way for prediction, evaluation and training alike."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 import numpy as np
@@ -61,16 +61,15 @@ def with_runtime(
 
 
 def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: bool) -> pa.Table:
-    outputs, keys, errors = [], [], [None] * block.num_rows
+    outputs, computed, errors = [], [], [None] * block.num_rows
     for batch in _batches(pipeline, _each(tensors)):
         for (place, _), tensor in batch:
             if isinstance(tensor, Unreadable):
                 errors[place] = str(tensor)
         outputs.append(_forward(pipeline, [tensor for _, tensor in batch]))
-        keys += [key for key, _ in batch if errors[key[0]] is None]
-    said = _columns(
-        pipeline, *_by_row(pipeline, [part for part in outputs if part is not None], keys), errors, labelled
-    )
+        computed += [(key, tensor) for key, tensor in batch if errors[key[0]] is None]
+    outputs = [part for part in outputs if part is not None]
+    said = _columns(pipeline, *_by_row(pipeline, outputs, computed), errors, labelled)
     own = pipeline.answer_schema().names
     kept = [name for name in block.column_names if name not in (*CORE, *pipeline.carried)]
     said |= {name: _carried(block, name) for name in pipeline.carried}
@@ -90,15 +89,22 @@ def _each(rows: Iterator) -> Iterator[tuple]:
             yield (place, number), tensor
 
 
-def _by_row(pipeline: Pipeline, outputs: list[np.ndarray], keys: list[tuple]) -> tuple[np.ndarray | None, list[int]]:
-    """Return one output a row, and the row of each."""
-    together = np.concatenate(outputs) if outputs else None
-    if together is None or not pipeline.parted:
-        return together, [place for place, _ in keys]
-    parts: dict[int, list[np.ndarray]] = {}
-    for number in sorted(range(len(keys)), key=keys.__getitem__):
-        parts.setdefault(keys[number][0], []).append(together[number])
-    return np.stack([pipeline.joined(own) for own in parts.values()]), list(parts)
+def _by_row(pipeline: Pipeline, outputs: list[np.ndarray], computed: list[tuple]) -> tuple[Sequence | None, list[int]]:
+    """Return one output a row, and the row of each.
+
+    Args:
+        outputs: of each batch.
+        computed: (key, tensor) of each output, in the same order.
+    """
+    if not outputs:
+        return None, []
+    if not pipeline.parted:
+        return np.concatenate(outputs), [place for (place, _), _ in computed]
+    parts: dict[int, list[tuple]] = {}
+    entries = zip(computed, (output for part in outputs for output in part), strict=True)
+    for ((place, _), tensor), output in sorted(entries, key=lambda entry: entry[0][0]):
+        parts.setdefault(place, []).append((output, tensor))
+    return [pipeline.joined(*map(list, zip(*own, strict=True))) for own in parts.values()], list(parts)
 
 
 def _batches(pipeline: Pipeline, tensors: Iterator[tuple]) -> Iterator[list[tuple]]:
@@ -127,7 +133,7 @@ def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
 
 
 def _columns(
-    pipeline: Pipeline, outputs: np.ndarray | None, places: list[int], errors: list[str | None], labelled: bool
+    pipeline: Pipeline, outputs: Sequence | None, places: list[int], errors: list[str | None], labelled: bool
 ) -> dict[str, pa.Array]:
     """Return the answer columns in the order of the rows, with nulls where one couldn't be read.
 

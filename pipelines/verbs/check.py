@@ -87,6 +87,8 @@ def described(card: Data, seen: Survey) -> dict[str, Any]:
     from collections import Counter
 
     domain, task = task_name(card)
+    pipeline, targets = pipeline_of(card), seen.table["target"].to_pylist()
+    sorts = [None if target is None else pipeline.sort_of(target) for target in targets]
     return {
         "format": 1,
         "domain": domain,
@@ -94,7 +96,7 @@ def described(card: Data, seen: Survey) -> dict[str, Any]:
         "data": card.data,
         "listed": seen.listed,
         "usable": seen.table.num_rows,
-        "targets": dict(sorted(Counter(seen.table["target"].to_pylist()).items(), key=lambda pair: str(pair[0]))),
+        "targets": dict(sorted(Counter(sorts).items(), key=lambda pair: str(pair[0]))),
         "splits": dict(Counter(name or "(to be drawn)" for name in seen.table["split"].to_pylist())),
         "findings": [asdict(finding) for finding in seen.findings],
         "quarantined": [{"id": name, "reason": reason} for name, reason in seen.quarantined],

@@ -108,7 +108,7 @@ def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], 
     labels = run.labels if "labels.json" in pipeline.handed_over else None
     write_golden(bundle / "golden.npz", pipeline, golden, labels, encoded=kind == "saved_model")
     write_text(bundle / "MODEL_CARD.md", model_card(run, pipeline, facts))
-    write_text(bundle / "example.py", example(kind, pipeline.example(), labels))
+    write_text(bundle / "example.py", example(kind, pipeline.example(), pipeline.saying(), named=labels is not None))
 
 
 def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) -> None:

@@ -88,7 +88,7 @@ def scores_of(
     """Return all measures of an outcome, each with its interval and, where `trivial`, the trivial guess beside it."""
     measures = pipeline.measures(outcome)
     usable = {name: measure for name, (_, measure) in measures.items() if not isinstance(measure, str)}
-    rows = len(outcome.scores)
+    rows = len(outcome)
     ones = np.ones(rows)
     values = {name: measure(ones) for name, measure in usable.items()}
     raised = {name: values[name] for name in usable if measures[name][0].raised}

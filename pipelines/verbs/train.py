@@ -85,7 +85,7 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
         "data": print_of_data,
     }
     _same_data(run, print_of_data)
-    splits, notes = _split(run, card, seen)
+    splits, notes = _split(run, pipeline, seen)
     write_json(run / "environment.json", facts)
     train_rows = np.flatnonzero(splits == "train")
     pipeline.settle([seen.facts[row] for row in train_rows])
@@ -111,11 +111,12 @@ def _told(seen: Survey, run: Run) -> None:
         raise UserError("; ".join(finding.message for finding in seen.errors))
 
 
-def _split(run: Run, card: Data, seen: Survey) -> tuple[np.ndarray, list[str]]:
+def _split(run: Run, pipeline: Pipeline, seen: Survey) -> tuple[np.ndarray, list[str]]:
     """Assign and write the splits; check that every class is learnt."""
+    card = pipeline.card
     old = Run.open(card.splits, finished=False).splits if card.splits else None
     given = [name for name in NAMES if name in set(seen.table["split"].to_pylist())]
-    splits, notes = assign(seen.table, seen.groups, card, old)
+    splits, notes = assign(seen.table, seen.groups, card, old, pipeline.sort_of)
     drawn = [name for name in NAMES if name in set(splits) and name not in given]
     if given:
         notes.insert(0, f"given: {', '.join(given)}")
@@ -123,7 +124,7 @@ def _split(run: Run, card: Data, seen: Survey) -> tuple[np.ndarray, list[str]]:
         by_time = card.split_rule == "time-cut"
         how = "cut by time at the end of each series" if by_time else f"drawn anew with seed {card.seed}"
         notes.append(f"{how}: {', '.join(drawn)}")
-    for finding in pipeline_of(card).findings(seen.table, splits):
+    for finding in pipeline.findings(seen.table, splits):
         if finding.grade == "error":
             raise UserError(finding.message)
     columns = {"id": seen.table["id"], "split": pa.array(splits, pa.string())}

@@ -1,0 +1,82 @@
+"""What every training by gradient tells and keeps while it runs, and when one phase counts as better than the one before."""
+
+from typing import Any
+
+import numpy as np
+
+from horngate.models.learning import Keeper
+from horngate.pipelines import progress
+from horngate.pipelines.files import write_rows
+from horngate.pipelines.measure.intervals import bootstrap
+
+HISTORY = [
+    "phase",
+    "epoch",
+    "loss",
+    "accuracy",
+    "cross_entropy",
+    "val_loss",
+    "val_accuracy",
+    "val_cross_entropy",
+    "learning_rate",
+]
+
+
+def gain_between(task: Any, before: Any, after: Any, groups: np.ndarray | None) -> tuple[bool, str]:
+    """Return whether fine-tuning is surely better by the headline metric on the same rows, and by how much in words.
+
+    What can't be measured is kept, since it was asked for.
+
+    Args:
+        before, after: outcomes of the task.
+        groups: int64 `[n]` or None, as of `bootstrap`.
+    """
+    name, (spec, new) = next(iter(task.measures(after).items()))
+    _, old = task.measures(before)[name]
+    if isinstance(new, str) or isinstance(old, str):
+        return True, f"{name} can't be computed on validation"
+    sign = 1 if spec.higher_is_better else -1
+    gain = {"gain": lambda weights: sign * (new(weights) - old(weights))}
+    low, high = bootstrap(gain, len(after), groups, seed=task.card.seed)["gain"] or (float("nan"),) * 2
+    value = gain["gain"](np.ones(len(after)))
+    return low > 0, f"{name} on validation {value:+.4f} [{low:+.4f}, {high:+.4f}] from probe to finetune"
+
+
+class told:
+    """A context that gives a phase its keeper, with progress told by step.
+
+    Args:
+        ladder: has `run`, `history` (of the phases before) and its `columns`.
+    """
+
+    def __init__(self, ladder: Any, at_least: float = 5.0):
+        self.ladder, self.at_least, self.jobs, self.patience = ladder, at_least, {}, progress.patiently()
+
+    def __enter__(self) -> Keeper:
+        self.patience.__enter__()
+        return Keeper(
+            self.ladder.run / "checkpoints",
+            at_least=self.at_least,
+            stop=progress.stop,
+            told=self._told,
+            stepped=self._stepped,
+        )
+
+    def __exit__(self, *problem) -> None:
+        for job, _ in self.jobs.values():
+            job.__exit__(*problem)
+        self.patience.__exit__(*problem)
+
+    def _stepped(self, phase: str, step: int, steps: int) -> None:
+        if phase not in self.jobs:
+            job = progress.job(f"learning: {phase}", steps)
+            self.jobs[phase] = (job, [job.__enter__(), 0])
+        state = self.jobs[phase][1]
+        state[0](step - state[1])
+        state[1] = step
+
+    def _told(self, phase: str, history: list[dict[str, Any]]) -> None:
+        write_rows(self.ladder.run / "history.csv", self.ladder.history + history, self.ladder.columns)
+        row = history[-1]
+        shown = ", ".join(f"{name} {row[name]:.4f}" for name in ("loss", "val_loss", "val_accuracy") if name in row)
+        progress.detail(f"{phase} epoch {row['epoch']}: {shown}")
