@@ -3,11 +3,12 @@
     HORNGATE_DATA=… python benchmarks/anomaly.py [ROW ...] [--tables NAME,NAME] [--seeds N]
 
 Rows: contaminated one-class labelled ai4i speed tiles nab skab (default: all; the last two are described in
-anomaly_series.py). The tables of ADBench (Han et al. 2022) are split 70/30, stratified, over 3 seeds; no row is doubled. Of the 70, a tenth is set aside for validation. In `contaminated` no
-training row has a label, in `one-class` anomalies are left out, in `labelled` a tenth of the training anomalies are known
-and no other row is. Nothing is chosen on test rows. Runs are thrown away once measured; what was measured of each is kept
-in $HORNGATE_BENCH_RUNS (default: below the temporary folder), and a call goes on where the last one was cut. Results are
-merged into benchmarks/results/anomaly.json.
+anomaly_series.py). The tables of ADBench (Han et al. 2022) are split 70/30, stratified, over 3 seeds; no row is
+doubled. Of the 70, a tenth is set aside for validation. In `contaminated` no training row has a label, in `one-class`
+anomalies are left out, in `labelled` a tenth of the training anomalies are known and no other row is. Nothing is
+chosen on test rows. Runs are thrown away once measured; what was measured of each is kept in $HORNGATE_BENCH_RUNS
+(default: below the temporary folder), and a call goes on where the last one was cut. Results are merged into
+benchmarks/results/anomaly.json.
 """
 
 import argparse
