@@ -38,6 +38,10 @@ bench: setup
 	$(BIN)/python benchmarks/runtimes.py
 	$(BIN)/python benchmarks/compare_coverage.py
 	$(BIN)/python benchmarks/drift.py
+	$(BIN)/python benchmarks/nlp.py
+	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/text_stream.py
+	$(BIN)/python benchmarks/anomaly.py
 
 # Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx]"
 wheelhouse:
