@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from horngate.pipelines.card import Data
 from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.measure.intervals import Measure
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
@@ -144,6 +145,19 @@ class Pipeline(ABC):
     @abstractmethod
     def load(self, run: Run) -> None:
         """Take the model from a run."""
+
+    def kept_model(self, run: Run) -> Any:
+        """Return the Keras model of a run.
+
+        Raises:
+            UserError: missing, damaged, or not to be trusted.
+        """
+        from horngate.models.saving import Untrusted, open_model
+
+        try:
+            return open_model(run / "model.keras")
+        except Untrusted as problem:
+            raise UserError(str(problem)) from None
 
     @property
     @abstractmethod

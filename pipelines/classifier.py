@@ -15,7 +15,7 @@ from horngate.pipelines.files import read_json, read_table
 from horngate.pipelines.labels import Labels, split_labels
 from horngate.pipelines.measure import calibration, classification, conformal, thresholds
 from horngate.pipelines.measure.classification import MEASURES, Outcome
-from horngate.pipelines.measure.intervals import Uncomputable
+from horngate.pipelines.measure.intervals import prepared
 from horngate.pipelines.page import classification as drawn
 from horngate.pipelines.page.plot import Plot
 from horngate.pipelines.report import Report
@@ -89,12 +89,8 @@ class Classifier(Pipeline):
 
     def load(self, run: Run) -> None:
         from horngate.models.network import Network
-        from horngate.models.saving import Untrusted, open_model
 
-        try:
-            self.network = Network.within(open_model(run / "model.keras"))
-        except Untrusted as problem:
-            raise UserError(str(problem)) from None
+        self.network = Network.within(self.kept_model(run))
         if self.network.answers.output_shape[-1] != len(self.labels.labels):
             raise UserError(f"{run / 'labels.json'} doesn't belong to {run / 'model.keras'}: another number of classes")
 
@@ -176,13 +172,9 @@ class Classifier(Pipeline):
         return replace(outcome, scores=scores, chosen=chosen)
 
     def measures(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
-        found = {}
-        for name in classification.names_for(self.card.metrics, outcome):
-            try:
-                found[name] = (MEASURES[name], MEASURES[name].prepare(outcome))
-            except Uncomputable as reason:
-                found[name] = (MEASURES[name], str(reason))
-        return found
+        return prepared(
+            {name: MEASURES[name] for name in classification.names_for(self.card.metrics, outcome)}, outcome
+        )
 
     def details(self, answers: pa.Table, outcome: Outcome) -> dict[str, Any]:
         details: dict[str, Any] = {"labels": list(self.labels.labels)}

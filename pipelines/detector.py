@@ -161,12 +161,7 @@ class Detector(Judged, Pipeline):
         self.alarms, self.schema = Alarms.read(folder / "alarms.json"), read_json(folder / "schema.json")
 
     def load(self, run: Run) -> None:
-        from horngate.models.saving import Untrusted, open_model
-
-        try:
-            self.answers = open_model(run / "model.keras")
-        except Untrusted as problem:
-            raise UserError(str(problem)) from None
+        self.answers = self.kept_model(run)
 
     @property
     def core(self) -> "keras.Model":

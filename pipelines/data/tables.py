@@ -6,6 +6,7 @@ import os
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -251,15 +252,8 @@ def _text(cell) -> str | None:
 
 def _batches(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
     read = {".parquet": _parquet, ".jsonl": _jsonl}.get(path.suffix.lower(), _separated)
-    try:
+    with decoding(path, encoding):
         yield from read(path, encoding)
-    except UnicodeDecodeError as problem:
-        offset = bad_byte(path, encoding)
-        raise UserError(
-            f"{path} is no {encoding}: byte {offset} can't be decoded ({problem.reason}); name its --encoding"
-        ) from None
-    except OSError as problem:
-        raise UserError(f"{path} can't be read: {problem.strerror or problem}") from None
 
 
 def _separated(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
@@ -331,7 +325,25 @@ def _refuse_doubled(names: list[str], path: Path) -> None:
         raise UserError(f'{path} has the column "{doubled[0]}" more than once in its header')
 
 
-def bad_byte(path: Path, encoding: str) -> int:
+@contextmanager
+def decoding(path: Path, encoding: str) -> Iterator[None]:
+    """Say in one line what goes wrong while a text file is read: the byte that is not of its encoding, or why it is closed.
+
+    Raises:
+        UserError: with the fix.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as problem:
+        offset = _bad_byte(path, encoding)
+        raise UserError(
+            f"{path} is no {encoding}: byte {offset} can't be decoded ({problem.reason}); name its --encoding"
+        ) from None
+    except OSError as problem:
+        raise UserError(f"{path} can't be read: {problem.strerror or problem}") from None
+
+
+def _bad_byte(path: Path, encoding: str) -> int:
     """Return the offset of the first byte that isn't of the encoding, reading a megabyte at a time."""
     import codecs
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.measure.classification import Ranking, Spec, area_of, precision_of
-from horngate.pipelines.measure.intervals import Measure, Uncomputable
+from horngate.pipelines.measure.intervals import Measure, Uncomputable, prepared
 
 FALSE_ALARMS = 0.01  # of `recall_at_fpr_01`
 SHARES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # of rows with an alarm, in the table of thresholds
@@ -94,13 +94,7 @@ MEASURES = {
 
 def measures(outcome: Outcome, names: tuple[str, ...] = tuple(MEASURES)) -> dict[str, tuple[Spec, Measure | str]]:
     """Return the named measures of an outcome, or why there is none."""
-    found: dict[str, tuple[Spec, Measure | str]] = {}
-    for name in names:
-        try:
-            found[name] = (MEASURES[name], MEASURES[name].prepare(outcome))
-        except Uncomputable as reason:
-            found[name] = (MEASURES[name], str(reason))
-    return found
+    return prepared({name: MEASURES[name] for name in names}, outcome)
 
 
 def by_chance(outcome: Outcome) -> Outcome:

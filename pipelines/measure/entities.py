@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.measure.classification import Spec
-from horngate.pipelines.measure.intervals import Measure, Uncomputable
+from horngate.pipelines.measure.intervals import Measure, Uncomputable, prepared
 
 Entity = tuple[int, int, str]
 
@@ -86,13 +86,7 @@ MEASURES: dict[str, Spec] = {found.__name__: Spec(found) for found in (entity_f1
 
 def measures(names: tuple[str, ...], outcome: Entities) -> dict[str, tuple[Spec, Callable | str]]:
     """Return the named measures of an outcome; a sentence in place of one that can't be computed."""
-    found: dict[str, tuple[Spec, Any]] = {}
-    for name in names:
-        try:
-            found[name] = (MEASURES[name], MEASURES[name].prepare(outcome))
-        except Uncomputable as reason:
-            found[name] = (MEASURES[name], str(reason))
-    return found
+    return prepared({name: MEASURES[name] for name in names}, outcome)
 
 
 def per_type(outcome: Entities) -> list[dict[str, Any]]:

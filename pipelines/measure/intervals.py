@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -14,6 +15,21 @@ LEVEL = 0.95
 
 class Uncomputable(ValueError):
     """A measure that these rows don't allow, with the reason."""
+
+
+def prepared(specs: dict[str, Any], outcome: Any) -> dict[str, tuple[Any, Measure | str]]:
+    """Return each measure's spec and its function of row weights, or the sentence why these rows don't allow it.
+
+    Args:
+        specs: by name; `prepare` of each makes the function of an outcome, or raises `Uncomputable`.
+    """
+    found: dict[str, tuple[Any, Measure | str]] = {}
+    for name, spec in specs.items():
+        try:
+            found[name] = (spec, spec.prepare(outcome))
+        except Uncomputable as reason:
+            found[name] = (spec, str(reason))
+    return found
 
 
 def bootstrap(

@@ -5,12 +5,11 @@ pictures and levels, not with that of pixels, and a bootstrap over pictures only
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from horngate.pipelines.measure.classification import Spec
-from horngate.pipelines.measure.intervals import Measure, Uncomputable
+from horngate.pipelines.measure.intervals import Measure, Uncomputable, prepared
 
 LEVELS = 4096  # of scores; half of them stand in the upper third, where anomalies are
 UPPER = 0.3  # share of the places that get half of the levels; the false positive rate up to which `aupro` looks
@@ -141,13 +140,7 @@ MEASURES = {"pixel_auroc": Spec(pixel_auroc), "aupro": Spec(aupro)}
 
 def measures(pixels: Pixels) -> dict[str, tuple[Spec, Measure | str]]:
     """Return the measures of heat maps, or why there is none."""
-    found: dict[str, tuple[Any, Measure | str]] = {}
-    for name, spec in MEASURES.items():
-        try:
-            found[name] = (spec, spec.prepare(pixels))
-        except Uncomputable as reason:
-            found[name] = (spec, str(reason))
-    return found
+    return prepared(MEASURES, pixels)
 
 
 def _check(pixels: Pixels) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from horngate.pipelines.measure import detection, events
 from horngate.pipelines.measure.classification import Spec
 from horngate.pipelines.measure.events import Events, Timeline
-from horngate.pipelines.measure.intervals import Measure, Uncomputable
+from horngate.pipelines.measure.intervals import Measure, Uncomputable, prepared
 from horngate.pipelines.measure.ranges import BUFFER, vus_pr
 
 SEVERAL = 10  # series, from which on a bootstrap draws them whole
@@ -121,13 +121,7 @@ MEASURES = {
 
 def measures(outcome: Outcome) -> dict[str, tuple[Spec, Measure | str]]:
     """Return all measures of an outcome, or why there is none."""
-    found: dict[str, tuple[Spec, Measure | str]] = {}
-    for name, spec in MEASURES.items():
-        try:
-            found[name] = (spec, spec.prepare(outcome))
-        except Uncomputable as reason:
-            found[name] = (spec, str(reason))
-    return found
+    return prepared(MEASURES, outcome)
 
 
 def by_chance(outcome: Outcome) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.measure.classification import Spec
-from horngate.pipelines.measure.intervals import Measure, Uncomputable
+from horngate.pipelines.measure.intervals import Measure, Uncomputable, prepared
 
 ROWS = 1024  # of a block of similarities, so that those of all rows are never held at once
 EQUAL = 1e-6  # cosines that are no farther apart are ties
@@ -125,10 +125,4 @@ BARE = {"mrr": Spec(_mean("reciprocal")), "recall_at_1": Spec(_mean("first"))}
 
 def measures(outcome: Outcome) -> dict[str, tuple[Spec, Measure | str]]:
     """Return the measures that fit an outcome: of scores, where there are any, else of places."""
-    made = {}
-    for name, spec in (BARE if outcome.targets is None else SCORED).items():
-        try:
-            made[name] = (spec, spec.prepare(outcome))
-        except Uncomputable as reason:
-            made[name] = (spec, str(reason))
-    return made
+    return prepared(BARE if outcome.targets is None else SCORED, outcome)

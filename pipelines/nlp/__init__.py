@@ -7,7 +7,24 @@ from horngate.pipelines.card import Data, Decision, Optimisation, Transfer, knob
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classify(Decision, Transfer, Optimisation, Data):
+class Encoded:
+    """Knobs of what takes texts through an encoder of tokens."""
+
+    max_length: int | None = knob(None, "Tokens of a text at most; default: what nearly all have.", low=4, high=8192)
+    network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooled(Encoded):
+    """Knobs of what has one answer for a text."""
+
+    pooling: Literal["auto", "mean", "first"] = knob(
+        "auto", "What stands for a text: the mean of its tokens, or the first."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classify(Pooled, Decision, Transfer, Optimisation, Data):
     """Sort texts into classes: one label a text, or several; also pairs of texts."""
 
     inline = True
@@ -31,18 +48,13 @@ class Classify(Decision, Transfer, Optimisation, Data):
     )
     target_column: str | None = knob(None, "Column of labels; default: target, label, class, category or intent.")
     pair_column: str | None = knob(None, "Column of a second text; default: pair, text_pair, second or hypothesis.")
-    max_length: int | None = knob(None, "Tokens of a text at most; default: what nearly all have.", low=4, high=8192)
-    pooling: Literal["auto", "mean", "first"] = knob(
-        "auto", "What stands for a text: the mean of its tokens, or the first."
-    )
-    network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")
     method: Literal["auto", "probe", "contrastive", "lora", "finetune", "scratch"] = knob(
         "auto", "How to learn; auto climbs from probe to finetune; contrastive is for few examples of each class."
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tag(Transfer, Optimisation, Data):
+class Tag(Encoded, Transfer, Optimisation, Data):
     """Find entities and other spans in texts, each with its label, as places in the raw text."""
 
     inline = True
@@ -66,11 +78,10 @@ class Tag(Transfer, Optimisation, Data):
     max_length: int | None = knob(
         None, "Tokens of a window; longer texts get several. Default: what nearly all have.", low=8, high=8192
     )
-    network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Similar(Transfer, Optimisation, Data):
+class Similar(Pooled, Transfer, Optimisation, Data):
     """Embed texts so that what means the same lies close together, and search them."""
 
     inline = True
@@ -98,8 +109,3 @@ class Similar(Transfer, Optimisation, Data):
     target_column: str | None = knob(
         None, "Column of the scores of pairs, higher for more alike; default: target, score or similarity, or none."
     )
-    max_length: int | None = knob(None, "Tokens of a text at most; default: what nearly all have.", low=4, high=8192)
-    pooling: Literal["auto", "mean", "first"] = knob(
-        "auto", "What stands for a text: the mean of its tokens, or the first."
-    )
-    network: Literal["transformer", "lstm"] = knob("transformer", "The small network, where there is no backbone.")

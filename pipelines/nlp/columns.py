@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from horngate.pipelines.card import Data
 from horngate.pipelines.data.sources import BLOCK, SPLITS, Listing, block
-from horngate.pipelines.data.tables import bad_byte
+from horngate.pipelines.data.tables import decoding
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.nlp.spans import BadSpans, fitting, of_tags, parsed, written
 
@@ -70,22 +70,14 @@ def checked(table: pa.Table) -> pa.Table:
 def _sentences(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the first line, and the lines, of each sentence."""
     lines: list[str] = []
-    try:
-        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
-            for number, line in enumerate(file, 1):
-                bare = line.strip("\n")
-                if bare.strip() and not bare.startswith(HEADER):
-                    lines.append(bare)
-                elif lines:
-                    yield number - len(lines), lines
-                    lines = []
-    except UnicodeDecodeError as problem:
-        offset = bad_byte(path, encoding)
-        raise UserError(
-            f"{path} is no {encoding}: byte {offset} can't be decoded ({problem.reason}); name its --encoding"
-        ) from None
-    except OSError as problem:
-        raise UserError(f"{path} can't be read: {problem.strerror or problem}") from None
+    with decoding(path, encoding), path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
+        for number, line in enumerate(file, 1):
+            bare = line.strip("\n")
+            if bare.strip() and not bare.startswith(HEADER):
+                lines.append(bare)
+            elif lines:
+                yield number - len(lines), lines
+                lines = []
     if lines:
         yield number + 1 - len(lines), lines
 

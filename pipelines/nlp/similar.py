@@ -86,12 +86,7 @@ class Pipeline(Encoding, base.Pipeline):
         self.tokens = tokens.opened(folder / "tokenizer.json", self.schema["length"])
 
     def load(self, run: Run) -> None:
-        from horngate.models.saving import Untrusted, open_model
-
-        try:
-            self.answers = open_model(run / "model.keras")
-        except Untrusted as problem:
-            raise UserError(str(problem)) from None
+        self.answers = self.kept_model(run)
 
     @property
     def core(self) -> "keras.Model":

@@ -132,13 +132,9 @@ class Pipeline(Encoding, base.Pipeline):
         self.tokens = tokens.opened(folder / "tokenizer.json", length, _overlap(length))
 
     def load(self, run: Run) -> None:
-        from horngate.models.saving import Untrusted, open_model
         from horngate.models.tagging import Tagger
 
-        try:
-            self.network = Tagger.within(open_model(run / "model.keras"))
-        except Untrusted as problem:
-            raise UserError(str(problem)) from None
+        self.network = Tagger.within(self.kept_model(run))
         if self.network.answers.output_shape[-1] != len(self.tags.labels):
             raise UserError(f"{run / 'labels.json'} doesn't belong to {run / 'model.keras'}: another number of labels")
 
