@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from anomaly_pictures import tiles
 from anomaly_series import nab, skab
-from bench import DATA, keep
+from bench import DATA, keep, peak_of
 
 WORK = Path(os.environ.get("HORNGATE_BENCH_RUNS", Path(tempfile.gettempdir()) / "horngate-bench-anomaly"))
 ANOMALY = DATA / "anomaly"
@@ -186,7 +186,7 @@ def ai4i() -> dict:
 
 
 def speed() -> dict:
-    """Return rows per second of the autoencoder from memory, and the seconds that `auto` needs to fit 10,000 × 30."""
+    """Return rows per second from memory and the seconds of a fit on 10,000 × 30; rows per second and MB from Parquet."""
     from horngate.pipelines import train
     from horngate.pipelines.anomaly import Table
     from horngate.pipelines.tasks import pipeline_of
@@ -195,24 +195,39 @@ def speed() -> dict:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     draw = np.random.default_rng(0)
-    rows = draw.normal(size=(10_000, 30)) @ draw.normal(size=(30, 30))
-    with (folder / "rows.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([f"x{place}" for place in range(30)])
-        writer.writerows(rows.tolist())
+    rows = (draw.normal(size=(10_000, 30)) @ draw.normal(size=(30, 30))).astype(np.float32)
+    written(folder / "rows.parquet", rows, 1)
     found = {}
     for detector, knobs in (("auto", {}), ("autoencoder", {"epochs": 2})):
-        run = train(Table(data=str(folder / "rows.csv"), detector=detector, output=str(folder / "runs"), **knobs))
+        run = train(Table(data=str(folder / "rows.parquet"), detector=detector, output=str(folder / "runs"), **knobs))
         found[f"{detector}: seconds to fit"] = sum(run.summary["costs_seconds"].values())
         pipeline = pipeline_of(run.card)
         pipeline.open(run)
-        batch = np.resize(rows.astype(np.float32), (200_000, 30))
+        batch = np.resize(rows, (200_000, 30))
         pipeline.outputs_of(batch[:20_000])
         started = time.perf_counter()
         pipeline.outputs_of(batch)
         found[f"{detector}: rows per second"] = round(len(batch) / (time.perf_counter() - started))
+    for thousands in (100, 1000):
+        written(folder / f"{thousands}.parquet", rows, thousands // 10)
+        words = ("-q", "predict", str(run.folder), str(folder / f"{thousands}.parquet"))
+        started = time.perf_counter()
+        peak = peak_of(*words, "-o", str(folder / f"{thousands}-said.parquet"))
+        seconds = time.perf_counter() - started
+        found[f"autoencoder from Parquet, {thousands},000 rows"] = {"MB": round(peak), "seconds": round(seconds, 1)}
     shutil.rmtree(folder, ignore_errors=True)
     return found
+
+
+def written(path: Path, rows: np.ndarray, times: int) -> None:
+    """Write rows so many times into one Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({f"x{place}": column for place, column in enumerate(rows.T)})
+    with pq.ParquetWriter(path, table.schema) as file:
+        for _ in range(times):
+            file.write_table(table)
 
 
 ROWS: dict[str, Callable] = {"ai4i": ai4i, "speed": speed, "tiles": lambda: tiles(WORK), "nab": nab, "skab": skab}

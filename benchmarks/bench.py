@@ -3,12 +3,18 @@
 import json
 import os
 import platform
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 DATA = Path(os.environ.get("HORNGATE_DATA", "."))
 FLOWERS = DATA / "vision" / "flowers5"
+PEAK = """import resource, subprocess, sys
+subprocess.run([sys.executable, "-m", "horngate.cli", *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 def keep(benchmark: str, row: str, found: dict[str, Any]) -> None:
@@ -38,3 +44,9 @@ def many_flowers(folder: Path, files: int) -> Path:
     for number in range(files):
         (folder / f"{number:06d}.jpg").symlink_to(pictures[number % len(pictures)])
     return folder
+
+
+def peak_of(*words: str) -> float:
+    """Return the peak resident memory of a horngate command in MB, run in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", PEAK, *words], capture_output=True, text=True, check=True)
+    return int(done.stdout) / 1024

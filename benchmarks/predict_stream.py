@@ -21,14 +21,9 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from bench import DATA, few_flowers, keep, many_flowers
+from bench import DATA, few_flowers, keep, many_flowers, peak_of
 
 WEIGHTS = DATA / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
-
-PEAK = """import resource, subprocess, sys
-subprocess.run([sys.executable, "-m", "horngate.cli", *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
 
 
 def trained(folder: Path):
@@ -95,9 +90,7 @@ def memory_row(files: int) -> dict:
     peaks = {}
     for count in (files // 10, files):
         inputs = many_flowers(folder / str(count), count)
-        words = ["-q", "predict", str(run.folder), str(inputs), "-o", str(folder / f"{count}.parquet")]
-        done = subprocess.run([sys.executable, "-c", PEAK, *words], capture_output=True, text=True, check=True)
-        peaks[count] = int(done.stdout) / 1024
+        peaks[count] = peak_of("-q", "predict", str(run.folder), str(inputs), "-o", str(folder / f"{count}.parquet"))
     few, all_files = peaks.values()
     return {
         "peak MB by files": {str(count): round(peak) for count, peak in peaks.items()},

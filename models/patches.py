@@ -37,10 +37,12 @@ class Patches(keras.layers.Layer):
             one if one.shape[1:3] == (height, width) else ops.image.resize(one, (height, width), "bilinear")
             for one in means
         ]
-        lengths = [ops.sqrt(ops.sum(ops.square(grid), axis=-1, keepdims=True)) for grid in grids]
-        return ops.concatenate(
-            [grid / ops.maximum(length, TINY) for grid, length in zip(grids, lengths, strict=True)], axis=-1
-        )
+        return ops.concatenate([self.scaled(grid) for grid in grids], axis=-1)
+
+    def scaled(self, grid):
+        """Return the part of one map with the length 1 at every place."""
+        length = ops.sqrt(ops.sum(ops.square(grid), axis=-1, keepdims=True))
+        return grid / ops.maximum(length, TINY)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:3], sum(shape[-1] for shape in input_shape))
