@@ -280,6 +280,18 @@ def test_a_cut_prediction_goes_on_and_repeats_only_the_part_in_flight(tmp_path, 
     assert not (tmp_path / "cut.parquet.parts").exists()
 
 
+def test_parts_share_row_groups_of_the_output(tmp_path, tiny_runs, monkeypatch):
+    run = tiny_runs("vision", "classify")
+    root = fill_class_folders(tmp_path / "p", each=20)
+    monkeypatch.setattr("horngate.pipelines.verbs.predict.PART", 16)
+    predict(run, [str(root)], tmp_path / "one.parquet")
+    monkeypatch.setattr("horngate.pipelines.verbs.parts.GROUP", 1)
+    predict(run, [str(root)], tmp_path / "many.parquet")
+    one, many = (pq.ParquetFile(tmp_path / f"{name}.parquet") for name in ("one", "many"))
+    assert (one.num_row_groups, many.num_row_groups) == (1, 4)
+    assert one.read().equals(many.read())
+
+
 def test_another_model_option_or_listing_refuses_to_mix(tmp_path, tiny_runs, monkeypatch):
     run = tiny_runs("vision", "classify")
     root = fill_class_folders(tmp_path / "p", each=20)

@@ -14,6 +14,7 @@ from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest, harmless, whole
 
 PART = 1024  # rows
+GROUP = 16 << 20  # bytes of answers in memory, from which on they become a row group of a Parquet file
 
 
 class Parts:
@@ -117,11 +118,15 @@ def json_lines(table: pa.Table) -> Iterator[str]:
 
 
 def _to_parquet(path: Path, tables: Iterator[pa.Table]) -> None:
-    writer = None
+    writer, held = None, []
     for table in tables:
-        table = table.replace_schema_metadata(None)
-        writer = writer or pq.ParquetWriter(path, table.schema)
-        writer.write_table(table)
+        held.append(table.replace_schema_metadata(None))
+        writer = writer or pq.ParquetWriter(path, held[0].schema)
+        if sum(one.nbytes for one in held) >= GROUP:
+            writer.write_table(pa.concat_tables(held))
+            held = []
+    if held:
+        writer.write_table(pa.concat_tables(held))
     writer.close()
 
 
