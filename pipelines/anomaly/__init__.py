@@ -30,7 +30,7 @@ class Table(Detection, Optimisation, Data):
     feature_column: tuple[str, ...] | None = knob(None, "Column to look at; default: all that play no other role.")
     drop_column: tuple[str, ...] | None = knob(None, "Column to leave out.")
     detector: Literal["auto", "knn", "pca", "forest", "autoencoder", "vae", "adversarial", "dte", "deviation"] = knob(
-        "auto", "What scores the rows; auto: the average of forest, knn and pca, weighed by the protocol."
+        "auto", "What scores the rows; auto: the average of forest and knn; one-class, mostly knn, with some pca."
     )
     labelled: bool = knob(
         False, "Let auto learn from the known anomalies among the training rows; deviation always does."
@@ -88,7 +88,7 @@ class Image(Detection, Pretrained, Optimisation, Data):
     resize: Literal["stretch", "pad"] = knob("stretch", "How a picture becomes a square; nothing of it is cut off.")
     alpha: float | None = knob(None, "Width multiplier of a MobileNet.", low=0.1, high=2.0)
     finest: Literal["8", "16"] = knob(
-        "16", "Pixels between two patches: 8 sees smaller defects, 16 is steadier where usual surfaces vary."
+        "8", "Pixels between two patches: 8 sees smaller defects, 16 is steadier where usual surfaces vary."
     )
     memory: int | None = knob(
         None, "Patches that patchcore keeps; default: 1 % of them, between 1,000 and 10,000.", low=1, high=200_000
