@@ -187,6 +187,8 @@ class Pipeline(ABC):
         """Return columns beside the answers that only rows get whose answers will be measured."""
         return pa.schema([])
 
+    slicing: tuple[str, ...] = ()  # those of `measured_schema` that scores are sliced by
+
     @abstractmethod
     def rows(self, outputs: Sequence) -> dict[str, list]:
         """Return the answer columns of outputs (joined ones, where rows are parted), and those of `measured_schema`."""
