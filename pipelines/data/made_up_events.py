@@ -48,14 +48,14 @@ def _views(seed: int) -> tuple[np.random.Generator, list[dict[str, Any]], np.nda
     genres = np.zeros((ITEMS, len(GENRES)), bool)
     for item in range(ITEMS):
         genres[item, draw.permutation(len(GENRES))[: draw.integers(1, 4)]] = True
-    price, liking = draw.gamma(2.0, 5.0, ITEMS), draw.normal(0, 0.8, (len(SEGMENTS), len(GENRES)))
-    bias_user, bias_item = draw.normal(0, 0.5, USERS), draw.normal(0, 0.5, ITEMS)
+    price, liking = draw.gamma(2.0, 5.0, ITEMS), draw.normal(0, 1.5, (len(SEGMENTS), len(GENRES)))
+    bias_user, bias_item = draw.normal(0, 0.7, USERS), draw.normal(0, 0.7, ITEMS)
     user = draw.choice(USERS, ROWS, p=_skewed(USERS))
     item = draw.choice(ITEMS, ROWS, p=_skewed(ITEMS))
     device = draw.integers(0, len(DEVICES), ROWS)
     shares = genres / genres.sum(1, keepdims=True)
     taste = bias_user[user] + bias_item[item] + (liking[segment[user]] * shares[item]).sum(1)
-    taste = taste - 0.03 * (price[item] - 10) * (60 - age[user]) / 30
+    taste = taste - 0.05 * (price[item] - 10) * (60 - age[user]) / 30
     known = draw.random(USERS) > 0.1  # the age of others isn't known
     cells = [
         {
