@@ -87,7 +87,9 @@ def movielens(**knobs) -> dict:
     found["references"] = {
         name: {key: value["value"] for key, value in scores.items()} for name, scores in report["references"].items()
     }
-    found["chosen"] = {name: run.summary["protocol"][name] for name in ("method", "chosen_because", "epochs", "members")}
+    found["chosen"] = {
+        name: run.summary["protocol"][name] for name in ("method", "chosen_because", "epochs", "members")
+    }
     found["validation rmse (learnt from, where refitted)"] = held["metrics"]["rmse"]["value"]
     found["rows"] = run.summary["rows"]
     found["seconds"] = run.summary["seconds"]
@@ -123,7 +125,9 @@ def speed() -> dict:
     layout, steps = Layout(10, entries, (6, 7, 8, 9)), count // 1024
     seconds: dict[str, list[float]] = {"read": [], "in memory": []}
     model = compiled(
-        ranker("deepfm", layout, Shape(16, 0.2), scaling_of(layout, rows), "speed"), adamw(1e-3, 9 * steps, 0.05, 1e-4), True
+        ranker("deepfm", layout, Shape(16, 0.2), scaling_of(layout, rows), "speed"),
+        adamw(1e-3, 9 * steps, 0.05, 1e-4),
+        True,
     )
     fed = Forgetting(rows, targets, entries, 0.01, 0)
     none = Forgetting(rows[:0], targets[:0], entries, 0.01, 0)

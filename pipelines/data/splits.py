@@ -64,9 +64,10 @@ def _draw(splits, rows, targets, groups, shares: dict[str, float], seed: int, le
 
 
 def _cut_by_time(splits: np.ndarray, table: pa.Table, card: Data, old: pa.Table | None) -> tuple[np.ndarray, list[str]]:
-    """Cut each series (the rows of a group) into train, validation and test, by the column `time`, if there is one, else in
+    """Cut each series (the rows of a group) into train, validation and test.
 
-    the order in which the rows stand. Where another run's split is inherited, rows that it doesn't know come later and go to the test.
+    Rows of series stand in order; others are put in order of the column `time`. Where another run's split is inherited,
+    rows that it doesn't know come later and go to the test.
     """
     series, notes = table["group"].to_pylist(), []
     times = None if card.history else _times(table)

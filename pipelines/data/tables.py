@@ -311,7 +311,7 @@ def _parquet(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
             file = pq.ParquetFile(opened)
             names, number = file.schema_arrow.names, 0
             _refuse_doubled(names, path)
-            for batch in file.iterrow_batches(batch_size=BLOCK):
+            for batch in file.iter_batches(batch_size=BLOCK):
                 rows = [(number + place, _unwrapped(cells), None) for place, cells in enumerate(batch.to_pylist(), 1)]
                 number += batch.num_rows
                 yield names, rows

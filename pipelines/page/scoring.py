@@ -85,6 +85,9 @@ def _calibration(outcome: Outcome) -> Plot:
         axes.set(xlabel="mean score", ylabel="share of clicks" if outcome.clicks else "mean rating")
 
     gap = max(abs(one - other) for one, other in zip(said, true, strict=True))
-    caption = f"Bins of about equal numbers of rows; the largest gap is {gap:.3f}. On the dashed line scores mean what they say."
+    caption = (
+        f"Bins of about equal numbers of rows; the largest gap is {gap:.3f}. On the dashed line scores mean what they "
+    )
+    caption += "say."
     text = f"Calibration: mean target against mean score in {len(parts)} bins; the largest gap is {gap:.3f}."
     return Plot("reliability", "Calibration", text, draw, caption, 360, 350, section="calibration")

@@ -1,5 +1,6 @@
 """What is asked of rows: clicks or ratings, told by their targets, and how these become numbers."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -87,6 +88,14 @@ class Aim:
             return float(self.names.index(plain)) if plain in self.names else None
         value = number_in(target)
         return value if value is not None and np.isfinite(value) else None
+
+    @property
+    def logit(self) -> float:
+        """What a network that knows nothing yet should say: the logit of the prevalence, or 0 for the mean rating."""
+        if not self.clicks:
+            return 0.0
+        chance = min(max(self.mean, 1e-6), 1 - 1e-6)
+        return math.log(chance / (1 - chance))
 
     @property
     def said(self) -> str:

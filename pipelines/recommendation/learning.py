@@ -88,7 +88,7 @@ class Learning:
         why = "asked for" if self.card.model != "auto" else f"the lowest loss on validation rows: {said}"
         if self.card.model == "auto" and not len(self.held.inputs):
             why = "no validation rows to choose on"
-        summary = {"method": kind, "why": why, "members": len(members), "epochs": epochs}
+        summary = {"method": kind, "chosen_because": why, "members": len(members), "epochs": epochs}
         return averaged([model for model, _, _ in members], self.answer), summary
 
     def _member(

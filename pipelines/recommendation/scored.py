@@ -23,7 +23,7 @@ STEPS = ((0, "unseen"), (9, "1–9"), (49, "10–49"), (199, "50–199"))
 
 
 class Scored:
-    """A part of a ranking pipeline; the whole has `aim`, `schema`, `columns` and `whole_cells`.
+    """A part of a ranking pipeline; the whole has `aim`, `schema`, `columns`, `labelled` and `whole_cells`.
 
     The output of the core model is float32 `[n, 1]`, the score.
     """
@@ -31,12 +31,9 @@ class Scored:
     aim: Aim
     card: Any
     schema: dict[str, Any]
-    labelled = False
+    labelled: bool
     mistakes_title = "Farthest off"
     mistakes_said = "rows with the highest losses"
-
-    def begin(self, labelled: bool = True) -> None:
-        self.labelled = labelled
 
     # Whose rows are these?
 
@@ -172,11 +169,15 @@ class Scored:
 
     def model_card(self) -> dict[str, str]:
         if self.aim.clicks:
-            said = f"The probability of {self.aim.names[1]}, for rows shown as those of the training were. Who was shown what "
-            said += "was somebody's choice; scores of what was never shown to such users are a guess."
+            said = (
+                f"The probability of {self.aim.names[1]}, for rows shown as those of the training were. Who was shown "
+            )
+            said += "what was somebody's choice; scores of what was never shown to such users are a guess."
         else:
-            said = f"The rating to expect, {self.aim.low:g} to {self.aim.high:g}. People rate what they chose; the rating that "
-            said += "they would give to what they left out is likely to be lower."
+            said = (
+                f"The rating to expect, {self.aim.low:g} to {self.aim.high:g}. People rate what they chose; the rating "
+            )
+            said += "that they would give to what they left out is likely to be lower."
         return {"Answers": said} | super().model_card()
 
     def label_names(self, target: str | None) -> list[str] | None:

@@ -74,8 +74,10 @@ def _leaks(numbers: dict[str, np.ndarray], cells: dict[str, list], truth: np.nda
         message = f"columns that part {sought.hits} from {sought.rest} alone: {shown}; a label left among the features?"
         found.append(Finding("warning", "gives_the_answer", message, len(truth)))
     if pure:
-        message = f"flags that hardly any but {sought.hits} have: {', '.join(pure)}; if they are known only afterwards, leave "
-        found.append(Finding("warning", "gives_the_answer", f"{message}them out with --drop-column", len(truth)))
+        message = (
+            f"flags that hardly any but {sought.hits} have: {', '.join(pure)}; if they are known only afterwards, "
+        )
+        found.append(Finding("warning", "gives_the_answer", f"{message}leave them out with --drop-column", len(truth)))
     order = list(cells)
     beside = _neighbours([order.index(name) for name in pure], [order.index(name) for name in flags])
     siblings = [order[place] for place in beside if order[place] not in pure]

@@ -95,6 +95,8 @@ def predict(
         progress.notice(
             f"{sum(listing.skipped.values())} files below the folders are no inputs of this task by their suffix"
         )
+    for line in pipeline.remarks():
+        progress.notice(line)
     if done.errors:
         progress.notice(f"{done.errors} of {done.rows} rows couldn't be read; their `error` says why")
     if done.rows and done.errors / done.rows > max_errors:
