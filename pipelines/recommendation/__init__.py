@@ -75,7 +75,9 @@ class Rank(Optimisation, Data):
         "auto", "The network: DCN-v2 or DeepFM; auto learns both and keeps the one that is better on validation."
     )
     embedding: int = knob(16, "Length of the vector of a category.", low=1, high=1024)
-    decay: float | None = knob(None, "Weight decay; default: by how much there is to learn from.", low=0.0)
+    decay: float | None = knob(
+        None, "Share by which weights shrink in an epoch; default: 0.28 for DeepFM, 0.14 for DCN-v2.", low=0.0
+    )
     dropout: float = knob(0.2, "Share of the deep network's units that is left out at random.", low=0.0, high=0.9)
     forget: float = knob(
         0.01,

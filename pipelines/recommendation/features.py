@@ -20,7 +20,7 @@ class Tally:
     named: bool
     separator: str | None = None
     texts: Counter = field(default_factory=Counter)
-    numerals: Counter | None = field(default_factory=Counter)
+    numerals: Counter | None = field(default_factory=Counter)  # None: too many to count
     numbers: int = 0
     lists: int = 0
     longest: int = 1
@@ -60,14 +60,10 @@ class Tally:
         if not self.texts:
             return {"type": "number"}
         counts = self.texts + (self.numerals or Counter())
-        if not self.lists and not self.named:
+        if not self.named:
             self._refuse(name, counts)
-        elif self.numbers:  # a list of one number may stand there as a bare number
-            counts = self.texts + (self.numerals or Counter())
-        ordered = sorted(
-            ((count, word) for word, count in counts.items() if count >= rarest), key=lambda one: (-one[0], one[1])
-        )
-        found = {"categories": [word for _, word in ordered], "counts": [count for count, _ in ordered]}
+        kept = [(-count, word) for word, count in counts.items() if count >= rarest]
+        found = {"categories": [word for _, word in sorted(kept)], "counts": [-count for count, _ in sorted(kept)]}
         if not self.lists:
             return {"type": "category"} | found
         return {"type": "list", "slots": min(self.longest, MOST_SLOTS), "separator": self.separator} | found
@@ -75,15 +71,20 @@ class Tally:
     def _refuse(self, name: str, counts: Counter) -> None:
         texts = sum(self.texts.values())
         fix = f'leave it out with --drop-column "{name}", or take all as names with --category-column "{name}"'
-        if self.numbers and (self.numerals is None or len(counts) > MANY):
+        if self.numbers and (self.numerals is None or (len(counts) > MANY and not self.lists)):
             first = next(iter(self.texts))[:40]
             raise UserError(
                 f'column "{name}" holds {self.numbers:,} numbers and {texts:,} texts, such as "{first}"; mend these, {fix}'
             )
-        if len(counts) > MANY and len(counts) > self.filled / 2:
+        if len(counts) > MANY and len(counts) > self.filled / 2 and not self.lists:
             raise UserError(
                 f'column "{name}" holds free text ({len(counts):,} different values in {self.filled:,} rows); {fix}'
             )
+
+    @property
+    def constant(self) -> bool:
+        """Whether all cells that were seen are the same, or gaps."""
+        return self.numerals is not None and len(self.texts) + len(self.numerals) < 2
 
 
 def settled(rows: Iterable[dict[str, Any]], card: Any, names: dict[str, str | None]) -> list[dict[str, Any]]:
@@ -127,7 +128,7 @@ def _typed(found: dict[str, Tally], rarest: int, own: list[str]) -> list[dict[st
         raise UserError("; ".join(problems))
     if not columns:
         raise UserError("no column is left to learn from; drop fewer")
-    if not any(tally.filled and len(tally.texts) + len(tally.numerals or range(2)) > 1 for tally in found.values()):
+    if all(tally.constant for tally in found.values()):
         raise UserError("all columns are constant in the training rows, so nothing can be learnt; check the data")
     return columns
 

@@ -28,6 +28,8 @@ def rivals(
         train, held: rows and their targets float64 `[n]` (1 and 0 of clicks), of training and validation.
         pair: numbers of the entries of users and items, both of them, or any others.
     """
+    if np.ptp(train[1]) == 0:
+        return {}  # nothing to learn
     made = {"gradient_boosting": _boosted(layout, train, clicks)}
     if clicks:
         return {"logistic_regression": _logistic(layout, train, held)} | made
@@ -35,7 +37,7 @@ def rivals(
 
 
 def one_hot(layout: Layout, rows: np.ndarray):
-    """Return rows as a sparse matrix: numbers standardised by the scale of ranks, one column a category and gap."""
+    """Return rows as a sparse matrix: one column a category, one for gaps, numbers as they are with one more for gaps."""
     from scipy.sparse import csr_matrix, hstack
 
     parts, count = [], len(rows)
@@ -56,16 +58,15 @@ def _logistic(layout: Layout, train: tuple, held: tuple) -> Scores:
     """Return logistic regression on one-hot features, its strength chosen by the log loss of validation rows."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
+    from sklearn.preprocessing import StandardScaler
 
     numbers = list(layout.numbers)
-    means = np.nan_to_num(
-        np.nanmean(np.where(np.isnan(train[0][:, numbers]).all(0), 0.0, train[0][:, numbers]), axis=0)
-    )
-    spreads = np.nanstd(np.where(np.isnan(train[0][:, numbers]), means, train[0][:, numbers]), axis=0)
+    scaler = StandardScaler().fit(train[0][:, numbers]) if numbers else None
 
     def features(rows: np.ndarray):
         rows = rows.copy()
-        rows[:, numbers] = (rows[:, numbers] - means) / np.where(spreads > 1e-12, spreads, 1.0)
+        if scaler is not None:
+            rows[:, numbers] = scaler.transform(rows[:, numbers])
         return one_hot(layout, rows)
 
     fitted, best, known = None, np.inf, features(train[0])
@@ -85,10 +86,7 @@ def _boosted(layout: Layout, train: tuple, clicks: bool) -> Scores:
     encoded, features = _encoded(layout, *train)
     kinds = [size + 1 < FEW for _, places, size in layout.entries if places == 1]
     kinds += [False] * (encoded.shape[1] - len(kinds))
-    several = np.ptp(train[1]) > 0
     cls = HistGradientBoostingClassifier if clicks else HistGradientBoostingRegressor
-    if not several:
-        return lambda rows: np.full(len(rows), float(train[1][0]))
     model = cls(random_state=0, categorical_features=kinds, early_stopping=True).fit(encoded, train[1])
     if clicks:
         return lambda rows: model.predict_proba(features(rows))[:, 1]
