@@ -21,7 +21,7 @@ class Fields(layers.Layer):
     """
 
     def __init__(self, entries: Sequence[Sequence[int]], dimension: int, spread: float = 0.05, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**kwargs | {"autocast": False})  # half precision would blur codes
         self.entries, self.dimension, self.spread = [list(entry) for entry in entries], dimension, spread
         counts = np.array([size + 2 for _, _, size in self.entries])
         self.places = [first + place for first, slots, _ in self.entries for place in range(slots)]

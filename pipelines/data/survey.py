@@ -115,7 +115,7 @@ def _of_rows(pipeline: Pipeline, table: pa.Table, same: Duplicates) -> list[Find
     findings = pipeline.findings(table, given if "train" in given and "" not in given else None)
     torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given)
     alike = checks.duplicate_findings(table, same, given)
-    return findings + torn + [finding for finding in alike if not pipeline.repeating or finding.grade == "note"]
+    return findings + torn + [finding for finding in alike if not pipeline.repeating or finding.code == "duplicates"]
 
 
 def _conversions(table: pa.Table, facts: list[Any]) -> list[Finding]:

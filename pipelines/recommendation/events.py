@@ -159,7 +159,9 @@ class Events:
         for role in self.sides.rows:
             lacking = [cells.get(names[role]) for cells in rows if role in self.sides.lacks(cells, names)]
             if lacking:
-                message = f"{len(lacking):,} of {len(rows):,} rows have {AN[role]} that --{ROLES[role]} doesn't hold, such "
+                message = (
+                    f"{len(lacking):,} of {len(rows):,} rows have {AN[role]} that --{ROLES[role]} doesn't hold, such "
+                )
                 message += f"as {lacking[0]}; what it says of others is missing for these"
                 found.append(Finding("warning", f"missing_{ROLES[role]}", message, len(lacking)))
         return found

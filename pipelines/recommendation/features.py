@@ -9,6 +9,7 @@ from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.tabular.columns import MANY, is_gap, number_in, text_in, values_in
 
 MOST_SLOTS = 64  # values of one list
+MOST_NAMES = 16_000_000  # categories: their codes are kept in float32
 ENDINGS = ("_id", "_code")  # of names of columns whose numbers are names
 MOST_COUNTED = 1000  # different numbers in a column, beyond which it is no column of a few names
 
@@ -63,6 +64,8 @@ class Tally:
         if not self.named:
             self._refuse(name, counts)
         kept = [(-count, word) for word, count in counts.items() if count >= rarest]
+        if len(kept) > MOST_NAMES:
+            raise UserError(f'column "{name}" holds {len(kept):,} categories; let rare ones share one: --rarest 2')
         found = {"categories": [word for _, word in sorted(kept)], "counts": [-count for count, _ in sorted(kept)]}
         if not self.lists:
             return {"type": "category"} | found

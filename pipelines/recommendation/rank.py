@@ -11,6 +11,7 @@ from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest, read_json, whole, write_rows
+from horngate.pipelines.measure.intervals import numbered
 from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.recommendation.aims import Aim
 from horngate.pipelines.recommendation.events import Events
@@ -142,10 +143,8 @@ class Pipeline(Events, Scored, base.Pipeline):
 
     def _numbers(self, table: pa.Table, places: np.ndarray) -> np.ndarray:
         """Return a number for the user of each row, NaN where there is no column of users."""
-        users = [self.user_of(cells_of(data)) for data in inputs_of(table.take(pa.array(places)))]
-        if not users or users[0] is None:
-            return np.full(len(places), np.nan)
-        return np.unique(users, return_inverse=True)[1].astype(np.float64)
+        found = numbered([self.user_of(cells_of(data)) for data in inputs_of(table.take(pa.array(places)))])
+        return np.full(len(places), np.nan) if found is None else found.astype(np.float64)
 
     @property
     def _pair(self) -> list[int]:

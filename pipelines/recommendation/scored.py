@@ -8,6 +8,7 @@ import pyarrow as pa
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.data.tables import free_name
 from horngate.pipelines.measure import scoring
+from horngate.pipelines.measure.intervals import numbered
 from horngate.pipelines.measure.scoring import Outcome
 from horngate.pipelines.page import scoring as drawn
 from horngate.pipelines.page.plot import Plot
@@ -110,9 +111,7 @@ class Scored:
 
     def outcome(self, answers: pa.Table) -> Outcome:
         targets = self.aim.encode(answers["target"].to_pylist(), answers["id"].to_pylist())
-        users = answers["user"].to_pylist() if "user" in answers.column_names and self.schema["roles"]["user"] else None
-        if users is not None:
-            users = np.unique([name or "" for name in users], return_inverse=True)[1].astype(np.int64)
+        users = numbered(answers["user"].to_pylist()) if self.schema["roles"]["user"] else None
         return Outcome(answers["score"].to_numpy().astype(np.float64), targets, users, self.aim.clicks)
 
     def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Outcome:
@@ -143,8 +142,7 @@ class Scored:
 
     def _of_users(self, answers: pa.Table, outcome: Outcome) -> dict[str, Any]:
         """Return how many users there are, how many of them have rows of one class, and the worst."""
-        names = np.array([name or "" for name in answers["user"].to_pylist()], dtype=object)
-        first = dict(zip(outcome.users.tolist(), names, strict=True))
+        first = dict(zip(outcome.users.tolist(), answers["user"].to_pylist(), strict=True))
         loss = "log loss" if outcome.clicks else "mean squared error"
         worst = scoring.worst_users(outcome, LEAST_ROWS, TOP)
         rows = [[first[user], count, value, mean] for user, count, value, mean in worst]
