@@ -18,9 +18,9 @@ class Rank(Optimisation, Data):
     tabular = True
     roles = {
         "target": ("target", "label", "click", "clicked", "rating", "stars", "score"),
-        "user": ("user", "user_id", "userid", "userId"),
-        "item": ("item", "item_id", "itemid", "itemId", "movie_id", "product_id"),
-        "time": ("time", "timestamp", "datetime", "date"),
+        "user": ("user", "user_id", "userid", "userId", "visitor", "customer", "customer_id", "reviewerID"),
+        "item": ("item", "item_id", "itemid", "itemId", "product", "product_id", "movie", "movie_id", "movieId", "asin"),
+        "time": ("time", "timestamp", "datetime", "date", "unixReviewTime"),
     }
     optional = ("user", "item", "time")
     truth = ("target", "user", "item", "time")
@@ -50,9 +50,9 @@ class Rank(Optimisation, Data):
     target_column: str | None = knob(
         None, "Column of clicks or ratings; default: target, label, click, clicked, rating, stars or score."
     )
-    user_column: str | None = knob(None, "Column of users; default: user or user_id.")
-    item_column: str | None = knob(None, "Column of items; default: item, item_id, movie_id or product_id.")
-    time_column: str | None = knob(None, "Column of times; default: time, timestamp, datetime or date.")
+    user_column: str | None = knob(None, "Column of users; default: user, user_id or the like, or none.")
+    item_column: str | None = knob(None, "Column of items; default: item, item_id or the like, or none.")
+    time_column: str | None = knob(None, "Column of times: ISO 8601, or numbers; default: time, timestamp or date, or none.")
     users: str | None = knob(None, "Table of what is known of users, joined by their id.")
     items: str | None = knob(None, "Table of what is known of items, joined by their id.")
     feature_column: tuple[str, ...] | None = knob(

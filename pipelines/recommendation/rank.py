@@ -115,7 +115,7 @@ class Pipeline(Events, Scored, base.Pipeline):
 
         of its user.
         """
-        from horngate.pipelines.recommendation.rivals import MOST_FITTED, rivals
+        from horngate.pipelines.recommendation.rank_rivals import MOST_FITTED, rivals
 
         truth = self.aim.encode(table["target"].to_pylist())
         held = {name: np.flatnonzero(splits == name) for name in ("validation", "test") if (splits == name).any()}
