@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from horngate.pipelines import check, evaluate, predict, progress, train
+from horngate.pipelines import check, evaluate, export, predict, progress, train
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table
 from horngate.pipelines.recommendation import Rank
 from horngate.pipelines.recommendation.aims import Aim
 from horngate.pipelines.recommendation.features import settled
 from horngate.pipelines.recommendation.sides import Sides
+from horngate.pipelines.runtimes.golden import replayed
 from horngate.pipelines.tabular.columns import values_in
 from horngate.pipelines.tasks import pipeline_of
 
@@ -181,6 +182,14 @@ def test_side_tables_are_kept_in_the_run_and_new_users_come_in_a_table(clicks, f
     assert better[0]["score"] != bare[0]["score"] and not any("--users" in line for line in notices)
     with pytest.raises(UserError, match="no column age"):
         asked(clicks, [new], tmp_path, users=written(tmp_path / "less.csv", [{"user_id": "new", "group": "young"}]))
+
+
+def test_a_bundle_takes_the_side_tables_along(clicks, tmp_path):
+    bundle = export(clicks, "onnx", tmp_path / "bundle")
+    assert replayed(bundle).problems == [] and (bundle / "sides.parquet").is_file()
+    rows = [{name: row[name] for name in ("user_id", "item_id", "hour")} for row in views(20)]
+    ours, theirs = ([row["score"] for row in asked(source, rows, tmp_path)] for source in (clicks, bundle))
+    assert np.allclose(ours, theirs, atol=1e-5)
 
 
 def test_columns_may_come_in_any_order_and_form(clicks, tmp_path):

@@ -123,6 +123,27 @@ def test_a_field_is_the_vector_of_its_category_or_the_mean_of_those_of_its_list(
     assert np.allclose(found, wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["dcn", "deepfm"])
+def test_half_precision_tells_neighbouring_codes_apart(kind):
+    import keras
+
+    from horngate.models.rankers import Layout, Shape, ranker
+
+    layout, rows = Layout(1, ((0, 1, 60_000),), ()), np.array([[50_001], [50_002]], np.float32)
+    usual = ranker(kind, layout, Shape(4, 0.0), None, "usual")
+    usual.get_layer("fields").table.embeddings.assign(
+        np.random.default_rng(0).normal(size=(60_002, usual.get_layer("fields").dimension))
+    )
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        half = ranker(kind, layout, Shape(4, 0.0), None, "half")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half.set_weights(usual.get_weights())
+    wanted = np.asarray(usual(rows))
+    assert abs(wanted[0, 0] - wanted[1, 0]) > 0.1 and np.allclose(half(rows), wanted, atol=0.05)
+
+
 def test_forgetting_depends_on_the_epoch_alone_and_leaves_validation_whole():
     from horngate.models.rankers import Forgetting
 

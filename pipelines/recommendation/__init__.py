@@ -19,7 +19,18 @@ class Rank(Optimisation, Data):
     roles = {
         "target": ("target", "label", "click", "clicked", "rating", "stars", "score"),
         "user": ("user", "user_id", "userid", "userId", "visitor", "customer", "customer_id", "reviewerID"),
-        "item": ("item", "item_id", "itemid", "itemId", "product", "product_id", "movie", "movie_id", "movieId", "asin"),
+        "item": (
+            "item",
+            "item_id",
+            "itemid",
+            "itemId",
+            "product",
+            "product_id",
+            "movie",
+            "movie_id",
+            "movieId",
+            "asin",
+        ),
         "time": ("time", "timestamp", "datetime", "date", "unixReviewTime"),
     }
     optional = ("user", "item", "time")
@@ -52,7 +63,9 @@ class Rank(Optimisation, Data):
     )
     user_column: str | None = knob(None, "Column of users; default: user, user_id or the like, or none.")
     item_column: str | None = knob(None, "Column of items; default: item, item_id or the like, or none.")
-    time_column: str | None = knob(None, "Column of times: ISO 8601, or numbers; default: time, timestamp or date, or none.")
+    time_column: str | None = knob(
+        None, "Column of times: ISO 8601, or numbers; default: time, timestamp or date, or none."
+    )
     users: str | None = knob(None, "Table of what is known of users, joined by their id.")
     items: str | None = knob(None, "Table of what is known of items, joined by their id.")
     feature_column: tuple[str, ...] | None = knob(

@@ -19,7 +19,7 @@ from horngate.pipelines.recommendation.example import EXAMPLE
 from horngate.pipelines.recommendation.scored import Scored
 from horngate.pipelines.recommendation.sides import FILE, ROLES, Sides
 from horngate.pipelines.run import Run
-from horngate.pipelines.tabular.columns import Facts, cells_of, width_of
+from horngate.pipelines.tabular.columns import Facts, cells_of, values_in, width_of
 from horngate.pipelines.tabular.matrix import filled
 
 if TYPE_CHECKING:
@@ -207,8 +207,10 @@ class Pipeline(Events, Scored, base.Pipeline):
         found = []
         for data in inputs_of(rows):
             cells = self.whole_cells(data)
-            parts = [f"{column['name']} {cells.get(column['name'])}" for column in self.columns[:SHOWN]]
-            found.append(Shown(text=", ".join(part[:40] for part in parts)))
+            values = {
+                column["name"]: " + ".join(values_in(cells.get(column["name"]))) for column in self.columns[:SHOWN]
+            }
+            found.append(Shown(text=", ".join(f"{name} {value or '–'}"[:40] for name, value in values.items())))
         return found
 
     def example(self) -> str:
