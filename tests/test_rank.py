@@ -424,3 +424,14 @@ def test_the_example_reads_a_row_as_the_run_does(clicks, tmp_path):
     pipeline.sides.rows["item"]["i5"]["kinds"] = cells["kinds"]
     wanted = pipeline.read(json.dumps(bare).encode())
     assert np.array_equal(scope["read"](tmp_path / "row.json"), wanted, equal_nan=True)
+
+
+def test_the_oracle_of_a_sample_is_what_its_targets_were_drawn_from():
+    from horngate.pipelines.data.made_up_events import clicks, ratings
+
+    for made, spread in ((clicks(), None), (ratings(), 0.75)):
+        said, given = (np.array(made[name].to_pylist(), float) for name in ("oracle", "target"))
+        variance = said * (1 - said) if spread is None else np.full(len(said), spread**2)
+        for rows in np.array_split(np.argsort(said), 5):
+            assert abs((given - said)[rows].sum()) < 4 * np.sqrt(variance[rows].sum())
+    assert np.ptp(said) > 2 and made.num_rows == 6000

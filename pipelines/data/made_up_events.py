@@ -15,7 +15,7 @@ DEVICES = ("phone", "tablet", "desktop")
 
 
 def clicks() -> pa.Table:
-    """Return 6,000 made-up views of 60 items by 150 users, about a quarter of them clicked.
+    """Return 6,000 made-up views of 60 items by 150 users, more than two fifths of them clicked.
 
     The logarithm of the odds of a click is a sum of what the user is like, what the item is like, how the user's segment
     likes the item's genres, and how far the price annoys the young; `oracle` is the probability that was thrown at.
@@ -42,7 +42,7 @@ def ratings() -> pa.Table:
 
 
 def _views(seed: int) -> tuple[np.random.Generator, list[dict[str, Any]], np.ndarray]:
-    """Return the draw, the cells of views, and how much the user is taken by the item: about mean 0 and spread 1."""
+    """Return the draw, the cells of views, and how much each user is taken by the item."""
     draw = np.random.default_rng(seed)
     segment, age = draw.integers(0, len(SEGMENTS), USERS), draw.integers(16, 80, USERS)
     genres = np.zeros((ITEMS, len(GENRES)), bool)

@@ -8,6 +8,7 @@ from typing import Any
 from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.tabular.columns import MANY, is_gap, number_in, text_in, values_in
 
+MOST_TOLD = 20  # names of columns
 MOST_SLOTS = 64  # values of one list
 MOST_NAMES = 16_000_000  # categories: their codes are kept in float32
 ENDINGS = ("_id", "_code")  # of names of columns whose numbers are names
@@ -143,4 +144,8 @@ def told(columns: list[dict[str, Any]]) -> str:
         count = f" ({len(column['categories']):,})" if "categories" in column else ""
         kinds[column["type"]].append(column["name"] + count)
     words = {"number": "numbers", "category": "categories", "list": "lists"}
-    return "; ".join(f"{words[kind]}: {', '.join(names)}" for kind, names in kinds.items() if names)
+    return "; ".join(f"{words[kind]}: {_few(names)}" for kind, names in kinds.items() if names)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:MOST_TOLD]) + (f" and {len(names) - MOST_TOLD} more" if len(names) > MOST_TOLD else "")
