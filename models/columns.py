@@ -75,12 +75,13 @@ class Columns(keras.layers.Layer):
         return super().get_config() | {"numbers": self.numbers, "gaps": self.gaps, "codes": self.codes}
 
 
-def columns_layer(rows: np.ndarray, categories: Sequence[int]) -> Columns:
+def columns_layer(rows: np.ndarray, categories: Sequence[int], filled: float = STRANGE) -> Columns:
     """Return the layer fitted on training rows.
 
     Args:
         rows: float64 `[n, columns]`, NaN for gaps.
         categories: for each column how many codes it has; 0 for numbers.
+        filled: where a gap stands in a column that had none, in spreads from the centre.
     """
     missing = np.isnan(rows)
     numbers = [place for place, count in enumerate(categories) if not count]
@@ -94,7 +95,7 @@ def columns_layer(rows: np.ndarray, categories: Sequence[int]) -> Columns:
     medians, spreads = _middles(rows[:, numbers])
     layer.centre.assign(medians)
     layer.spread.assign(spreads)
-    layer.filled.assign([0.0 if missing[:, place].any() else STRANGE for place in numbers])
+    layer.filled.assign([0.0 if missing[:, place].any() else filled for place in numbers])
     layer.mean.assign(np.zeros(len(layer.sources)))
     bare = _in_parts(layer, rows)  # without filled gaps, since `mean` and `scale` still do nothing
     gone = missing[:, numbers]

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ import keras
 from horngate.models import (  # noqa: F401 - register the classes of saved models
     columns,
     detectors,
+    fields,
     network,
     optimizer,
     padim,
@@ -39,8 +41,9 @@ def open_model(path: Path) -> keras.Model:
     strange = sorted(module for module in modules if module.split(".")[0] not in TRUSTED)
     if strange:
         raise Untrusted(f"{path} is not opened: it wants code from {', '.join(strange)}")
-    if any(module.startswith("keras_hub") for module in modules):
-        import keras_hub  # noqa: F401 - registers its classes
+    for package in ("keras_hub", "keras_rs"):
+        if any(module.startswith(package) for module in modules):
+            import_module(package)  # registers its classes
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as problem:  # Keras raises whatever a broken file makes it raise

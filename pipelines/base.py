@@ -80,6 +80,13 @@ class Pipeline(ABC):
             labelled: whether their answers will be measured.
         """
 
+    def remarks(self) -> list[str]:
+        """Return what should be told of the rows that were read since `begin`, one line each."""
+        return []
+
+    # Equal inputs are the same thing, seen once and kept on one side of a split; events that repeat are each their own.
+    repeating = False
+
     # A row may hold several tensors (two texts that are compared, windows of a long one): `read` returns a tuple of them
     # then. Each is computed by itself, and the outputs of a row are joined; `rows` takes a list of what they make.
     parted = False
@@ -186,6 +193,8 @@ class Pipeline(ABC):
     def measured_schema(self) -> pa.Schema:
         """Return columns beside the answers that only rows get whose answers will be measured."""
         return pa.schema([])
+
+    slicing: tuple[str, ...] = ()  # those of `measured_schema` that scores are sliced by
 
     @abstractmethod
     def rows(self, outputs: Sequence) -> dict[str, list]:

@@ -30,14 +30,15 @@ class Option:
 class Data:
     """Knobs of every task: where the rows come from and how they are split.
 
-    Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles that
-    a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's cells are
-    the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns that play no
-    other role), `history` (how many rows before it belong to a row's input: tables are series then), `blank` (roles whose
-    cells may be empty), `door` (the module of `pipelines` that reads formats of the task's own and checks its targets, see
+    Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles
+    that a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's
+    cells are the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns
+    that play no other role), `featured` (roles of a tabular task whose columns are part of the input all the same),
+    `history` (how many rows before it belong to a row's input: tables are series then), `blank` (roles whose cells may
+    be empty), `door` (the module of `pipelines` that reads formats of the task's own and checks its targets, see
     `pipelines/data/sources.py`), `metrics` (the first is the headline), `recipes` (named sets of knobs), `options` (by
-    verb, what the task adds to it), `looking` (knobs beside those of `Data` that `check` takes) and `belonging` (knobs that
-    are paths of what belongs to `data` and to no other source).
+    verb, what the task adds to it), `looking` (knobs beside those of `Data` that `check` takes) and `belonging` (knobs
+    that are paths of what belongs to `data` and to no other source).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -45,6 +46,7 @@ class Data:
     truth: ClassVar[tuple[str, ...]] = ("target",)
     inline: ClassVar[bool] = False
     tabular: ClassVar[bool] = False
+    featured: ClassVar[tuple[str, ...]] = ()
     history: ClassVar[int] = 0
     blank: ClassVar[tuple[str, ...]] = ()
     looking: ClassVar[tuple[str, ...]] = ()

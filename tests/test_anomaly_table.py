@@ -12,10 +12,10 @@ import pytest
 
 from horngate.pipelines import check, compare, evaluate, export, predict, progress, train
 from horngate.pipelines.anomaly import Table
-from horngate.pipelines.anomaly.columns import cells_of, settled, vector_of
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import read_json, read_table
 from horngate.pipelines.runtimes.golden import replayed
+from horngate.pipelines.tabular.columns import cells_of, settled, vector_of
 from horngate.pipelines.tasks import pipeline_of
 
 NAMES = ["size", "heat", "kind", "note", "label", "split"]

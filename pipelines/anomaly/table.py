@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import progress
 from horngate.pipelines.alarms import Alarms
-from horngate.pipelines.anomaly.columns import Facts, cells_of, refuse_infinite, settled, vector_of
-from horngate.pipelines.anomaly.looking import LOOKED_AT, column_findings
 from horngate.pipelines.data.checks import Finding
-from horngate.pipelines.data.reading import content, inputs_of
+from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.detector import Detector
-from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.run import Run
+from horngate.pipelines.tabular.columns import Facts, cells_of, codes_of, refuse_infinite, settled, vector_of
+from horngate.pipelines.tabular.looking import LOOKED_AT, Sought, column_findings
+from horngate.pipelines.tabular.matrix import filled
 
 REASONS = 5  # columns
 WATCHED = 40  # columns whose drift is looked at one by one; wider tables are by their features alone
@@ -43,30 +43,20 @@ class Pipeline(Detector):
         if self.card.class_weights != "none":
             raise UserError("--class-weights is for classes; leave it out")
         rows, self._codes = [cells_of(fact.data) for fact in facts], None
-        self.schema = {
-            "kind": "table",
-            "columns": settled(rows, self.card.feature_column or None, self.card.drop_column or ()),
-        }
+        self.schema = {"kind": "table", "columns": self._settled(rows)}
+
+    def _settled(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return settled(rows, self.card.feature_column or None, self.card.drop_column or ())
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
         if self._codes is None:
-            lists = [column.get("categories", []) for column in self.columns]
-            self._codes = [{name: code for code, name in enumerate(names)} for names in lists]
+            self._codes = codes_of(self.columns)
         return vector_of(cells_of(data), self.columns, self._codes)
 
     def matrix(self, table: pa.Table, label: str) -> np.ndarray:
         """Return all rows as float32 `[n, columns]`; one that doesn't fit the types of the training rows is all gaps."""
-        rows = zip(*(table[name].to_pylist() for name in ("input", "value", "error")), strict=True)
         found = np.empty((table.num_rows, len(self.columns)), np.float32)
-        unlike = []
-        for place, row in enumerate(progress.tracked(rows, label, table.num_rows)):
-            try:
-                found[place] = self.read(content(*row))
-            except Unreadable as reason:
-                found[place] = np.nan
-                unlike.append(f"{table['id'][place].as_py()}: {reason}")
-        if unlike:
-            progress.notice(f"{label}: {len(unlike)} rows count as gaps, such as {unlike[0]}")
+        filled(self.read, table, found, label)
         return found
 
     def scored(self, table: pa.Table, label: str) -> np.ndarray:
@@ -194,7 +184,7 @@ class Pipeline(Detector):
         truth = Alarms.named(targets := table["target"].to_pylist(), self.card).encode(targets)
         chosen = np.unique(np.linspace(0, table.num_rows - 1, min(table.num_rows, LOOKED_AT)).astype(int))
         rows, truth = [cells_of(data) for data in inputs_of(table.take(pa.array(chosen)))], truth[chosen]
-        return found + column_findings(rows, truth, self.card.feature_column or None, self.card.drop_column or ())
+        return found + column_findings(rows, truth, lambda: self._settled(rows), Sought())
 
     def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
         """Return the cells of the columns that made the score, the strongest first."""

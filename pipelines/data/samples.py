@@ -170,7 +170,14 @@ def _textures() -> pa.Table:
     return textures()
 
 
+def _made_up(name: str) -> pa.Table:
+    from horngate.pipelines.data import made_up_events
+
+    return getattr(made_up_events, name)()
+
+
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": lambda: _few(_docstrings(), 8)}
 SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names, "names-few": lambda: _few(_names(), 5)}
 SAMPLES |= {"breast-cancer": _breast_cancer, "textures": _textures}
+SAMPLES |= {"made-up-clicks": lambda: _made_up("clicks"), "made-up-ratings": lambda: _made_up("ratings")}
 SERIES = {"made-up-pumps": pumps}

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.card import Data
+from horngate.pipelines.data.trailing import seconds_of
 from horngate.pipelines.errors import UserError
 
 NAMES = ("train", "validation", "test")
@@ -63,37 +64,64 @@ def _draw(splits, rows, targets, groups, shares: dict[str, float], seed: int, le
 
 
 def _cut_by_time(splits: np.ndarray, table: pa.Table, card: Data, old: pa.Table | None) -> tuple[np.ndarray, list[str]]:
-    """Cut each series (the rows of a group, in the order in which they stand) into train, validation and test.
+    """Cut each series (the rows of a group) into train, validation and test.
 
-    Where another run's split is inherited, rows that it doesn't know come later and go to the test.
+    Rows of series stand in order; others are put in order of the column `time`. Where another run's split is inherited,
+    rows that it doesn't know come later and go to the test.
     """
     series, notes = table["group"].to_pylist(), []
+    times = None if card.history else _times(table)
     if old is not None:
         notes = _inherit(splits, table, np.arange(len(splits)), old)
         splits[splits == ""] = "test"
     wishes = {"test": card.test, "validation": card.validation}
     if (splits == "").any():
-        _cut(splits, np.flatnonzero(splits == ""), series, wishes)
-    _cut(
-        splits, np.flatnonzero(splits == "train"), series, {n: share for n, share in wishes.items() if n not in splits}
-    )
+        _cut(splits, np.flatnonzero(splits == ""), (series, times), wishes)
+    missing = {name: share for name, share in wishes.items() if name not in splits}
+    _cut(splits, np.flatnonzero(splits == "train"), (series, times), missing)
     if "train" not in splits:
         raise UserError("no row is left for training: the split column gives none")
     return splits, notes
 
 
-def _cut(splits: np.ndarray, rows: np.ndarray, series: list, shares: dict[str, float]) -> None:
-    """Give the last rows of each series to the splits with a share, in place; the first ones are train."""
+def _times(table: pa.Table) -> np.ndarray:
+    """Return float64 `[n]` seconds.
+
+    Raises:
+        UserError: there is no column of times, or a time that can't be read.
+    """
+    if "time" not in table.column_names:
+        raise UserError("--split-rule time-cut needs a column of times; name it with --time-column")
+    found = np.empty(table.num_rows)
+    for row, cell in enumerate(table["time"].to_pylist()):
+        try:
+            found[row] = seconds_of(cell, "seconds")
+        except ValueError as reason:
+            raise UserError(f"{table['id'][row].as_py()} can't be put in order of time: {reason}") from None
+    return found
+
+
+def _cut(splits: np.ndarray, rows: np.ndarray, order: tuple[list, np.ndarray | None], shares: dict[str, float]) -> None:
+    """Give the last rows of each series to the splits with a share, in place; the first ones are train.
+
+    Args:
+        order: the series of each row, and its time, if rows don't stand in order; rows of one time stay together.
+    """
+    series, times = order
     splits[rows] = "train"
     places: dict = {}
     for row in rows:
         places.setdefault(series[row], []).append(row)
     for own in places.values():
         left = np.array(own)
+        left = left if times is None else left[np.argsort(times[left], kind="stable")]
         for name, share in shares.items():
             count = min(max(round(share * len(own)), 1), len(left) - 1) if share > 0 else 0
-            splits[left[len(left) - count :]] = name
-            left = left[: len(left) - count]
+            start = len(left) - count
+            while count and times is not None and start > 1 and times[left[start - 1]] == times[left[start]]:
+                start -= 1
+            splits[left[start:]] = name
+            left = left[:start]
 
 
 def _taken(targets: np.ndarray, groups: np.ndarray, share: float, seed: int, name: str) -> np.ndarray:

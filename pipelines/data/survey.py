@@ -99,6 +99,8 @@ def survey(pipeline: Pipeline) -> Survey:
     if kept:
         findings += _of_rows(pipeline, usable, same) + _conversions(usable, facts)
     findings += _of_listing(listing)
+    if pipeline.repeating:
+        same = duplicates.find([str(row) for row in range(len(prints))])
     order = {"error": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda finding: order[finding.grade])
     return Survey(usable, len(ids), quarantined, facts, prints, same, findings)
@@ -112,7 +114,8 @@ def _of_rows(pipeline: Pipeline, table: pa.Table, same: Duplicates) -> list[Find
     given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
     findings = pipeline.findings(table, given if "train" in given and "" not in given else None)
     torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given)
-    return findings + torn + checks.duplicate_findings(table, same, given)
+    alike = checks.duplicate_findings(table, same, given)
+    return findings + torn + [finding for finding in alike if not pipeline.repeating or finding.code == "duplicates"]
 
 
 def _conversions(table: pa.Table, facts: list[Any]) -> list[Finding]:

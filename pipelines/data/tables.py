@@ -32,7 +32,7 @@ WRITTEN = (
     "pair_embedding",
     "spans",
 )  # by any task
-WRITTEN += ("p_value", "anomalous", "reasons", "heatmap", "map", "mask")
+WRITTEN += ("p_value", "anomalous", "reasons", "heatmap", "map", "mask", "user", "user_activity", "unseen")
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
 
 
@@ -46,7 +46,7 @@ def table_blocks(path: Path, card: Data, labelled: bool, named: str | None = Non
     Raises:
         UserError: a column that a role needs is missing, or the file is no such table.
     """
-    yield from blocks_of(_batches(path, card.encoding), path, card, labelled, named)
+    yield from blocks_of(row_batches(path, card.encoding), path, card, labelled, named)
 
 
 def blocks_of(
@@ -127,9 +127,10 @@ def _features(card: Data, names: list[str], roles: dict[str, str], path: Path, l
     """Return the columns that make up a row's input: those that are named, else all that play no other role."""
     dropped, named = card.drop_column or (), card.feature_column or ()
     for name in (*dropped, *named):
-        if labelled and name not in names:
+        if labelled and not card.belonging and name not in names:
             raise UserError(f"{path} has no column {name}.{nearest(name, names)} Columns: {', '.join(names)}")
-    return [name for name in named or names if name not in (*dropped, *roles.values())]
+    featured = [roles[role] for role in card.featured if role in roles]
+    return featured + [name for name in named or names if name not in (*dropped, *roles.values()) and name in names]
 
 
 def _block(
@@ -157,9 +158,11 @@ def _block(
         mask, astray = inputs.mask(played["mask"]) if "mask" in roles else (None, None)
         masks.append(mask)
         columns["error"].append(error or refused or missing or astray)
-    further = {_free(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept}
+    further = {free_name(name): [_text(cells.get(name)) for _, cells, _ in rows] for name in kept}
     if isinstance(inputs, Trailing):
         further["data_time"] = further.pop("time", None)
+        further = {"time": [_text(told(cells.get(roles["time"]))) for _, cells, _ in rows]} | further
+    elif "time" in roles:
         further = {"time": [_text(told(cells.get(roles["time"]))) for _, cells, _ in rows]} | further
     further |= {"mask": masks} if "mask" in roles else {}
     return block(columns, {name: values for name, values in further.items() if values is not None})
@@ -239,7 +242,7 @@ class _Paths:
         return os.fsencode(place), None, None
 
 
-def _free(name: str) -> str:
+def free_name(name: str) -> str:
     """Return a name for a kept column that doesn't collide with the columns that horngate writes."""
     return f"data_{name}" if name in (*CORE, *WRITTEN) else name
 
@@ -250,7 +253,12 @@ def _text(cell) -> str | None:
     return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=str)
 
 
-def _batches(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
+def row_batches(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
+    """Yield column names and rows of a table file, some thousands at a time.
+
+    Raises:
+        UserError: it is no such table.
+    """
     read = {".parquet": _parquet, ".jsonl": _jsonl}.get(path.suffix.lower(), _separated)
     with decoding(path, encoding):
         yield from read(path, encoding)

@@ -61,7 +61,7 @@ def data(report: dict[str, Any], run: Run, summary: dict[str, Any], source: str)
     counts = [f"{rows[name]:,} {name}" for name in ("train", "validation", "test") if rows.get(name)]
     facts.append(("Rows", ", ".join(counts)))
     rule = spaced(str(report["protocol"].get("split_rule", "")))
-    drawn = any(note.startswith(("drawn", "cut")) for note in notes)
+    drawn = any(note.startswith(("drawn", "cut", "the latest")) for note in notes)
     facts.append(("Split", "; ".join([rule, *notes] if drawn or not notes else notes)))
     if protocol := report["protocol"].get("protocol"):
         facts.append(("Protocol", _protocol(protocol, report["protocol"])))

@@ -141,6 +141,7 @@ def _slices(pipeline: Pipeline, answers: pa.Table, outcome, groups, by, seed: in
 def sliced_columns(pipeline: Pipeline, answers: pa.Table) -> list[str]:
     """Return the kept columns of a table of answers that part its rows into 2 to 20 slices."""
     own = {"id", "error", *TRUTH, *pipeline.answer_schema().names, *pipeline.measured_schema().names}
+    own -= set(pipeline.slicing)
     return [name for name in answers.column_names if name not in own and worth_slicing(answers[name].to_pylist())]
 
 

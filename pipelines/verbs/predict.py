@@ -68,7 +68,8 @@ def predict(
     target = None if str(output) == "-" else Path(output)
     if target is not None:
         writer_for(target)
-    reading = {name: options.pop(name) for name in list(options) if hasattr(run.card, name)}
+    knobs = [name for name in options if hasattr(run.card, name) and name not in run.card.belonging]
+    reading = {name: options.pop(name) for name in knobs}
     reading = {name: value for name, value in reading.items() if value is not None}
     card = replace(run.card, id_column=id_column, keep_column=keep_column, **reading)
     pipeline = pipeline_of(card)
@@ -77,7 +78,7 @@ def predict(
     else:
         device.set_up(card.device, card.precision, card.seed)
         pipeline.open(run)
-    pipeline.adjust(run, options)
+    changed = pipeline.adjust(run, options)
     listing = Listing()
     sources = [os.fspath(source) for source in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     blocks, live = unlabelled(sources, card, pipeline.suffixes, listing), target is None and "-" in sources
@@ -88,12 +89,14 @@ def predict(
     if target is None:
         done = _streamed(pipeline, blocks, wide, live)
     else:
-        chosen = options | {"runtime": None if computed_by == "tensorflow" else computed_by}
+        chosen = options | changed | {"runtime": None if computed_by == "tensorflow" else computed_by}
         done = _written(run, pipeline, blocks, target, chosen, overwrite)
     if listing.skipped:
         progress.notice(
             f"{sum(listing.skipped.values())} files below the folders are no inputs of this task by their suffix"
         )
+    for line in pipeline.remarks():
+        progress.notice(line)
     if done.errors:
         progress.notice(f"{done.errors} of {done.rows} rows couldn't be read; their `error` says why")
     if done.rows and done.errors / done.rows > max_errors:

@@ -122,7 +122,11 @@ def _split(run: Run, pipeline: Pipeline, seen: Survey) -> tuple[np.ndarray, list
         notes.insert(0, f"given: {', '.join(given)}")
     if drawn and old is None:
         by_time = card.split_rule == "time-cut"
-        how = "cut by time at the end of each series" if by_time else f"drawn anew with seed {card.seed}"
+        how = (
+            f"cut by time{' at the end of each series' * bool(card.history)}"
+            if by_time
+            else f"drawn anew with seed {card.seed}"
+        )
         notes.append(f"{how}: {', '.join(drawn)}")
     for finding in pipeline.findings(seen.table, splits):
         if finding.grade == "error":

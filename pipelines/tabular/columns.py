@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +73,26 @@ def number_in(cell: Any) -> float | None:
 
 
 def text_in(cell: Any) -> str:
-    """Return the category in a cell."""
-    return cell.strip() if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
+    """Return the category in a cell; a whole number reads the same, whatever type it has."""
+    if isinstance(cell, str):
+        return cell.strip()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return json.dumps(cell, ensure_ascii=False)
+
+
+def values_in(cell: Any, separator: str | None = None) -> list[str]:
+    """Return the categories in a cell: of a list (a JSON list, as text, too), parted by the separator, or the one; no gaps.
+
+    Each stands there once.
+    """
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        with suppress(ValueError):
+            cell = json.loads(cell)
+    if isinstance(cell, str) and separator:
+        cell = cell.split(separator)
+    parts = cell if isinstance(cell, list) else [cell]
+    return list(dict.fromkeys(text_in(part) for part in parts if not is_gap(part)))
 
 
 def settled(
@@ -135,8 +154,18 @@ def type_of(name: str, cells: list[Any]) -> dict[str, Any]:
     return {"type": "category", "categories": [name for name, _ in counts.most_common(MOST_CATEGORIES)]}
 
 
+def width_of(columns: list[dict[str, Any]]) -> int:
+    """Return how many numbers a row becomes: one a column, or its `slots`."""
+    return sum(column.get("slots", 1) for column in columns)
+
+
+def codes_of(columns: list[dict[str, Any]]) -> list[dict[str, int]]:
+    """Return for each column the code of each category; empty for numbers."""
+    return [{name: code for code, name in enumerate(column.get("categories", ()))} for column in columns]
+
+
 def vector_of(cells: dict[str, Any], columns: list[dict[str, Any]], codes: list[dict[str, int]]) -> np.ndarray:
-    """Return a row as float32 `[columns]`: numbers, codes of categories (one more for any other), NaN for gaps.
+    """Return a row as float32 `[width]`: numbers, codes of categories (one more for any other), NaN for gaps.
 
     Args:
         columns: as `settled` returns them.
@@ -145,21 +174,26 @@ def vector_of(cells: dict[str, Any], columns: list[dict[str, Any]], codes: list[
     Raises:
         Unreadable: a column is missing, infinite, or a text where numbers are needed.
     """
-    values = np.empty(len(columns), np.float32)
-    for place, (column, known) in enumerate(zip(columns, codes, strict=True)):
+    values = []
+    for column, known in zip(columns, codes, strict=True):
         name = column["name"]
         if name not in cells:
             raise Unreadable(f'column "{name}" is missing')
         cell = cells[name]
-        if known:
-            values[place] = np.nan if is_gap(cell) else known.get(text_in(cell), len(known))
-            continue
-        value = number_in(cell)
-        if value is None:
-            raise Unreadable(
-                f'column "{name}" should be a number. Received: {json.dumps(cell, ensure_ascii=False)[:40]}'
-            )
-        if abs(value) > LARGEST:
-            raise Unreadable(f'column "{name}" is infinite, or too large')
-        values[place] = value
-    return values
+        if "slots" in column:
+            found = [known.get(value, len(known)) for value in values_in(cell, column["separator"])]
+            values += (found + [np.nan] * column["slots"])[: column["slots"]]
+        elif known:
+            values.append(np.nan if is_gap(cell) else known.get(text_in(cell), len(known)))
+        else:
+            values.append(_finite(name, cell))
+    return np.array(values, np.float32)
+
+
+def _finite(name: str, cell: Any) -> float:
+    value = number_in(cell)
+    if value is None:
+        raise Unreadable(f'column "{name}" should be a number. Received: {json.dumps(cell, ensure_ascii=False)[:40]}')
+    if abs(value) > LARGEST:
+        raise Unreadable(f'column "{name}" is infinite, or too large')
+    return value

@@ -1,12 +1,14 @@
 """What `check` finds in the columns of a table: constant ones, row numbers, and those that give the answer away."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.anomaly.columns import is_gap, number_in, settled, text_in
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.tabular.columns import is_gap, number_in, text_in
 
 LOOKED_AT = 20_000  # rows, evenly drawn from more
 SURE = 0.99  # area under the ROC curve of one column alone
@@ -14,17 +16,25 @@ PURE, FEWEST = 0.9, 5  # share of anomalies among the rows with a flag, and how 
 RARE = 0.2  # share of rows that a flag is set in, at most
 
 
+@dataclass(frozen=True)
+class Sought:
+    """What findings call the rows that a column could give away."""
+
+    hits: str = "anomalies"
+    rest: str = "the rest"
+
+
 def column_findings(
-    rows: list[dict[str, Any]], truth: np.ndarray, wanted: tuple[str, ...] | None, dropped: tuple[str, ...]
+    rows: list[dict[str, Any]], truth: np.ndarray, settling: Callable[[], list[dict[str, Any]]], sought: Sought
 ) -> list[Finding]:
     """Return findings on the columns of rows.
 
     Args:
-        truth: float32 `[n]`: 1 for an anomaly, 0 for a normal row, NaN where nobody knows.
-        wanted, dropped: as of `settled`.
+        truth: float32 `[n]`: 1 for a row of the kind that is sought, 0 for another, NaN where nobody knows.
+        settling: returns `name` and `type` of the columns of these rows; it may raise a `UserError`.
     """
     try:
-        columns = settled(rows, wanted, dropped)
+        columns = settling()
     except UserError as problem:
         return [Finding("error", "columns", str(problem), len(rows))]
     cells = {column["name"]: [row.get(column["name"]) for row in rows] for column in columns}
@@ -37,10 +47,11 @@ def column_findings(
     found += _named(
         counting, "row_numbers", "number the rows; leave them out with --drop-column or --id-column", "warning"
     )
-    return found + _leaks({name: values for name, values in numbers.items() if name not in constant}, cells, truth)
+    numbers = {name: values for name, values in numbers.items() if name not in constant}
+    return found + _leaks(numbers, cells, truth, sought)
 
 
-def _leaks(numbers: dict[str, np.ndarray], cells: dict[str, list], truth: np.ndarray) -> list[Finding]:
+def _leaks(numbers: dict[str, np.ndarray], cells: dict[str, list], truth: np.ndarray, sought: Sought) -> list[Finding]:
     """Return findings on columns that give the answer away."""
     known = ~np.isnan(truth)
     anomalous = truth[known] == 1
@@ -60,13 +71,13 @@ def _leaks(numbers: dict[str, np.ndarray], cells: dict[str, list], truth: np.nda
     shown = ", ".join(f"{name} (area {area:.3f})" for name, area in sure.items())
     found = []
     if sure:
-        message = f"columns that part anomalies from the rest alone: {shown}; a label left among the features?"
+        message = f"columns that part {sought.hits} from {sought.rest} alone: {shown}; a label left among the features?"
         found.append(Finding("warning", "gives_the_answer", message, len(truth)))
     if pure:
         message = (
-            f"flags that hardly any but anomalies have: {', '.join(pure)}; if they are known only afterwards, leave "
+            f"flags that hardly any but {sought.hits} have: {', '.join(pure)}; if they are known only afterwards, "
         )
-        found.append(Finding("warning", "gives_the_answer", f"{message}them out with --drop-column", len(truth)))
+        found.append(Finding("warning", "gives_the_answer", f"{message}leave them out with --drop-column", len(truth)))
     order = list(cells)
     beside = _neighbours([order.index(name) for name in pure], [order.index(name) for name in flags])
     siblings = [order[place] for place in beside if order[place] not in pure]
@@ -117,7 +128,7 @@ def _flag(values: np.ndarray) -> np.ndarray | None:
 
 
 def _coded(cells: list[Any], truth: np.ndarray) -> np.ndarray:
-    """Return each category as its share of anomalies, learnt on one half of the rows and said of the other."""
+    """Return each category as its share of what is sought, learnt on one half of the rows and said of the other."""
     texts = np.array(["" if is_gap(cell) else text_in(cell) for cell in cells])
     _, codes = np.unique(texts, return_inverse=True)
     halves, values = np.arange(len(codes)) % 2, np.full(len(codes), np.nan)

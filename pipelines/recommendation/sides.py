@@ -1,0 +1,156 @@
+"""Side tables: what is known of users and items, joined to rows by their ids, and kept in the run."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from horngate.pipelines.data.sources import TABLES
+from horngate.pipelines.data.tables import row_batches
+from horngate.pipelines.errors import Unreadable, UserError, nearest
+from horngate.pipelines.files import digest, read_table, write_table
+from horngate.pipelines.tabular.columns import is_gap, refuse_infinite, text_in
+
+FILE = "sides.parquet"
+ROLES = {"user": "users", "item": "items"}  # of the column that joins a table, by knob
+
+
+@dataclass
+class Sides:
+    """Tables by role (`user`, `item`): id → cells, and the columns of each.
+
+    Rows whose id isn't in its table have gaps for its columns.
+    """
+
+    rows: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    columns: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, card: Any, names: dict[str, str | None]) -> "Sides":
+        """Return the tables that a card names.
+
+        Args:
+            names: of the columns of users and items in the rows, by role.
+
+        Raises:
+            UserError: a table without the column that joins it, with a doubled or missing id, or one that can't be read.
+        """
+        made = cls()
+        for role, knob in ROLES.items():
+            if path := getattr(card, knob):
+                made.add(role, Path(path), names[role], card)
+        return made
+
+    def add(self, role: str, path: Path, name: str | None, card: Any) -> None:
+        """Read one more table; its rows come before those that are there already.
+
+        Raises:
+            UserError: as `read`.
+        """
+        if name is None:
+            raise UserError(f"--{ROLES[role]} needs a column of {role}s in the data; name it with --{role}-column")
+        if path.suffix.lower() not in TABLES or not path.is_file():
+            raise UserError(f"--{ROLES[role]} should be a file that is one of {', '.join(TABLES)}. Received: {path}")
+        found, columns = _read(path, [name, *card.roles[role], "id"], card.encoding)
+        kept = [column for column in columns if column not in (card.drop_column or ())]
+        old = self.columns.get(role)
+        if old is not None and (lacking := [column for column in old if column not in kept]):
+            raise UserError(
+                f"{path} has no column {lacking[0]}, which the run learnt from.{nearest(lacking[0], columns)}"
+            )
+        self.columns[role] = old or kept
+        self.rows[role] = self.rows.get(role, {}) | found
+
+    def joined(self, cells: dict[str, Any], names: dict[str, str | None]) -> dict[str, Any]:
+        """Return a row's cells with those that the tables hold of its user and item."""
+        if not self.rows:
+            return cells
+        more = {}
+        for role, rows in self.rows.items():
+            own = rows.get(text_in(cells.get(names[role])), {})
+            more |= {column: own.get(column) for column in self.columns[role]}
+        return cells | more
+
+    def clashing(self, own: list[str]) -> str | None:
+        """Return a column that stands in two tables, or in one and in the rows, whose columns are `own`; None for none."""
+        seen = set(own)
+        for columns in self.columns.values():
+            if twice := [column for column in columns if column in seen]:
+                return twice[0]
+            seen |= set(columns)
+        return None
+
+    def lacks(self, cells: dict[str, Any], names: dict[str, str | None]) -> list[str]:
+        """Return the roles (`user`, `item`) whose table has no row for this row's id."""
+        return [role for role, rows in self.rows.items() if text_in(cells.get(names[role])) not in rows]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the tables hold."""
+        return digest(*(json.dumps([role, name, cells]) for role, name, cells in self._listed()))
+
+    def _listed(self):
+        for role, rows in self.rows.items():
+            yield role, None, self.columns[role]
+            yield from ((role, name, cells) for name, cells in rows.items())
+
+    def write(self, path: Path) -> None:
+        """Write the tables, so that the run can do without their files."""
+        columns = list(zip(*self._listed(), strict=True)) or [(), (), ()]
+        cells = [json.dumps(row, ensure_ascii=False) for row in columns[2]]
+        kinds = zip(("role", "id", "cells"), (columns[0], columns[1], cells), strict=True)
+        write_table(path, pa.table({name: pa.array(values, pa.string()) for name, values in kinds}))
+
+    @classmethod
+    def kept(cls, path: Path) -> "Sides":
+        """Return what `write` wrote; empty where nothing was.
+
+        Raises:
+            UserError: damaged.
+        """
+        made = cls()
+        if not path.is_file():
+            return made
+        try:
+            for row in read_table(path).to_pylist():
+                cells = json.loads(row["cells"])
+                if row["id"] is None:
+                    made.columns[row["role"]], made.rows[row["role"]] = cells, {}
+                else:
+                    made.rows[row["role"]][row["id"]] = cells
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"{path} is damaged; train anew") from None
+        return made
+
+
+def _read(path: Path, joining: list[str], encoding: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the rows of a table by id, and its other columns."""
+    found: dict[str, dict[str, Any]] = {}
+    key, columns = None, []
+    for names, rows in row_batches(path, encoding):
+        if key is None:
+            key = next((name for name in joining if name in names), None)
+            if key is None:
+                wanted = " or ".join(dict.fromkeys(joining))
+                raise UserError(f"{path} has no column to join it by: {wanted}. Columns: {', '.join(names)}")
+            columns = [name for name in names if name != key]
+        for number, cells, error in rows:
+            name = _id_of(path, number, cells.get(key), error)
+            if name in found:
+                raise UserError(f'{path} holds the {key} "{name}" more than once; keep one row of it')
+            try:
+                refuse_infinite(cells)
+            except Unreadable as reason:
+                raise UserError(f"{path}: {reason} in the row of {name}") from None
+            found[name] = {column: cells.get(column) for column in columns}
+    return found, columns
+
+
+def _id_of(path: Path, number: int, cell: Any, error: str | None) -> str:
+    if error:
+        raise UserError(f"{path}: {error}")
+    if is_gap(cell):
+        raise UserError(f"{path}: row {number} has no id; give it one, or remove it")
+    return text_in(cell)
