@@ -227,7 +227,7 @@ def wnut() -> dict:
 ROWS = {
     "banking77-probe": banking77_probe,
     "trec-finetune": lambda: scores_of(trained("trec-finetune", trec(), method="finetune", epochs=4)),
-    "sst2-finetune": lambda: scores_of(trained("sst2-finetune", sst2(), method="finetune")),
+    "sst2-finetune": lambda: scores_of(trained("sst2-finetune", sst2(), method="finetune", epochs=3)),
     "sms": sms,
     "ag-news": ag_news,
     "ag-news-few": ag_news_few,

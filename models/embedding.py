@@ -10,8 +10,8 @@ from horngate.models.learning import Keeper, Plan, Rows, learn
 from horngate.models.lora import adapt
 from horngate.models.network import depths, thaw
 from horngate.models.optimizer import adamw
-from horngate.models.transfer import SHALLOWEST
 
+SHALLOWEST = 0.05  # share of the learning rate that the layers next to the input get: pairs teach the deep ones
 SHARPNESS = 20.0  # that cosines are multiplied by, in both losses: a temperature of 0.05
 FAR = -1e9  # the logit of what doesn't count
 

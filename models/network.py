@@ -45,13 +45,13 @@ class Network:
         encoder: raw input → features `[n, d]`.
         head: the dense layer on the features.
         monitor: the validation measure (lower is better) that says which epoch is best.
-        gentle: peak learning rate of fine-tuning, where it is not for the encoder to say.
+        gentle: peak learning rate of fine-tuning and the share of it next to the input, where the encoder doesn't say it.
     """
 
     answers: keras.Model
     logits: keras.Model
     monitor: ClassVar[str] = "val_loss"
-    gentle: ClassVar[float | None] = None
+    gentle: ClassVar[tuple[float, float] | None] = None
 
     @property
     def encoder(self) -> keras.Model:

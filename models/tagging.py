@@ -116,7 +116,7 @@ class Tagger(Network):
     """A classifier of tokens; its features, logits and scores are `[n, tokens, …]`."""
 
     monitor = "val_mislabelled"
-    gentle = 3e-4
+    gentle = (3e-4, 0.05)
 
     @classmethod
     def around(cls, encoder: keras.Model, labels: int, pad: int, dropout: float = 0.1, seed: int = 0) -> "Tagger":

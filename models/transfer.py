@@ -22,7 +22,8 @@ PENALTIES = (
     0.1,
 )  # L2 on the probed head; the one with the lowest validation loss is kept
 LEAST_STEPS = 1000  # of a probe, where its epochs are not given
-SHALLOWEST = 0.05  # share of the learning rate that the layers next to the input get in fine-tuning
+RATE = 4e-4  # peak of fine-tuning a network with batch normalisation, and the most for any
+BY_WIDTH = 0.0768  # of a transformer, over its width: 2e-4 at 384, 1e-4 at 768 (Yang et al. 2022, arXiv 2203.03466)
 SMOOTHING = 0.1  # of one-hot targets, where all layers learn (Szegedy et al. 2016, arXiv 1512.00567)
 
 
@@ -155,14 +156,24 @@ def finetune(
     arXiv 2202.10054). Rates fall geometrically towards the input (Howard & Ruder 2018, arXiv 1801.06146).
     """
     thaw(network.encoder, norms=False)
-    normed = any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.encoder._flatten_layers())
     plan = _plan("finetune", network, settings, epochs=settings.finetune_epochs, batch_size=32)
-    depth = depths(network.encoder)
-    factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in network.logits.trainable_variables]
-    rate = settings.learning_rate or network.gentle or (4e-4 if normed else 1e-4)
+    depth, (peak, shallowest) = depths(network.encoder), network.gentle or _gentle(network.encoder)
+    factors = [shallowest ** (1 - depth.get(variable.path, 1.0)) for variable in network.logits.trainable_variables]
+    rate = settings.learning_rate or peak
     optimizer = adamw(rate, plan.epochs * plan.steps(train.count), 0.1, 0.05, factors)
     network.compile(optimizer, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
+
+
+def _gentle(encoder: keras.Model) -> tuple[float, float]:
+    """Return the peak rate of fine-tuning, and the share of it that the layers next to the input get.
+
+    In a network with batch normalisation those see edges and colours, which hold for all pictures; in a transformer they
+    have more to learn.
+    """
+    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in encoder._flatten_layers()):
+        return RATE, 0.05
+    return min(RATE, BY_WIDTH / encoder.output_shape[-1]), 0.3
 
 
 def lora(network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper) -> list[dict[str, Any]]:
