@@ -30,7 +30,7 @@ class Table(Detection, Optimisation, Data):
     feature_column: tuple[str, ...] | None = knob(None, "Column to look at; default: all that play no other role.")
     drop_column: tuple[str, ...] | None = knob(None, "Column to leave out.")
     detector: Literal["auto", "knn", "pca", "forest", "autoencoder", "vae", "adversarial", "dte", "deviation"] = knob(
-        "auto", "What scores the rows; auto: the average of forest and knn; one-class, mostly knn, with some pca."
+        "auto", "What scores the rows; auto: the average of forest, knn and pca, weighed by the protocol."
     )
     labelled: bool = knob(
         False, "Let auto learn from the known anomalies among the training rows; deviation always does."
