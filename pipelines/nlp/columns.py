@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from horngate.pipelines.card import Data
 from horngate.pipelines.data.sources import BLOCK, SPLITS, Listing, block
-from horngate.pipelines.data.tables import decoding
+from horngate.pipelines.data.table_files import decoding
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.nlp.spans import BadSpans, fitting, of_tags, parsed, written
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from horngate.pipelines.data.sources import TABLES
-from horngate.pipelines.data.tables import row_batches
+from horngate.pipelines.data.table_files import row_batches
 from horngate.pipelines.errors import Unreadable, UserError, nearest
 from horngate.pipelines.files import digest, read_table, write_table
 from horngate.pipelines.tabular.columns import is_gap, refuse_infinite, text_in
