@@ -16,6 +16,7 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     patches,
     pooling,
     reconstruction,
+    retrieval,
     scaling,
     tagging,
     trees,
