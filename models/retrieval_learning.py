@@ -1,16 +1,23 @@
-"""How recommenders learn from the lists of items that users met: rows, plan, and one phase for each model."""
+"""How recommenders learn from who met what: one function for each model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
+from scipy.sparse import csr_array
 
+from horngate.models.autoencoder import Autoencoder
+from horngate.models.closed_form import leading, normalised
 from horngate.models.learning import Keeper, Plan, learn
-from horngate.models.retrieval import Factors, Ranker
+from horngate.models.lists import HeldRows, Lists, UserRows
+from horngate.models.propagation import Edges, Propagated
+from horngate.models.retrieval import Factors, Linear, Ranker
 
-LONGEST = 512  # items of a user that one step learns from; of more, others in each epoch
 HELD_SCORES = 1 << 24  # of a step
+MANY = 60_000  # items from which on a softmax is over drawn ones
+DRAWN = 8192
 
 
 @dataclass(frozen=True)
@@ -19,141 +26,144 @@ class Wishes:
 
     Attributes:
         epochs: at most; with `exactly`, so many, since a choice was made before.
+        phase: names checkpoints and history; default: the model.
     """
 
     seed: int = 0
     dimension: int | None = None
     temperature: float | None = None
     correction: float | None = None
+    negatives: int | None = None
     layers: int | None = None
     dropout: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     exactly: bool = False
-
-
-@dataclass(frozen=True)
-class Lists:
-    """Who met what: compressed rows of item codes, one row for each user.
-
-    Attributes:
-        offsets: int64 `[users + 1]`.
-        items: int32 codes.
-        weights: float32, of each, or None.
-        count: how many items there are.
-    """
-
-    offsets: np.ndarray
-    items: np.ndarray
-    count: int
-    weights: np.ndarray | None = None
-
-    @property
-    def users(self) -> int:
-        """How many users there are."""
-        return len(self.offsets) - 1
-
-    def of(self, user: int) -> np.ndarray:
-        """Return the codes of one user's items."""
-        return self.items[self.offsets[user] : self.offsets[user + 1]]
-
-    def padded(self, users: np.ndarray, length: int, draw: np.random.Generator | None = None) -> np.ndarray:
-        """Return int32 `[n, length]`: code + 1 of the items of some users, 0 behind their end.
-
-        Args:
-            draw: chooses among the items of users who have more; without it the last ones stand there.
-        """
-        starts, ends = self.offsets[users], self.offsets[users + 1]
-        sizes = np.minimum(ends - starts, length)
-        rows = np.repeat(np.arange(len(users)), sizes)
-        places = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        found = np.zeros((len(users), length), np.int32)
-        found[rows, places] = self.items[np.repeat(ends - sizes, sizes) + places] + 1
-        for row in np.flatnonzero(ends - starts > length) if draw is not None else ():
-            found[row] = draw.choice(self.of(int(users[row])), length, replace=False) + 1
-        return found
-
-    @property
-    def longest(self) -> int:
-        """The length of the longest row."""
-        return int(np.diff(self.offsets).max(initial=0))
-
-
-class UserRows:
-    """Training rows: each is a user, and its target the items that the user met.
-
-    Args:
-        history: whether inputs are those items too, and not the users' codes.
-    """
-
-    def __init__(self, lists: Lists, history: bool, seed: int):
-        self.lists, self.history, self.seed = lists, history, seed
-        self.users = np.flatnonzero(np.diff(lists.offsets) > 0)
-        self.length, self.count = min(lists.longest, LONGEST), len(self.users)
-
-    def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
-        """Return inputs, targets as `Ranker` takes them, and no weights."""
-        users = self.users[rows]
-        draw = np.random.default_rng((self.seed, epoch or 0, int(rows[0])))
-        items = self.lists.padded(users, self.length, draw)
-        return (items if self.history else users.astype(np.int32)), items, None
-
-
-class HeldRows:
-    """Validation rows: users with what was held out of them, and what is masked since they met it before."""
-
-    def __init__(self, lists: Lists, held: Lists, history: bool):
-        self.lists, self.held, self.history = lists, held, history
-        self.users = np.flatnonzero((np.diff(held.offsets) > 0) & (np.diff(lists.offsets) > 0))
-        self.count = len(self.users)
-
-    def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
-        """Return inputs, targets as `Ranker` takes them, and no weights."""
-        users = self.users[rows]
-        past = self.lists.padded(users, self.lists.longest)
-        targets = np.concatenate([self.held.padded(users, self.held.longest), -past], axis=1)
-        return (past if self.history else users.astype(np.int32)), targets, None
+    phase: str | None = None
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a phase made: the model from users (or their items) to scores, its history, and 1 - ndcg_at_10 at its best."""
+    """What a phase made: the model from users (or their items) to scores, and its history."""
 
     answers: keras.Model
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def best(self) -> tuple[float | None, int]:
-        """The lowest validation loss, None where nothing was validated, and its epoch."""
+        """The lowest validation loss, 1 - ndcg_at_10 (None where nothing was validated), and its epoch."""
         found = [(row["val_loss"], row["epoch"]) for row in self.history if "val_loss" in row]
         return min(found) if found else (None, len(self.history))
 
 
-def batch_size(items: int, wish: int | None, most: int) -> int:
-    """Return how many users one step learns from, so that their scores fit into memory."""
-    return wish or int(np.clip(HELD_SCORES // max(items, 1), 16, most))
-
-
 def factorised(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:
-    """Learn matrix factorisation by a softmax over all items."""
-    dimension, temperature = wishes.dimension or 64, wishes.temperature or 1.0
-    users = keras.Input((), dtype="int32", name="user")
-    layer = Factors(lists.users, lists.count, dimension, 1 / temperature, wishes.seed, name="factors")
-    model = Ranker(users, layer(users), name="mf")
-    history = _fitted(model, UserRows(lists, False, wishes.seed), HeldRows(lists, held, False), wishes, keeper)
-    return Learnt(keras.Model(model.inputs, model.outputs, name="answers"), history)
+    """Learn matrix factorisation by a softmax over all items, or over drawn ones where there are very many.
+
+    Vectors begin as the leading singular vectors of who met what; scores are cosines over the temperature.
+    """
+    start = leading(normalised(_matrix(lists)), wishes.dimension or 64, wishes.seed)
+    layer = Factors(lists.users, lists.count, wishes.dimension or 64, wishes.temperature or 0.2, name="factors")
+    layer.build()
+    _begin(layer, start)
+    history = _fitted("mf", layer, lists, held, wishes, keeper)
+    return Learnt(_answers(layer), history)
 
 
-def _fitted(model: Ranker, rows: UserRows, held: HeldRows, wishes: Wishes, keeper: Keeper, rate: float = 3e-3):
-    size = batch_size(rows.lists.count, wishes.batch_size, 256)
+def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:
+    """Learn LightGCN (He et al. 2020) by a softmax over items; begins as `factorised` does."""
+    matrix = normalised(_matrix(lists))
+    entries = matrix.tocoo()
+    order = np.lexsort((entries.col, entries.row))
+    edges = Edges(entries.row[order], entries.col[order], entries.data[order], matrix.shape)
+    start = leading(matrix, wishes.dimension or 64, wishes.seed)
+    steps = 2 if wishes.layers is None else wishes.layers
+    layer = Propagated(edges, start, steps, wishes.temperature or 0.2, name="propagated")
+    history = _fitted("lightgcn", layer, lists, held, wishes, keeper)
+    kept = Factors(lists.users, lists.count, layer.dimension, layer.temperature, name="factors")
+    kept.build()
+    _begin(kept, layer.vectors())
+    return Learnt(_answers(kept), history)
+
+
+def autoencoded(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:
+    """Learn the variational autoencoder MultVAE (Liang et al. 2018)."""
+    dimension = wishes.dimension or 200
+    dropout = 0.5 if wishes.dropout is None else wishes.dropout
+    layer = Autoencoder(lists.count, 3 * dimension, dimension, dropout, seed=wishes.seed, name="autoencoder")
+    history = _fitted("multvae", layer, lists, held, wishes, keeper)
+    return Learnt(_answers(layer, (None,)), history)
+
+
+def _matrix(lists: Lists) -> csr_array:
+    weights = np.ones(len(lists.items), np.float32) if lists.weights is None else lists.weights
+    return csr_array((weights, lists.items, lists.offsets), shape=(lists.users, lists.count))
+
+
+def _begin(layer: keras.layers.Layer, start: tuple) -> None:
+    layer.user_vectors.assign(start[0])
+    layer.item_vectors.assign(start[1])
+
+
+def _answers(layer: keras.layers.Layer, shape: tuple = ()) -> keras.Model:
+    users = keras.Input(shape, dtype="int32", name="user")
+    return keras.Model(users, layer(users), name="answers")
+
+
+DEFAULTS: dict[str, tuple[float, int, int, int]] = {  # rate, users a step, epochs, patience
+    "mf": (3e-3, 256, 200, 8),
+    "lightgcn": (3e-3, 256, 200, 8),
+    "multvae": (1e-3, 128, 200, 15),
+    "towers": (3e-3, 256, 200, 8),
+}
+
+
+def _fitted(
+    name: str, layer: keras.layers.Layer, lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper
+) -> list[dict[str, Any]]:
+    """Train a layer of scores, and return the history."""
+    rate, most, epochs, patience = DEFAULTS[name]
+    history = name == "multvae"
+    negatives = wishes.negatives or (DRAWN if lists.count > MANY and not history else None)
+    model = _ranker(name, layer, history, negatives is not None, _prior(lists, wishes.correction))
+    size = wishes.batch_size or int(np.clip(HELD_SCORES // max(lists.count, 1), 16, most))
+    rows = UserRows(lists, history, wishes.seed, negatives)
+    validation = HeldRows(lists, held, history, negatives is not None)
+    judged = validation.count and not wishes.exactly
     plan = Plan(
-        model.name,
-        wishes.epochs or 200,
+        wishes.phase or name,
+        wishes.epochs or epochs,
         size,
         wishes.seed,
-        patience=10,
-        monitor=None if wishes.exactly or not held.count else "val_loss",
+        patience=patience,
+        monitor="val_loss" if judged else None,
     )
     model.compile(optimizer=keras.optimizers.Adam(wishes.learning_rate or rate), jit_compile=False)
-    return learn(model, rows, held, plan, keeper)
+    return learn(model, rows, validation, plan, keeper)
+
+
+def _ranker(name: str, layer: keras.layers.Layer, history: bool, sampled: bool, prior: np.ndarray | None) -> Ranker:
+    users = keras.Input((None,) if history else (), dtype="int32", name="user")
+    if not sampled:
+        return Ranker(users, layer(users), name=name, prior=prior)
+    items = keras.Input((), dtype="int32", name="items")
+    chance = keras.Input((), dtype="float32", name="chance")
+    return Ranker([users, items, chance], layer(users, items), name=name, prior=prior)
+
+
+def _prior(lists: Lists, correction: float | None) -> np.ndarray | None:
+    if not correction:
+        return None
+    counts = np.bincount(lists.items, minlength=lists.count)
+    return (correction * np.log(np.maximum(counts, 0.5) / max(len(lists.items), 1))).astype(np.float32)
+
+
+PHASES: dict[str, Callable] = {"mf": factorised, "lightgcn": propagated, "multvae": autoencoded}
+
+
+def linear(weights: np.ndarray) -> keras.Model:
+    """Return a model from lists of items to scores by weights of items on items, float32 `[items, items]`."""
+    layer = Linear(len(weights), name="linear")
+    layer.build()
+    layer.kernel.assign(weights)
+    return _answers(layer, (None,))

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from horngate.models import (  # noqa: F401 - register the classes of saved models
+    autoencoder,
     columns,
     detectors,
     network,

@@ -20,7 +20,8 @@ class Ranking:
         items: int32 `[n, 20]`, codes of items, the best first; -1 where a list is shorter.
         hits: bool `[n, 20]`, whether these are relevant.
         relevant: int64 `[n]`, how many items are relevant, at least 1.
-        bits: float64 `[catalogue]`, the self-information of each item: -log2 of its share of the training users.
+        bits: float64 `[items]`, the self-information of each item: -log2 of its share of the training users; NaN for one
+            that is never recommended, and so no part of the catalogue.
         popular: the same users' lists by popularity, or None where nobody knows them.
     """
 
@@ -47,7 +48,7 @@ def ranking(items: np.ndarray, held: tuple[np.ndarray, np.ndarray], bits: np.nda
     Args:
         items: int `[n, k]`, codes, -1 behind the end of a list.
         held: offsets int64 `[n + 1]` and codes of the relevant items of each user; an item without a code is -1.
-        bits: float64 `[catalogue]`, as of `Ranking`.
+        bits: float64 `[items]`, as of `Ranking`.
     """
     count = len(items)
     lists = np.full((count, DEPTH), -1, np.int32)
@@ -100,22 +101,23 @@ def _averaged(values: Callable[[Ranking], np.ndarray]) -> Callable[[Ranking], Me
 
 def _shown(found: Ranking, cut: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from weights of users to how often each item of the catalogue is shown, float64 `[catalogue]`."""
+    catalogue = np.isfinite(found.bits)
     items = found.items[:, :cut]
     owner, codes = np.nonzero(items >= 0)[0], items[items >= 0]
     if not len(codes):
         raise Uncomputable("no list holds an item")
-    return lambda weights: np.bincount(codes, weights[owner], minlength=len(found.bits))
+    return lambda weights: np.bincount(codes, weights[owner], minlength=len(found.bits))[catalogue]
 
 
 def coverage(found: Ranking) -> Measure:
     """Share of the catalogue that stands in the first ten of at least one user."""
-    shown = _shown(found, 10)
-    return lambda weights: float(np.count_nonzero(shown(weights))) / len(found.bits)
+    shown, count = _shown(found, 10), int(np.isfinite(found.bits).sum())
+    return lambda weights: float(np.count_nonzero(shown(weights))) / count
 
 
 def gini(found: Ranking) -> Measure:
     """How unevenly items are shown among the first ten: 0 where all are as often, near 1 where few are (Gini 1912)."""
-    shown, count = _shown(found, 10), len(found.bits)
+    shown, count = _shown(found, 10), int(np.isfinite(found.bits).sum())
     ranks = 2 * np.arange(1, count + 1) - count - 1
 
     def measure(weights: np.ndarray) -> float:

@@ -27,13 +27,14 @@ def _by_cut(found: Ranking) -> Plot:
         axes.set(xlabel="items shown", ylabel="mean over users", xlim=(1, DEPTH), ylim=(0, None))
         axes.legend(frameon=False)
 
-    text = f"NDCG and recall against the number of items shown; at 10, {curves['ndcg'][9]:.3f} and {curves['recall'][9]:.3f}."
+    at_ten = " and ".join(f"{curve[9]:.3f}" for curve in curves.values())
+    text = f"NDCG and recall against the number of items shown; at ten they are {at_ten}."
     return Plot("ranking-by-cut", "Scores by length of the list", text, draw)
 
 
 def _shown(found: Ranking) -> Plot:
     items = found.items[:, :10]
-    times = np.sort(np.bincount(items[items >= 0], minlength=len(found.bits)))[::-1]
+    times = np.sort(np.bincount(items[items >= 0], minlength=len(found.bits))[np.isfinite(found.bits)])[::-1]
     share = np.cumsum(times) / max(times.sum(), 1)
     half = int(np.searchsorted(share, 0.5)) + 1
 

@@ -1,6 +1,7 @@
 """Cases: a user and what was held out of them. What is listed, split, answered and measured are cases."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -82,7 +83,7 @@ def listed(ids: pa.Array, codes: np.ndarray, offsets: np.ndarray) -> pa.Array:
 
 
 def _band(counts: np.ndarray) -> np.ndarray:
-    names = [f"{low}–{high - 1}" if high - low > 1 else f"{low}" for low, high in zip(BANDS, BANDS[1:], strict=False)]
+    names = [f"{low}–{high - 1}" if high - low > 1 else f"{low}" for low, high in pairwise(BANDS)]
     return np.array([*names, f"{BANDS[-1]} and more"])[np.searchsorted(BANDS, counts, "right") - 1]
 
 

@@ -47,13 +47,13 @@ def read_log(source: str, card: Data) -> Reading:
     if path.suffix.lower() not in READ:
         raise UserError(f"{source} is no log: neither a folder of {LINES} files nor one of {LINES}, {', '.join(READ)}")
     broken: list[tuple[int, str]] = []
-    roles, blocks = None, []
+    roles, parts = None, []
     for table in tables(path, card.encoding, broken):
         roles = roles or roles_of(card, table.column_names, path)
-        blocks.append(table.select(list(roles.values())).rename_columns(list(roles)))
+        parts.append(table.select(list(roles.values())).rename_columns(list(roles)))
     if roles is None:
         raise UserError(f"{path} is empty: it should begin with a line of column names")
-    table = _joined(blocks)
+    table = _joined(parts)
     numbers = np.arange(1, table.num_rows + len(broken) + 1)
     numbers = np.setdiff1d(numbers, [number for number, _ in broken], assume_unique=True)[: table.num_rows]
     return cleaned({name: table[name] for name in table.column_names}, numbers, broken)
@@ -146,19 +146,19 @@ def _json_by_row(path: Path, encoding: str, broken: list) -> pa.Table:
     from horngate.pipelines.data.tables import _jsonl, _text
 
     rows, names = [], []
-    for header, block in _jsonl(path, encoding):
+    for header, part in _jsonl(path, encoding):
         names = header
-        broken += [(number, error.removeprefix(f"row {number} ")) for number, _, error in block if error]
-        rows += [cells for _, cells, error in block if error is None]
+        broken += [(number, error.removeprefix(f"row {number} ")) for number, _, error in part if error]
+        rows += [cells for _, cells, error in part if error is None]
     return pa.table({name: pa.array([_text(cells.get(name)) for cells in rows], pa.string()) for name in names})
 
 
-def _joined(blocks: list[pa.Table]) -> pa.Table:
+def _joined(parts: list[pa.Table]) -> pa.Table:
     """Return blocks as one table; the ids of each are kept once."""
     ids = ("user", "item", "split")
     coded = []
-    for block in blocks:
-        columns = {name: block[name] for name in block.column_names}
+    for part in parts:
+        columns = {name: part[name] for name in part.column_names}
         for name in (name for name in ids if name in columns and pa.types.is_string(columns[name].type)):
             columns[name] = columns[name].dictionary_encode()
         coded.append(pa.table(columns))

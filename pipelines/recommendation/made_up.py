@@ -6,6 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.errors import UserError, nearest
+from horngate.pipelines.measure import ranking
+from horngate.pipelines.recommendation import ranked
+from horngate.pipelines.recommendation.log import Log
+from horngate.pipelines.recommendation.ranked import Lister
 
 NAME = "made-up-readers"
 READERS, BOOKS, TOPICS, FIRST = 300, 240, 8, datetime(2024, 1, 1)
@@ -45,6 +49,17 @@ def readings() -> tuple[np.ndarray, np.ndarray, list[str]]:
 def names() -> tuple[list[str], list[str]]:
     """Return the ids of the readers and of the books."""
     return [f"reader-{number:03d}" for number in range(READERS)], [f"book-{number:03d}" for number in range(BOOKS)]
+
+
+def oracle(log: Log, rankable: np.ndarray) -> Lister:
+    """Return what lists the sample's items by their true chances: no order that is known beforehand scores higher."""
+    readers, books = names()
+    rows, columns = (
+        np.array([known.index(name) for name in ids.to_pylist()])
+        for known, ids in ((readers, log.users), (books, log.items))
+    )
+    likely = chances()[np.ix_(rows, columns)].astype(np.float32)
+    return lambda users, seen: ranked.lists(lambda own: likely[own].copy(), users, seen, rankable, ranking.DEPTH)[0]
 
 
 def sample_columns(name: str) -> dict[str, pa.ChunkedArray]:

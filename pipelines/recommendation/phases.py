@@ -1,15 +1,20 @@
-"""Between a run's interactions and the models that learn from them."""
+"""Which models a run lets learn, which of them is kept, and what they learn from."""
 
-from collections.abc import Callable
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from horngate.pipelines import progress
 from horngate.pipelines.recommendation.cases import matrix
+from horngate.pipelines.recommendation.splitting import TRAIN, VALIDATION
 from horngate.pipelines.recommendation.tables import Known
 
-AUTO = ("mf",)
+AUTO = ("mf", "multvae", "lightgcn")
+KNOBS = ("dimension", "temperature", "correction", "negatives", "layers", "dropout")
+KNOBS += ("epochs", "batch_size", "learning_rate")
 
 
 def contenders(card: Any) -> tuple[str, ...]:
@@ -17,28 +22,78 @@ def contenders(card: Any) -> tuple[str, ...]:
     return AUTO if card.model == "auto" else (card.model,)
 
 
-def phase(name: str) -> Callable:
-    """Return the function that learns a model."""
-    from horngate.models import retrieval_learning
-
-    return {"mf": retrieval_learning.factorised}[name]
-
-
-def wishes_of(card: Any) -> Any:
-    """Return how a card wishes to learn."""
-    from horngate.models.retrieval_learning import Wishes
-
-    names = ("dimension", "temperature", "correction", "layers", "dropout", "epochs", "batch_size", "learning_rate")
-    return Wishes(seed=card.seed, **{name: getattr(card, name) for name in names})
-
-
-def lists_of(known: Known, side: int) -> Any:
-    """Return who met what on one side of the split, as models take it."""
-    return lists_of_matrix(matrix(known.log, known.sides == side))
+def lists_of(known: Known, sides: np.ndarray) -> Any:
+    """Return who met what in some interactions (a mask), as models take it."""
+    return lists_of_matrix(matrix(known.log, sides))
 
 
 def lists_of_matrix(rows: csr_array) -> Any:
     """Return a sparse matrix as models take it."""
-    from horngate.models.retrieval_learning import Lists
+    from horngate.models.lists import Lists
 
     return Lists(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.shape[1], rows.data)
+
+
+class Contest:
+    """Learns the models of a card from a run's interactions, and says which is kept.
+
+    Args:
+        task: the pipeline, with `known`, `run` and `history`.
+    """
+
+    def __init__(self, task: Any):
+        self.task, self.card, self.known = task, task.card, task.known
+        self.costs: dict[str, float] = {}
+        self.scores: dict[str, float] = {}  # ndcg_at_10 on validation
+
+    def held(self) -> dict[str, Any]:
+        """Learn, and return `method`, `why`, `costs` and `protocol`; the best model becomes the task's `answers`."""
+        names = contenders(self.card)
+        found = {name: self._timed(name) for name in names}
+        method = max(self.scores, key=self.scores.get) if self.scores else names[0]
+        why = "asked for" if len(names) == 1 else "best ndcg_at_10 on validation" if self.scores else "the first"
+        self.task.answers = found[method].answers
+        if self.card.refit and (self.known.sides == VALIDATION).any():
+            self.task.known = self.known = replace(self.known, refit=True)
+            self.task.answers = self._timed(method, found[method].best[1]).answers
+        shown = {name: round(score, 4) for name, score in self.scores.items()}
+        return {
+            "method": method,
+            "why": why,
+            "costs": self.costs,
+            "protocol": {"ndcg_at_10_on_validation": shown},
+        }
+
+    def _timed(self, name: str, epochs: int | None = None) -> Any:
+        """Learn one model; with `epochs` for exactly so many, from training and validation rows."""
+        phase, started = name if epochs is None else f"{name}-refit", time.monotonic()
+        found = self._closed(name) if name == "ease" else self._learnt(name, phase, epochs)
+        self.task.history += found.history
+        self.costs[phase] = round(time.monotonic() - started, 1)
+        if epochs is None and found.best[0] is not None:
+            self.scores[name] = 1 - found.best[0]
+            progress.detail(f"{name}: ndcg_at_10 on validation {self.scores[name]:.4f}")
+        return found
+
+    def _learnt(self, name: str, phase: str, epochs: int | None) -> Any:
+        from horngate.models.retrieval_learning import PHASES, Wishes
+        from horngate.pipelines.phases import told
+
+        sides, learnt = self.known.sides, TRAIN if epochs is None else VALIDATION
+        lists = lists_of(self.known, sides <= learnt)
+        held = lists_of(self.known, (sides == VALIDATION) & (learnt == TRAIN))
+        wishes = Wishes(seed=self.card.seed, phase=phase, **{knob: getattr(self.card, knob) for knob in KNOBS})
+        wishes = wishes if epochs is None else replace(wishes, epochs=epochs, exactly=True)
+        with told(self.task, at_least=0.0) as keeper:
+            return PHASES[name](lists, held, wishes, keeper)
+
+    def _closed(self, name: str) -> Any:
+        from horngate.models.retrieval_learning import Learnt, linear
+        from horngate.pipelines.recommendation.rivals import chosen_ease, product, validated
+
+        penalty, weights = chosen_ease(self.known)
+        history = {"phase": name, "epoch": 1}
+        if (self.known.sides == VALIDATION).any() and not self.known.refit:
+            history["val_loss"] = 1 - validated(self.known, lambda users: product(self.known.train, users, weights))
+        progress.detail(f"ease: penalty {penalty:g}")
+        return Learnt(linear(weights), [history])

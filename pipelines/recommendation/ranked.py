@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 HELD = 1 << 25  # scores at a time
+Lister = Callable[[np.ndarray, csr_array], np.ndarray]  # users, what is masked for each user of all -> int32 [n, depth]
 Scorer = Callable[[np.ndarray], np.ndarray]  # int64 [n], codes of users -> float32 [n, items]
 
 

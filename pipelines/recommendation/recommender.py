@@ -2,6 +2,7 @@
 
 import json
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from horngate.pipelines.files import read_json, write_rows
 from horngate.pipelines.measure import ranking
 from horngate.pipelines.measure.ranking import Ranking
 from horngate.pipelines.page.plot import Plot
-from horngate.pipelines.recommendation import ranked
+from horngate.pipelines.recommendation import made_up, ranked
 from horngate.pipelines.recommendation.cases import sliced
 from horngate.pipelines.recommendation.door import READ
 from horngate.pipelines.recommendation.looking import Looked, look
@@ -28,6 +29,7 @@ from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
     import keras
+    from scipy.sparse import csr_array
 
 HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 DEPTH = ranking.DEPTH
@@ -39,6 +41,7 @@ class Recommender(Pipeline):
 
     Attributes:
         known: users, items and interactions.
+        past: `[users, items]`, what each user met before what is answered, in the order of time.
         answers: the Keras model.
     """
 
@@ -50,6 +53,7 @@ class Recommender(Pipeline):
     mistakes_title = "Missed most"
     mistakes_said = "users of whom most was held out and nothing found"
     known: Known
+    past: "csr_array"
     answers: "keras.Model"
 
     def __init__(self, card: Any):
@@ -142,15 +146,18 @@ class Recommender(Pipeline):
     def references(self, table: pa.Table, splits: np.ndarray, facts: list[Any]) -> dict[str, dict[str, np.ndarray]]:
         from horngate.pipelines.recommendation.rivals import rivals
 
-        found: dict[str, dict[str, np.ndarray]] = {}
+        listers, self.schema["references"] = rivals(self.known, self.rankable)
+        if self.card.data == f"sample:{made_up.NAME}":
+            listers["oracle"] = made_up.oracle(self.known.log, self.rankable)
         users = {
             split: self.known.users_of(table["id"].take(pa.array(np.flatnonzero(splits == split))))
             for split in ("validation", "test")
             if (splits == split).any()
         }
-        for name, lister in rivals(self.known, self.card, self.rankable).items():
-            found[name] = {split: lister(codes, self.known.seen(split)) for split, codes in users.items()}
-        return found
+        return {
+            name: {split: lister(codes, self.known.seen(split)) for split, codes in users.items()}
+            for name, lister in listers.items()
+        }
 
     # What does it say?
 
@@ -195,6 +202,7 @@ class Recommender(Pipeline):
         part = block.take(pa.array(places))
         users = self.known.users_of(part["id"] if labelled else part["value"].cast(pa.string()))
         split = part["split"][0].as_py() if labelled else None
+        self.past = self.known.train if split == "train" else self.known.seen(split)
         seen = self.known.seen("train" if self.include_seen else split)
         return self.listed_for(users, seen), places, errors
 
@@ -215,7 +223,7 @@ class Recommender(Pipeline):
         if self.why:
             from horngate.pipelines.recommendation.reasons import nearest_past
 
-            columns["why"] = nearest_past(self, users, codes, offsets)
+            columns["why"] = nearest_past(self, users, codes)
         return columns
 
     def answerable(self, users: np.ndarray) -> np.ndarray:
@@ -262,18 +270,15 @@ class Recommender(Pipeline):
         users, split = self.known.users_of(answers["id"]), answers["split"][0].as_py()
         usual = ranked.by_popularity(self.known.counts, users, self.known.seen(split), self.rankable, DEPTH)[0]
         popular = ranking.ranking(usual, held, self.bits)
-        return ranking.Ranking(
-            *(getattr(ranking.ranking(codes, held, self.bits), name) for name in ("items", "hits", "relevant", "bits")),
-            popular,
-        )
+        return replace(ranking.ranking(codes, held, self.bits), popular=popular)
 
     def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Ranking:
         return ranking.ranking(outputs, self._held(targets), self.bits)
 
     @property
     def bits(self) -> np.ndarray:
-        """float64 `[items]`: what it tells to be shown each item."""
-        return self.known.bits
+        """float64 `[items]`: what it tells to be shown each item, NaN for those that never are."""
+        return np.where(self.rankable, self.known.bits, np.nan)
 
     def _held(self, targets: list[str]) -> tuple[np.ndarray, np.ndarray]:
         found = [json.loads(target) for target in targets]

@@ -73,7 +73,7 @@ def _cut(log: Log, wishes: dict[int, float]) -> np.ndarray:
     times, sides, held = np.sort(log.time), np.zeros(len(log), np.int8), 0.0
     for side, share in wishes.items():
         held += share
-        edge = times[min(int(round((1 - held) * len(times))), len(times) - 1)]
+        edge = times[min(round((1 - held) * len(times)), len(times) - 1)]
         sides[(sides == TRAIN) & (log.time >= edge)] = side
     if not (sides == TRAIN).any():
         raise UserError("all interactions happened at one moment, so that none is earlier; take --split-rule per-user")
