@@ -14,6 +14,7 @@ from horngate.models.learning import Keeper, Plan, learn
 from horngate.models.lists import HeldRows, Lists, UserRows
 from horngate.models.propagation import Edges, Propagated
 from horngate.models.retrieval import Factors, Linear, Ranker
+from horngate.models.towers import Tower, Towers
 
 HELD_SCORES = 1 << 24  # of a step
 MANY = 60_000  # items from which on a softmax is over drawn ones
@@ -83,6 +84,33 @@ def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Lea
     kept = Factors(lists.users, lists.count, layer.dimension, layer.temperature, name="factors")
     kept.build()
     _begin(kept, layer.vectors())
+    return Learnt(_answers(kept), history)
+
+
+def towered(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper, features: dict[str, tuple]) -> Learnt:
+    """Learn two towers (Covington et al. 2016) by a softmax over items; who was never met has a vector by features alone.
+
+    Args:
+        features: by role, `user` and `item`: tokens int32 `[count, t]`, numbers float32 `[count, g]`, how many tokens.
+    """
+    start = leading(normalised(_matrix(lists)), wishes.dimension or 64, wishes.seed)
+    met = (np.diff(lists.offsets) > 0, np.bincount(lists.items, minlength=lists.count) > 0)
+    towers = []
+    for role, values, learnt in zip(("user", "item"), start, met, strict=True):
+        *arrays, tokens = features.get(role, (None,))
+        own = arrays or None
+        towers.append(Tower(values, own, tokens or 0, learnt, wishes.seed, name=role))
+    layer = Towers(*towers, lists.count, wishes.temperature or 0.2, name="towers")
+    history = _fitted("towers", layer, lists, held, wishes, keeper)
+    vectors = [
+        np.concatenate(
+            [np.asarray(tower(part)) for part in np.array_split(np.arange(size, dtype=np.int32), -(-size // 4096))]
+        )
+        for tower, size in zip(towers, (lists.users, lists.count), strict=True)
+    ]
+    kept = Factors(lists.users, lists.count, vectors[0].shape[1], layer.temperature, name="factors")
+    kept.build()
+    _begin(kept, vectors)
     return Learnt(_answers(kept), history)
 
 
@@ -158,7 +186,7 @@ def _prior(lists: Lists, correction: float | None) -> np.ndarray | None:
     return (correction * np.log(np.maximum(counts, 0.5) / max(len(lists.items), 1))).astype(np.float32)
 
 
-PHASES: dict[str, Callable] = {"mf": factorised, "lightgcn": propagated, "multvae": autoencoded}
+PHASES: dict[str, Callable] = {"mf": factorised, "lightgcn": propagated, "multvae": autoencoded, "towers": towered}
 
 
 def linear(weights: np.ndarray) -> keras.Model:

@@ -14,6 +14,7 @@ from horngate.pipelines.files import digest
 from horngate.pipelines.recommendation.cases import cases
 from horngate.pipelines.recommendation.door import read_log
 from horngate.pipelines.recommendation.log import Log, Reading, core, merged, refuse_empty
+from horngate.pipelines.recommendation.side import Side, read_side
 from horngate.pipelines.recommendation.splitting import TEST, TRAIN, VALIDATION, inherited, split
 
 
@@ -28,6 +29,7 @@ class Looked(Survey):
         notes: sentences on the splits.
         read: interactions that could be read.
         protocol: what scores depend on.
+        tables: the side tables that there are, by role.
     """
 
     log: Log
@@ -36,6 +38,7 @@ class Looked(Survey):
     notes: list[str]
     read: int
     protocol: dict
+    tables: dict[str, Side]
 
     @property
     def usable(self) -> int:
@@ -54,11 +57,26 @@ def look(card: Data, repeats: bool = False) -> Looked:
     reading = read_log(card.data, card)
     log, repeated = (reading.log, 0) if repeats else merged(reading.log)
     log, filtered = core(log, card.min_user, card.min_item)
-    reading = replace(reading, log=_shuffled(log.compact(), card.seed), repeated=repeated, filtered=filtered)
+    log, tables = _with_tables(log.compact(), card)
+    reading = replace(reading, log=_shuffled(log, card.seed), repeated=repeated, filtered=filtered)
     findings = quarantine_findings(reading.quarantined, reading.listed, card.max_quarantine)
     if not any(finding.grade == "error" for finding in findings):
         refuse_empty(reading, card.data)
-    return _split(card, reading, findings)
+    findings += [finding for table in tables.values() for finding in table.findings]
+    return _split(card, reading, findings, tables)
+
+
+def _with_tables(log: Log, card: Data) -> tuple[Log, dict[str, Side]]:
+    """Return the log with the ids of side tables behind its own, and these tables by role."""
+    tables = {}
+    for role, path in (("user", card.users), ("item", card.items)):
+        if path is not None and len(log):
+            ids = getattr(log, f"{role}s")
+            tables[role] = read_side(path, card, role, ids)
+            known = set(ids.to_pylist())
+            new = [name for name in tables[role].ids if name not in known]
+            log = replace(log, **{f"{role}s": pa.concat_arrays([ids, pa.array(new, pa.string())])})
+    return log, tables
 
 
 def _shuffled(log: Log, seed: int) -> Log:
@@ -69,7 +87,7 @@ def _shuffled(log: Log, seed: int) -> Log:
     return replace(log, items=log.items.take(pa.array(order)), item=code[log.item])
 
 
-def _split(card: Data, reading: Reading, findings: list[Finding]) -> Looked:
+def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[str, Side]) -> Looked:
     log = reading.log
     sides, notes, rule = split(log, card.split_rule, {"validation": card.validation, "test": card.test}, card.seed)
     if card.splits:
@@ -98,12 +116,13 @@ def _split(card: Data, reading: Reading, findings: list[Finding]) -> Looked:
         notes=notes,
         read=reading.listed - len(reading.quarantined),
         protocol=protocol,
+        tables=tables,
     )
 
 
 def _counts(log: Log, sides: np.ndarray) -> dict[str, int]:
     """Return how many users, items and interactions there are, and what stands in the test alone."""
-    found = {"users": len(log.users), "items": len(log.items)}
+    found = {"users": len(np.unique(log.user)), "items": len(np.unique(log.item))}
     found |= {f"interactions_{name}": int((sides == side).sum()) for side, name in enumerate(NAMES)}
     for name, codes in (("users", log.user), ("items", log.item)):
         before = np.isin(codes[sides == TEST], codes[sides < TEST])

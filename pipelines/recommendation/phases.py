@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from horngate.pipelines import progress
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.recommendation.cases import matrix
 from horngate.pipelines.recommendation.splitting import TRAIN, VALIDATION
 from horngate.pipelines.recommendation.tables import Known
@@ -18,8 +19,18 @@ KNOBS += ("epochs", "batch_size", "learning_rate")
 
 
 def contenders(card: Any) -> tuple[str, ...]:
-    """Return the models that a card lets learn."""
-    return AUTO if card.model == "auto" else (card.model,)
+    """Return the models that a card lets learn.
+
+    Raises:
+        UserError: towers without side tables.
+    """
+    if card.model == "towers" and not (card.users or card.items):
+        raise UserError(
+            "--model towers learns from side features: name their tables with --users and --items, or take mf"
+        )
+    if card.model != "auto":
+        return (card.model,)
+    return (*AUTO, "towers") if card.users or card.items else AUTO
 
 
 def lists_of(known: Known, sides: np.ndarray) -> Any:
@@ -62,6 +73,7 @@ class Contest:
             "why": why,
             "costs": self.costs,
             "protocol": {"ndcg_at_10_on_validation": shown},
+            "by_features": method == "towers",
         }
 
     def _timed(self, name: str, epochs: int | None = None) -> Any:
@@ -84,8 +96,20 @@ class Contest:
         held = lists_of(self.known, (sides == VALIDATION) & (learnt == TRAIN))
         wishes = Wishes(seed=self.card.seed, phase=phase, **{knob: getattr(self.card, knob) for knob in KNOBS})
         wishes = wishes if epochs is None else replace(wishes, epochs=epochs, exactly=True)
+        further = [self._features()] if name == "towers" else []
         with told(self.task, at_least=0.0) as keeper:
-            return PHASES[name](lists, held, wishes, keeper)
+            return PHASES[name](lists, held, wishes, keeper, *further)
+
+    def _features(self) -> dict[str, tuple]:
+        """Return by role tokens, numbers and how many tokens there are."""
+        from horngate.pipelines.recommendation.side import Features
+
+        found, log = {}, self.known.log
+        for role, table in self.task.looked.tables.items():
+            features = Features.of(table)
+            ids = (log.users if role == "user" else log.items).to_pylist()
+            found[role] = (*features.arrays(table, ids), features.tokens)
+        return found
 
     def _closed(self, name: str) -> Any:
         from horngate.models.retrieval_learning import Learnt, linear

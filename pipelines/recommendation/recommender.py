@@ -67,7 +67,8 @@ class Recommender(Pipeline):
         """Learn from `known.learnt`, choose on validation, set `answers`, and return what the summary should say.
 
         Returns:
-            `method`, `why` it was chosen, `costs` (seconds by phase), and `protocol` (more of it).
+            `method`, `why` it was chosen, `costs` (seconds by phase), and where they apply `protocol` (more of it) and
+            `by_features` (whether the model answers for what side tables alone know).
         """
 
     @abstractmethod
@@ -84,7 +85,12 @@ class Recommender(Pipeline):
         return look(self.card, self.repeats)
 
     def assigned(self, seen: Looked, run: Run) -> tuple[np.ndarray, list[str]]:
-        self.known = Known(seen.log, seen.sides)
+        ids = {"user": seen.log.users, "item": seen.log.items}
+        featured = {
+            role: pc.is_in(ids[role], value_set=pa.array(table.ids, pa.string())).to_numpy(zero_copy_only=False)
+            for role, table in seen.tables.items()
+        }
+        self.known = Known(seen.log, seen.sides, featured=featured)
         self.looked = seen
         return np.array(seen.table["split"].to_pylist(), dtype=object), seen.notes
 
@@ -123,6 +129,7 @@ class Recommender(Pipeline):
                 progress.notice(f"{count:,} {name.split('_')[0]} stand in the test alone; they count in its scores")
         with device.scope():
             found = self.learn(run)
+        self.schema["by_features"] = bool(found.get("by_features"))
         with whole(run / "model.keras") as temporary:
             self.answers.save(temporary, include_optimizer=False)
         write_rows(run / "history.csv", self.history, HISTORY)
@@ -174,8 +181,14 @@ class Recommender(Pipeline):
 
     @property
     def rankable(self) -> np.ndarray:
-        """bool `[items]`: which items can be recommended: those that were learnt."""
-        return np.diff(self.known.learnt.tocsc().indptr) > 0
+        """bool `[items]`: which items can be recommended: those that were learnt, or that features tell enough of."""
+        learnt = np.bincount(self.known.learnt.indices, minlength=len(self.known.log.items)) > 0
+        return learnt | self._featured("item", len(learnt))
+
+    def _featured(self, role: str, count: int) -> np.ndarray:
+        """Return bool `[count]`: whose features the model knows how to read."""
+        nothing = np.zeros(count, bool)
+        return self.known.featured.get(role, nothing) if self.schema.get("by_features") else nothing
 
     def own_rows(self, run: Run, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
         """Return the cases of one of the run's splits, from the run itself."""
@@ -228,7 +241,8 @@ class Recommender(Pipeline):
 
     def answerable(self, users: np.ndarray) -> np.ndarray:
         """Return bool `[n]`: which users the model itself can answer; the others get what is popular."""
-        return (users >= 0) & (np.diff(self.known.learnt.indptr)[users] > 0)
+        learnt = np.diff(self.known.learnt.indptr) > 0
+        return (users >= 0) & (learnt | self._featured("user", len(learnt)))[users]
 
     def _stepped(self, users: np.ndarray) -> np.ndarray:
         """Return the scores of users, always computed in batches of one size, so that they don't depend on neighbours."""

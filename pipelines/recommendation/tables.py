@@ -1,6 +1,6 @@
 """What a run of a recommender keeps beside its model: its users, its items, and who met what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -25,11 +25,13 @@ class Known:
         log: all that may be looked at (training and validation), and while training also the test.
         sides: int8 `[n]`, the split of each.
         refit: whether the model learnt from the validation interactions too.
+        featured: by role, bool `[users]` and `[items]`, which of them stand in a side table.
     """
 
     log: Log
     sides: np.ndarray
     refit: bool = False
+    featured: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -74,8 +76,10 @@ class Known:
 
     def write(self, folder: Path) -> None:
         """Write the three files; interactions of the test are not among them."""
-        write_table(folder / FILES[0], pa.table({"id": self.log.users}))
-        write_table(folder / FILES[1], pa.table({"id": self.log.items, "count": self.counts}))
+        featured = {role: {"featured": pa.array(there)} for role, there in self.featured.items()}
+        write_table(folder / FILES[0], pa.table({"id": self.log.users} | featured.get("user", {})))
+        items = {"id": self.log.items, "count": self.counts}
+        write_table(folder / FILES[1], pa.table(items | featured.get("item", {})))
         part = self.sides < TEST
         log = self.log.at(part)
         columns = {"user": log.user, "item": log.item, "side": self.sides[part]}
@@ -94,7 +98,12 @@ class Known:
         columns = {name: rows[name].to_numpy() for name in rows.column_names}
         ids = (_whole(users["id"]), _whole(items["id"]))
         log = Log(*ids, columns["user"], columns["item"], columns.get("time"), columns.get("weight"))
-        return cls(log, columns["side"], refit)
+        featured = {
+            role: table["featured"].to_numpy()
+            for role, table in (("user", users), ("item", items))
+            if "featured" in table.column_names
+        }
+        return cls(log, columns["side"], refit, featured)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
