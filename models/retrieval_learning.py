@@ -16,7 +16,8 @@ from horngate.models.propagation import Edges, Propagated
 from horngate.models.retrieval import Factors, Linear, Ranker
 from horngate.models.towers import Tower, Towers
 
-HELD_SCORES = 1 << 24  # of a step
+HELD_SCORES = 1 << 26  # of a step: users × items
+STEPS = 30  # of an epoch, or more, where users are many
 MANY = 60_000  # items from which on a softmax is over drawn ones
 DRAWN = 8192
 
@@ -138,7 +139,7 @@ def _answers(layer: keras.layers.Layer, shape: tuple = ()) -> keras.Model:
     return keras.Model(users, layer(users), name="answers")
 
 
-DEFAULTS: dict[str, tuple[float, int, int, int]] = {  # rate, users a step, epochs, patience
+DEFAULTS: dict[str, tuple[float, int, int, int]] = {  # rate, users a step at least, epochs, patience
     "mf": (3e-3, 256, 200, 8),
     "lightgcn": (3e-3, 256, 200, 8),
     "multvae": (1e-3, 128, 200, 15),
@@ -150,12 +151,13 @@ def _fitted(
     name: str, layer: keras.layers.Layer, lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper
 ) -> list[dict[str, Any]]:
     """Train a layer of scores, and return the history."""
-    rate, most, epochs, patience = DEFAULTS[name]
+    rate, least, epochs, patience = DEFAULTS[name]
     history = name == "multvae"
     negatives = wishes.negatives or (DRAWN if lists.count > MANY and not history else None)
     model = _ranker(name, layer, history, negatives is not None, _prior(lists, wishes.correction))
-    size = wishes.batch_size or int(np.clip(HELD_SCORES // max(lists.count, 1), 16, most))
     rows = UserRows(lists, history, wishes.seed, negatives)
+    most = max(HELD_SCORES // max(lists.count, 1), 16)
+    size = wishes.batch_size or int(np.clip(rows.count // STEPS, least, 1024).clip(max=most))
     validation = HeldRows(lists, held, history, negatives is not None)
     judged = validation.count and not wishes.exactly
     plan = Plan(
