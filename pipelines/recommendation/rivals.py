@@ -94,7 +94,7 @@ def _near(rows: csr_array, count: int) -> csr_array:
 def _lister(known: Known, weights: np.ndarray | csr_array, rankable: np.ndarray) -> Lister:
     def listed(users: np.ndarray, seen: csr_array) -> np.ndarray:
         codes = ranked.by_popularity(known.counts, users, seen, rankable, ranking.DEPTH)[0]
-        able = (users >= 0) & (np.diff(known.learnt.indptr)[users] > 0)
+        able = (users >= 0) & known.learnt_users[users]
         scorer = partial(product, known.learnt, weights=weights)
         if able.any():
             codes[able] = ranked.lists(scorer, users[able], seen, rankable, ranking.DEPTH)[0]
