@@ -72,12 +72,16 @@ def factorised(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Lea
     return Learnt(_answers(layer), history)
 
 
-def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:
-    """Learn LightGCN (He et al. 2020) by a softmax over items; begins as `factorised` does."""
+def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper, product: Callable | None = None) -> Learnt:
+    """Learn LightGCN (He et al. 2020) by a softmax over items; begins as `factorised` does.
+
+    Args:
+        product: makes products with sparse matrices, as `models.propagation.summed` does.
+    """
     matrix = normalised(_matrix(lists))
     entries = matrix.tocoo()
     order = np.lexsort((entries.col, entries.row))
-    edges = Edges(entries.row[order], entries.col[order], entries.data[order], matrix.shape)
+    edges = Edges(entries.row[order], entries.col[order], entries.data[order], matrix.shape, product)
     start = leading(matrix, wishes.dimension or 64, wishes.seed)
     steps = 2 if wishes.layers is None else wishes.layers
     layer = Propagated(edges, start, steps, temperature_of(lists, wishes), name="propagated")

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from horngate.pipelines import progress
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.recommendation.cases import matrix
+from horngate.pipelines.recommendation.compressed import compressed
 from horngate.pipelines.recommendation.rivals import MOST_OF_EASE
 from horngate.pipelines.recommendation.splitting import TRAIN, VALIDATION
 from horngate.pipelines.recommendation.tables import Known
@@ -107,7 +108,7 @@ class Contest:
         held = lists_of(self.known, (sides == VALIDATION) & (learnt == TRAIN))
         wishes = Wishes(seed=self.card.seed, phase=phase, **{knob: getattr(self.card, knob) for knob in KNOBS})
         wishes = wishes if epochs is None else replace(wishes, epochs=epochs, exactly=True)
-        further = [self._features()] if name == "towers" else []
+        further = {"towers": lambda: [self._features()], "lightgcn": lambda: [compressed]}.get(name, list)()
         with told(self.task, at_least=0.0) as keeper:
             return PHASES[name](lists, held, wishes, keeper, *further)
 
