@@ -18,6 +18,7 @@ from horngate.models.towers import Tower, Towers
 
 HELD_SCORES = 1 << 26  # of a step
 STEPS = 30  # of an epoch, or more, where users are many
+UNJUDGED = 20  # epochs, where nothing says when to stop
 MANY = 60_000  # items from which on a softmax is over drawn ones
 DRAWN = 8192
 
@@ -174,7 +175,7 @@ def _fitted(
     judged = validation.count and not wishes.exactly
     plan = Plan(
         wishes.phase or name,
-        wishes.epochs or epochs,
+        wishes.epochs or (epochs if judged else UNJUDGED),
         size,
         wishes.seed,
         patience=patience,

@@ -20,8 +20,11 @@ KNOBS = ("dimension", "temperature", "correction", "negatives", "layers", "dropo
 KNOBS += ("epochs", "batch_size", "learning_rate")
 
 
-def contenders(card: Any, items: int) -> tuple[str, ...]:
+def contenders(card: Any, items: int, judged: bool = True) -> tuple[str, ...]:
     """Return the models that a card lets learn from so many items.
+
+    Args:
+        judged: whether there are validation rows to choose on.
 
     Raises:
         UserError: towers without side tables; ease of too many items.
@@ -38,6 +41,9 @@ def contenders(card: Any, items: int) -> tuple[str, ...]:
         )
     if card.model != "auto":
         return (card.model,)
+    if not judged:
+        progress.notice(f"no validation rows to choose a model on: {AUTO[0]} is taken")
+        return AUTO[:1]
     names = (*AUTO, "towers") if card.users or card.items else AUTO
     if items > MANY:
         progress.notice(f"multvae is left out: it holds two matrices of all items, and there are {items:,}")
@@ -71,7 +77,8 @@ class Contest:
 
     def held(self) -> dict[str, Any]:
         """Learn, and return `method`, `why`, `costs` and `protocol`; the best model becomes the task's `answers`."""
-        names = contenders(self.card, len(self.known.log.items))
+        judged = bool((self.known.sides == VALIDATION).any())
+        names = contenders(self.card, len(self.known.log.items), judged)
         found = {name: self._timed(name) for name in names}
         method = max(self.scores, key=self.scores.get) if self.scores else names[0]
         why = "asked for" if len(names) == 1 else "best ndcg_at_10 on validation" if self.scores else "the first"
