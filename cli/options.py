@@ -74,4 +74,4 @@ def _word(name: str) -> str:
 
 
 def _flag(name: str) -> str:
-    return f"--{_word(name)}"
+    return f"-{name}" if len(name) == 1 else f"--{_word(name)}"

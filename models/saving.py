@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from horngate.models import (  # noqa: F401 - register the classes of saved models
+    autoencoder,
     columns,
     detectors,
     fields,
@@ -18,6 +19,7 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     patches,
     pooling,
     reconstruction,
+    retrieval,
     scaling,
     tagging,
     trees,

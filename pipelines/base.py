@@ -46,6 +46,37 @@ class Pipeline(ABC):
 
     # What is a row?
 
+    def survey(self) -> Any:
+        """Return what the first look at all rows of the card's data sees: a `Survey`."""
+        from horngate.pipelines.data.survey import survey
+
+        return survey(self)
+
+    def assigned(self, seen: Any, run: Run) -> tuple[np.ndarray, list[str]]:
+        """Return the split of each row of a survey, and sentences on what had to be decided."""
+        from horngate.pipelines.data.splits import drawn_or_given
+
+        old = Run.open(self.card.splits, finished=False).splits if self.card.splits else None
+        return drawn_or_given(seen, self.card, old, self.sort_of)
+
+    def own_rows(self, run: Run, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+        """Return the listed rows of one of a run's splits, for each the id of a training row that shows the same (or
+
+        None), and numbers that are equal where rows show the same as each other.
+
+        Raises:
+            UserError: no such rows, or they can't be listed any more.
+        """
+        from horngate.pipelines.data.listed_again import own_rows
+
+        return own_rows(run, self.suffixes, split)
+
+    def other_rows(self, data: str, split: str | None) -> pa.Table:
+        """Return the listed rows of other labelled data, or those of one of its splits."""
+        from horngate.pipelines.data.listed_again import other_rows
+
+        return other_rows(self.card, self.suffixes, data, split)
+
     @abstractmethod
     def inspect(self, data: bytes, suffix: str) -> Any:
         """Return facts of one input for `check`: `converted` (texts) and `thumbnail` (uint8 [32, 32] or None).
@@ -187,6 +218,13 @@ class Pipeline(ABC):
     @abstractmethod
     def answer_schema(self) -> pa.Schema:
         """Return the answer columns, in order."""
+
+    # A task may answer whole blocks of rows by itself, instead of reading them one by one for its core model.
+    blockwise = False
+
+    def said(self, block: pa.Table, labelled: bool) -> tuple[dict[str, Any] | None, list[int], list[str | None]]:
+        """Return the answer columns of a block's rows that can be answered, the places of these, and why others can't."""
+        raise NotImplementedError(f"{type(self).__module__} answers rows one by one")
 
     carried: tuple[str, ...] = ()  # answer columns that stand in the listed rows already, such as a time
 

@@ -7,7 +7,8 @@ used) and every further column of the user's table that is kept, as text.
 A task with formats of its own, or with targets that can be malformed, names a module in its card's `door`. It has three
 functions: `opens(path, labelled)` says whether it reads a file or folder in place of the usual doors; `blocks(path, card,
 labelled, listing)` yields the blocks of one that it opens; `checked(block)` returns any labelled block with its targets in
-the form that the task learns from, and with the reason as `error` where one is malformed.
+the form that the task learns from, and with the reason as `error` where one is malformed. A door may have a fourth,
+`sampled(name)`, where a sample to be answered is no labelled one without its labels.
 """
 
 from collections import Counter
@@ -121,7 +122,9 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
     door = _door(card)
     for source in inputs:
         path = Path(source)
-        if source.startswith("sample:"):
+        if source.startswith("sample:") and hasattr(door, "sampled"):
+            yield door.sampled(source.removeprefix("sample:"))
+        elif source.startswith("sample:"):
             yield from map(_without_masks, sample(source.removeprefix("sample:"), card, labelled=False))
         elif source == "-" and (card.inline or card.tabular):
             yield from live_blocks(card)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,23 @@ from horngate.pipelines.errors import UserError
 
 NAMES = ("train", "validation", "test")
 FINEST = 20  # folds: shares are drawn as so many twentieths where groups have several rows
+
+
+def drawn_or_given(
+    seen: Any, card: Data, old: pa.Table | None, sort_of: Callable[[str], str]
+) -> tuple[np.ndarray, list[str]]:
+    """Return what `assign` does for the rows of a survey, with sentences on what was given and what was drawn too."""
+    given = [name for name in NAMES if name in set(seen.table["split"].to_pylist())]
+    splits, notes = assign(seen.table, seen.groups, card, old, sort_of)
+    drawn = [name for name in NAMES if name in set(splits) and name not in given]
+    if given:
+        notes.insert(0, f"given: {', '.join(given)}")
+    if drawn and old is None:
+        by_time = card.split_rule == "time-cut"
+        cut = f"cut by time{' at the end of each series' * bool(card.history)}"
+        how = cut if by_time else f"drawn anew with seed {card.seed}"
+        notes.append(f"{how}: {', '.join(drawn)}")
+    return splits, notes
 
 
 def assign(

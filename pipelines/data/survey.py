@@ -55,6 +55,11 @@ class Survey:
         return duplicates.merged(len(named), pairs)
 
     @property
+    def usable(self) -> int:
+        """How many of the listed rows can be used."""
+        return self.table.num_rows
+
+    @property
     def errors(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.grade == "error"]
 

@@ -5,6 +5,96 @@ from typing import Literal
 
 from horngate.pipelines.card import Data, Optimisation, Option, knob
 
+USER = ("user", "user_id", "userid", "userId", "visitor", "customer", "customer_id", "reviewerID")
+ITEM = ("item", "item_id", "itemid", "itemId", "product", "product_id", "movie", "movie_id", "movieId", "asin")
+TIME = ("time", "timestamp", "datetime", "date", "unixReviewTime")
+CUTS = (5, 10, 20)
+BY_RANK = tuple(
+    f"{name}_at_{cut}" for cut in (10, 5, 20) for name in ("ndcg", "recall", "hit_rate", "mrr", "precision")
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interactions:
+    """Knobs of what learns from a log of interactions: who met what, and when."""
+
+    door = "recommendation.door"
+    roles = {
+        "user": USER,
+        "item": ITEM,
+        "time": TIME,
+        "weight": ("weight",),
+    }
+    optional = ("time", "weight")
+    truth = ("item", "time", "weight")
+    looking = ("min_user", "min_item", "users", "items")
+    belonging = ("users", "items")
+    metrics = (*BY_RANK, "coverage_at_10", "gini_at_10", "novelty_at_10")
+    options = {
+        "evaluate": {
+            "sampled": Option(
+                int, "Rank against so many drawn items, not against all; such scores compare with no others.", 1
+            ),
+        },
+        "predict": {
+            "k": Option(int, "Items for each user; default: 20.", 1, 1000),
+            "include_seen": Option(bool, "Recommend also what a user has met already."),
+            "exclude_seen": Option(bool, "Leave out what a user has met already; that is the default."),
+            "candidates": Option(str, "A table or list of the only items to choose from."),
+            "why": Option(bool, "Add, for each item, those of the user's past items that are nearest to it."),
+        },
+    }
+
+    user_column: str | None = knob(None, "Column of users; default: user, user_id or the like.")
+    item_column: str | None = knob(None, "Column of items; default: item, item_id or the like.")
+    time_column: str | None = knob(
+        None, "Column of times: ISO 8601, or numbers since 1970; default: time, timestamp or date, or none."
+    )
+    weight_column: str | None = knob(
+        None, "Column of numbers above 0, how much an interaction counts; default: weight, or none."
+    )
+    users: str | None = knob(None, "A table of side features of users; its user column joins them.")
+    items: str | None = knob(None, "A table of side features of items; its item column joins them.")
+    min_user: int = knob(1, "Leave out users with fewer interactions, again and again with --min-item.", low=1)
+    min_item: int = knob(1, "Leave out items with fewer interactions, again and again with --min-user.", low=1)
+    split_rule: Literal["auto", "time-cut", "per-user", "leave-one-out"] = knob(
+        "auto",
+        "How missing splits are made: at one moment for all users, a random share of each user, or the last item of each "
+        "user; auto: time-cut where there is time, else per-user.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieve(Interactions, Optimisation, Data):
+    """Recommend what a user should see next, learnt from a log of users and items."""
+
+    recipes = {
+        "tiny": {"data": "sample:made-up-readers", "model": "mf", "epochs": 3, "dimension": 16},
+        "made-up-readers": {"data": "sample:made-up-readers"},
+    }
+
+    model: Literal["auto", "mf", "towers", "multvae", "lightgcn", "ease"] = knob(
+        "auto",
+        "What scores the items; auto: the best of mf, multvae and lightgcn (with side features also towers) by "
+        "ndcg_at_10 on validation.",
+    )
+    dimension: int | None = knob(None, "Numbers that stand for a user and for an item; default: by the model.", low=1)
+    temperature: float | None = knob(
+        None, "What cosines are divided by in the softmax; default: 1.5 / log(items).", low=0.01
+    )
+    negatives: int | None = knob(
+        None, "Items drawn for the softmax; default: all of them, of more than 60,000 so many as 8,192.", low=1
+    )
+    correction: float | None = knob(
+        None, "Share of an item's log-popularity that scores are relieved of while learning.", low=0.0, high=1.0
+    )
+    layers: int | None = knob(None, "Steps of propagation of lightgcn; default: 2.", low=0, high=8)
+    dropout: float | None = knob(None, "Share of past items hidden from multvae; default: 0.5.", low=0.0, high=0.95)
+    refit: bool = knob(
+        False, "Learn once more from training and validation rows, for as long as was best on validation."
+    )
+
+
 SIDES = {
     "users": Option(str, "Table of users beside those that the run knows; its rows come first."),
     "items": Option(str, "Table of items beside those that the run knows; its rows come first."),
@@ -18,20 +108,9 @@ class Rank(Optimisation, Data):
     tabular = True
     roles = {
         "target": ("target", "label", "click", "clicked", "rating", "stars", "score"),
-        "user": ("user", "user_id", "userid", "userId", "visitor", "customer", "customer_id", "reviewerID"),
-        "item": (
-            "item",
-            "item_id",
-            "itemid",
-            "itemId",
-            "product",
-            "product_id",
-            "movie",
-            "movie_id",
-            "movieId",
-            "asin",
-        ),
-        "time": ("time", "timestamp", "datetime", "date", "unixReviewTime"),
+        "user": USER,
+        "item": ITEM,
+        "time": TIME,
     }
     optional = ("user", "item", "time")
     truth = ("target", "user", "item", "time")

@@ -10,7 +10,7 @@ import pyarrow as pa
 from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.sources import CORE
-from horngate.pipelines.errors import Unreadable
+from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.run import Run
 from horngate.pipelines.runtimes.race import Track, Verdict, counted, sampled
 
@@ -28,6 +28,9 @@ def answered(pipeline: Pipeline, blocks: Iterable[pa.Table], labelled: bool) -> 
     """
     waiting: deque[pa.Table] = deque()
     pipeline.begin(labelled)
+    if pipeline.blockwise:
+        yield from (_table(pipeline, block, *pipeline.said(block, labelled), labelled) for block in blocks)
+        return
 
     def rows() -> Iterator[tuple]:
         for block in blocks:
@@ -54,6 +57,10 @@ def with_runtime(
         UserError: `wish` is `litert`, which can't be had or doesn't answer the same.
     """
     wish = wish or getattr(pipeline.card, "runtime", "auto")
+    if pipeline.blockwise:
+        if wish == "litert":
+            raise UserError("this task's answers are lists that TensorFlow makes; leave --runtime litert out")
+        return iter(blocks), Verdict("tensorflow")
     rows, first, blocks = counted(blocks)
     track = Track(run.folder, "answers", pipeline.core, pipeline.batch_size, wish)
     pipeline.runtime, verdict = track.choose(rows, lambda: sampled(pipeline, first))
@@ -71,6 +78,18 @@ def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: b
         computed += good if pipeline.parted else [(key, None) for key, _ in good]  # whole pictures would fill memory
     together, places = _by_row(pipeline, [part for part in outputs if part is not None], computed)
     rows = None if together is None else pipeline.answered(block.take(pa.array(places)), together)
+    return _table(pipeline, block, rows, places, errors, labelled)
+
+
+def _table(
+    pipeline: Pipeline,
+    block: pa.Table,
+    rows: dict[str, list] | None,
+    places: list[int],
+    errors: list[str | None],
+    labelled: bool,
+) -> pa.Table:
+    """Return a block's table of answers; the arguments are those of `_columns`."""
     said = _columns(pipeline, rows, places, errors, labelled)
     own = pipeline.answer_schema().names
     kept = [name for name in block.column_names if name not in (*CORE, *pipeline.carried)]

@@ -9,7 +9,7 @@ import pyarrow as pa
 from horngate.pipelines.card import Data, task_name
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.sources import Listing, unlabelled
-from horngate.pipelines.data.survey import Survey, survey
+from horngate.pipelines.data.survey import Survey
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.run import Run
 from horngate.pipelines.tasks import pipeline_of
@@ -25,7 +25,7 @@ def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any
         UserError: the source itself can't be used, or the run keeps no profile of its training rows.
     """
     if against is None:
-        return described(card, survey(pipeline_of(card)))
+        return described(card, pipeline_of(card).survey())
     run = Run.open(against)
     seen, found = _compared(run, _looked(card))
     return described(card, seen) | {"drift": found}
@@ -36,7 +36,7 @@ def _looked(card: Data) -> Survey:
     pipeline, seen, why = pipeline_of(card), None, ""
     for tried in (card, replace(card, split_column=None, group_column=None)):
         try:
-            seen = survey(pipeline_of(tried))
+            seen = pipeline_of(tried).survey()
             if not seen.table.num_rows:
                 why = "no row has a label"
                 break
@@ -95,7 +95,7 @@ def described(card: Data, seen: Survey) -> dict[str, Any]:
         "task": task,
         "data": card.data,
         "listed": seen.listed,
-        "usable": seen.table.num_rows,
+        "usable": seen.usable,
         "targets": dict(sorted(Counter(sorts).items(), key=lambda pair: str(pair[0]))),
         "splits": dict(Counter(name or "(to be drawn)" for name in seen.table["split"].to_pylist())),
         "findings": [asdict(finding) for finding in seen.findings],

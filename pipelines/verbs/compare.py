@@ -13,7 +13,6 @@ from horngate.pipelines import progress
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.card import task_name
 from horngate.pipelines.data.reading import rows_of
-from horngate.pipelines.data.sources import examples
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import only_writer, printable, write_json, write_text
 from horngate.pipelines.measure.intervals import DRAWS, numbered
@@ -78,7 +77,7 @@ def _listed(shared: Shared, split: str) -> pa.Table | None:
     """Return the first run's listed rows, to look at some of them; None where they are gone or were other data."""
     first = shared.contenders[0]
     try:
-        return examples(first.run.card, first.pipeline.suffixes) if split in SIDES else None
+        return first.pipeline.own_rows(first.run, split)[0] if split in SIDES else None
     except UserError:
         return None
 

@@ -4,15 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from horngate.pipelines import device, progress
-from horngate.pipelines.base import Pipeline
-from horngate.pipelines.card import Data, elsewhere
-from horngate.pipelines.data.duplicates import twins
-from horngate.pipelines.data.sources import Listing, examples, labelled
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import only_writer, read_json
 from horngate.pipelines.page.evaluation import Evaluation
@@ -57,13 +51,14 @@ def evaluate(
     adjusted = pipeline.adjust(run, options)
     if data is None:
         split = split or "test"
-        table, leaking, same = _own_rows(run, pipeline, split)
+        table, leaking, same = pipeline.own_rows(run, split)
         where, beside = split, {title: scores[split] for title, scores in _references(run).items() if split in scores}
     else:
-        table, leaking, same, beside = _other_rows(run.card, pipeline, data, split), None, None, {}
+        table, leaking, same, beside = pipeline.other_rows(data, split), None, None, {}
         where = name or Path(data.replace(":", "-")).stem
         if where in ("train", "validation", "test"):
             raise UserError(f'an evaluation of other data can\'t be named "{where}"; give it a --name')
+    beside = {} if "candidates" in adjusted else beside  # rivals were ranked among all
     folder = Path(output) if output is not None else run.inside("evaluation", _plain_name(where))
     blocks = (table.slice(start, 1024) for start in range(0, table.num_rows, 1024))
     blocks, verdict = with_runtime(pipeline, run, blocks, runtime)
@@ -102,46 +97,6 @@ def _counted(blocks, total: int):
                 raise KeyboardInterrupt
             yield block
             done(block.num_rows)
-
-
-def _own_rows(run: Run, pipeline: Pipeline, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
-    """Return the rows of one of the run's splits, for each the id of a training row that shows the same (or None), and
-
-    numbers that are equal where rows show the same as each other.
-    """
-    splits = run.splits
-    sides = np.array(splits["split"].to_pylist())
-    ids = np.array(splits["id"].to_pylist(), dtype=object)[sides == split]
-    if not len(ids):
-        raise UserError(f"{run.folder} has no rows in {split}; it has {', '.join(sorted(set(sides)))}")
-    try:
-        table = examples(run.card, pipeline.suffixes)
-    except UserError as problem:
-        kept = run / "evaluation" / split / "report.json"
-        hint = f"; the report of that split is kept in {kept}" if kept.is_file() else ""
-        raise UserError(f"the run's data can't be listed any more: {problem}{hint}") from None
-    places = {name: row for row, name in enumerate(table["id"].to_pylist())}
-    missing = [name for name in ids if name not in places]
-    if missing:
-        raise UserError(
-            f"{len(missing)} of {len(ids)} rows of {split} are not in {run.card.data} any more (first: {missing[0]})"
-        )
-    same = np.array(splits["same"])
-    learnt = np.flatnonzero(sides == "train") if split != "train" else ()
-    shown = twins(same, splits["id"].to_pylist(), learnt, np.flatnonzero(sides == split))
-    rows = table.take(pa.array([places[name] for name in ids]))
-    rows = rows.set_column(rows.column_names.index("split"), "split", pa.array([split] * len(ids)))
-    return rows, shown, same[sides == split]
-
-
-def _other_rows(card: Data, pipeline: Pipeline, data: str, split: str | None) -> pa.Table:
-    blocks = labelled(data, elsewhere(card, data), pipeline.suffixes, Listing())
-    table = pa.concat_tables(blocks, promote_options="default")
-    if split is not None:
-        table = table.filter(pc.equal(table["split"], split))
-    if not table.num_rows:
-        raise UserError(f"{data} holds no labelled rows{'' if split is None else f' in {split}'}")
-    return table
 
 
 def _references(run: Run) -> dict:

@@ -13,8 +13,8 @@ from horngate.pipelines import device, progress
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.card import Data
 from horngate.pipelines.data.duplicates import twins
-from horngate.pipelines.data.splits import NAMES, assign
-from horngate.pipelines.data.survey import Survey, survey
+from horngate.pipelines.data.splits import NAMES
+from horngate.pipelines.data.survey import Survey
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest, only_writer, write_json, write_rows, write_table
 from horngate.pipelines.page.evaluation import Evaluation
@@ -74,7 +74,7 @@ def _anchored(card: Data) -> Data:
 def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     started = time.monotonic()
     pipeline = pipeline_of(card)
-    seen = survey(pipeline)
+    seen = pipeline.survey()
     _told(seen, run)
     print_of_data = digest(
         *(f"{name} {mark}" for name, mark in zip(seen.table["id"].to_pylist(), seen.fingerprints, strict=True))
@@ -113,21 +113,7 @@ def _told(seen: Survey, run: Run) -> None:
 
 def _split(run: Run, pipeline: Pipeline, seen: Survey) -> tuple[np.ndarray, list[str]]:
     """Assign and write the splits; check that every class is learnt."""
-    card = pipeline.card
-    old = Run.open(card.splits, finished=False).splits if card.splits else None
-    given = [name for name in NAMES if name in set(seen.table["split"].to_pylist())]
-    splits, notes = assign(seen.table, seen.groups, card, old, pipeline.sort_of)
-    drawn = [name for name in NAMES if name in set(splits) and name not in given]
-    if given:
-        notes.insert(0, f"given: {', '.join(given)}")
-    if drawn and old is None:
-        by_time = card.split_rule == "time-cut"
-        how = (
-            f"cut by time{' at the end of each series' * bool(card.history)}"
-            if by_time
-            else f"drawn anew with seed {card.seed}"
-        )
-        notes.append(f"{how}: {', '.join(drawn)}")
+    splits, notes = pipeline.assigned(seen, run)
     for finding in pipeline.findings(seen.table, splits):
         if finding.grade == "error":
             raise UserError(finding.message)

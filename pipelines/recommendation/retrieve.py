@@ -1,0 +1,41 @@
+"""What a user should see: items retrieved from all there are."""
+
+from typing import Any
+
+import numpy as np
+
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.recommendation.phases import Contest, lists_of_matrix
+from horngate.pipelines.recommendation.recommender import Recommender
+from horngate.pipelines.recommendation.rivals import product
+from horngate.pipelines.run import Run
+
+
+class Pipeline(Recommender):
+    """`horngate recommendation retrieve`."""
+
+    def learn(self, run: Run) -> dict[str, Any]:
+        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
+        from horngate.models.learning import Diverged
+
+        self.run = run
+        try:
+            return Contest(self).held()
+        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
+            raise UserError(str(problem)) from None
+
+    def scores(self, users: np.ndarray) -> np.ndarray:
+        learnt = self.known.learnt
+        kernel = getattr(self.answers.layers[-1], "kernel", None)
+        if kernel is not None:
+            return product(learnt, users, np.asarray(kernel))  # a list is short: a sparse product is much faster
+        if len(self.answers.inputs[0].shape) == 1:
+            return np.asarray(self.answers.predict_on_batch(users.astype(np.int32)))
+        lists = lists_of_matrix(learnt)
+        width = 1 << int(max(lists.longest, 1) - 1).bit_length()
+        return np.asarray(self.answers.predict_on_batch(lists.padded(users, width)))
+
+    def item_vectors(self) -> np.ndarray:
+        from horngate.models.retrieval import item_vectors
+
+        return item_vectors(self.answers)
