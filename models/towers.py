@@ -7,6 +7,7 @@ from keras_rs.layers import EmbedReduce
 
 from horngate.models.retrieval import cosines
 
+BLOCK = 4096  # codes at a time
 HIDDEN_IDS = 0.2  # of the ids, at random while it learns, so that features alone have to do as well
 
 
@@ -49,6 +50,12 @@ class Tower(keras.layers.Layer):
         there = ops.cast(tokens > 0, "float32")
         weights = there / ops.maximum(ops.sqrt(ops.sum(there, axis=1, keepdims=True)), 1.0)
         return own + self.words(tokens, weights=weights) + self.numbers(numbers)
+
+    def all(self) -> np.ndarray:
+        """Return the vectors of all codes, float32 `[count, d]`."""
+        codes = np.arange(len(self.start), dtype=np.int32)
+        parts = np.array_split(codes, max(1, -(-len(codes) // BLOCK)))
+        return np.concatenate([ops.convert_to_numpy(self(part)) for part in parts])
 
 
 class Towers(keras.layers.Layer):

@@ -28,6 +28,11 @@ class Interactions:
     belonging = ("users", "items")
     metrics = (*BY_RANK, "coverage_at_10", "gini_at_10", "novelty_at_10")
     options = {
+        "evaluate": {
+            "sampled": Option(
+                int, "Rank against so many drawn items, not against all; such scores compare with no others.", 1
+            ),
+        },
         "predict": {
             "k": Option(int, "Items for each user; default: 20.", 1, 1000),
             "include_seen": Option(bool, "Recommend also what a user has met already."),

@@ -50,7 +50,7 @@ def _of_split(log: Log, split: str, counts: np.ndarray, fame: np.ndarray) -> pa.
 def sliced(
     ids: pa.Array,
     targets: pa.Array,
-    split: str,
+    split: str | None,
     counts: np.ndarray,
     held: tuple[np.ndarray, np.ndarray],
     fame: np.ndarray,

@@ -73,8 +73,9 @@ def roles_of(card: Any, names: list[str], path: Path, only: tuple[str, ...] | No
         if role in card.optional and not able:
             continue
         if len(able) != 1 or not (able[0] in bare or able[0] in names):
-            why = f"has no column {wish}.{nearest(wish, bare)}" if wish else f"has no clear {role} column"
-            raise UserError(f"{path} {why} Columns: {', '.join(bare)}. Name it with --{role}-column.")
+            why = f"has no column {wish}.{nearest(wish, bare)}" if wish else f"has no clear {role} column."
+            hint = " Is it separated by semicolons? Save it with commas." if len(names) == 1 and ";" in names[0] else ""
+            raise UserError(f"{path} {why} Columns: {', '.join(bare)}. Name it with --{role}-column.{hint}")
         found[role] = bare.get(able[0], able[0])
     if only is None and card.split_column:
         if card.split_column not in bare:

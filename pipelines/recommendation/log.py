@@ -92,7 +92,7 @@ def cleaned(columns: dict[str, pa.ChunkedArray], numbers: np.ndarray, broken: li
     if "time" in columns:
         time, time_said = times_of(columns["time"])
         why[(why == 0) & np.isnan(time)] = len(reasons)
-        reasons.append("its time can't be read")
+        reasons.append("its time can't be read: neither ISO 8601 nor a number since 1970")
     weight = None
     if "weight" in columns:
         weight = _numbers(columns["weight"]).astype(np.float32)

@@ -89,13 +89,16 @@ def _shuffled(log: Log, seed: int) -> Log:
 
 def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[str, Side]) -> Looked:
     log = reading.log
-    sides, notes, rule = split(log, card.split_rule, {"validation": card.validation, "test": card.test}, card.seed)
+    sides, notes, rule = np.zeros(0, np.int8), [], "none"
+    if len(log):
+        shares = {"validation": card.validation, "test": card.test}
+        sides, notes, rule = split(log, card.split_rule, shares, card.seed)
     if card.splits:
         from horngate.pipelines.run import Run
 
         sides, said = inherited(log, sides, Run.open(card.splits, finished=False).splits)
         notes = [said, *notes]
-    table = cases(log, sides) if len(log) else cases(log, sides[:0])
+    table = cases(log, sides)
     prints = [digest(*row) for row in zip(table["id"].to_pylist(), table["target"].to_pylist(), strict=True)]
     alone = np.arange(table.num_rows)
     counts = _counts(log, sides)

@@ -23,7 +23,12 @@ def step(items: int, most: int = 1024) -> int:
 
 
 def lists(
-    scorer: Scorer, users: np.ndarray, seen: csr_array, allowed: np.ndarray, depth: int
+    scorer: Scorer,
+    users: np.ndarray,
+    seen: csr_array,
+    allowed: np.ndarray,
+    depth: int,
+    only: csr_array | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the best items of users, int32 `[n, depth]` (-1 where there are no more), and their scores, float32.
 
@@ -33,10 +38,14 @@ def lists(
         users: codes int64 `[n]`.
         seen: `[users, items]`, what is left out for each.
         allowed: bool `[items]`, what may be listed at all.
+        only: `[n, items]`, what may be listed for each; None for all.
     """
     codes, scores = np.full((len(users), depth), -1, np.int32), np.full((len(users), depth), np.nan, np.float32)
     for rows in blocks(len(users), len(allowed)):
-        codes[rows], scores[rows] = best(scorer(users[rows]), users[rows], seen, allowed, depth)
+        found = scorer(users[rows])
+        if only is not None:
+            found[~only[rows].toarray().astype(bool)] = -np.inf
+        codes[rows], scores[rows] = best(found, users[rows], seen, allowed, depth)
     return codes, scores
 
 
@@ -86,3 +95,27 @@ def by_popularity(counts: np.ndarray, users: np.ndarray, seen: csr_array, allowe
         codes[rows[row], nth] = order[column]
         scores[rows[row], nth] = counts[order[column]]
     return codes, scores
+
+
+def drawn(
+    users: np.ndarray, held: tuple[np.ndarray, np.ndarray], seen: csr_array, allowed: np.ndarray, count: int, seed: int
+) -> csr_array:
+    """Return bool `[n, items]`: of each user what was held out, and so many drawn items that were never met.
+
+    Args:
+        users: codes int64 `[n]`, -1 where unknown.
+        held: offsets int64 `[n + 1]` and codes of what was held out; -1 where unknown.
+    """
+    offsets, targets = held
+    rows, ends = [], [0]
+    for row, user in enumerate(users):
+        own = targets[offsets[row] : offsets[row + 1]]
+        free = allowed.copy()
+        free[own[own >= 0]] = False
+        free[seen.indices[seen.indptr[user] : seen.indptr[user + 1]] if user >= 0 else []] = False
+        able = np.flatnonzero(free)
+        picks = np.random.default_rng((seed, int(user) + 1)).choice(able, min(count, len(able)), replace=False)
+        rows.append(np.concatenate([own[own >= 0], picks]))
+        ends.append(ends[-1] + len(rows[-1]))
+    columns = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    return csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(users), len(allowed)))

@@ -12,16 +12,19 @@ import pyarrow.compute as pc
 
 from horngate.pipelines import progress
 from horngate.pipelines.base import Pipeline
+from horngate.pipelines.card import elsewhere
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.reading import content
+from horngate.pipelines.data.splits import NAMES
 from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.files import read_json, write_rows
+from horngate.pipelines.files import file_digest, read_json, whole, write_rows
 from horngate.pipelines.measure import ranking
 from horngate.pipelines.measure.ranking import Ranking
 from horngate.pipelines.page.plot import Plot
 from horngate.pipelines.recommendation import made_up, ranked
-from horngate.pipelines.recommendation.cases import sliced
-from horngate.pipelines.recommendation.door import READ
+from horngate.pipelines.recommendation.cases import listed, sliced
+from horngate.pipelines.recommendation.door import READ, read_log
+from horngate.pipelines.recommendation.log import merged
 from horngate.pipelines.recommendation.looking import Looked, look
 from horngate.pipelines.recommendation.tables import FILES, Known
 from horngate.pipelines.report import Report
@@ -59,6 +62,7 @@ class Recommender(Pipeline):
     def __init__(self, card: Any):
         super().__init__(card)
         self.depth, self.allowed, self.why, self.include_seen = DEPTH, None, False, False
+        self.sampled: int | None = None  # items that each user's targets are ranked against, instead of all
         self.history: list[dict[str, Any]] = []
         self.columns = HISTORY
 
@@ -122,8 +126,6 @@ class Recommender(Pipeline):
     def fit(
         self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
     ) -> dict[str, Any]:
-        from horngate.pipelines.files import whole
-
         for name, count in self.looked.protocol.items():
             if name.endswith("_only_in_test") and count:
                 progress.notice(f"{count:,} {name.split('_')[0]} stand in the test alone; they count in its scores")
@@ -200,12 +202,37 @@ class Recommender(Pipeline):
         table = self._cases(own["id"].combine_chunks(), own["target"].combine_chunks(), split)
         return table, np.full(table.num_rows, None, object), np.arange(table.num_rows)
 
-    def _cases(self, ids: pa.Array, targets: pa.Array, split: str) -> pa.Table:
+    def _cases(self, ids: pa.Array, targets: pa.Array, split: str | None) -> pa.Table:
         """Return cases of users, sliced by what the run knows of them."""
         offsets, codes = self._held(targets.to_pylist())
         counts = np.append(self.known.counts, 0)  # the last one is for codes of -1
         met = np.append(np.diff(self.known.train.indptr), 0)[self.known.users_of(ids)]
         return sliced(ids, targets, split, met, (offsets, counts[codes]), self.known.counts)
+
+    def other_rows(self, data: str, split: str | None) -> pa.Table:
+        """Return the cases of another log: users with the items that they met there and hadn't met before.
+
+        Its own splits are taken where it has some, else all of it; the run's split rule doesn't hold for it.
+        """
+        reading = read_log(data, elsewhere(self.card, data))
+        log = (reading.log if self.repeats else merged(reading.log)[0]).compact()
+        if split is not None:
+            log = log.at(
+                log.given == NAMES.index(split) if log.given is not None else np.zeros(len(log), bool)
+            ).compact()
+        users, items = self.known.users_of(log.users)[log.user], self.known.items_of(log.items)[log.item]
+        before = self.known.seen(None)
+        keys = np.repeat(np.arange(before.shape[0]), np.diff(before.indptr)) * before.shape[1] + before.indices
+        old = np.isin(users * before.shape[1] + items, keys) & (users >= 0) & (items >= 0)
+        fresh = log if self.repeats else log.at(~old).compact()
+        if not len(fresh):
+            where = "" if split is None else f" in {split}"
+            raise UserError(f"{data} holds no interactions{where} that are new to the run ({len(log):,} are known)")
+        if old.any() and not self.repeats:
+            progress.notice(f"{int(old.sum()):,} interactions of {data} are known to the run and are no targets")
+        users, starts = np.unique(fresh.user, return_index=True)
+        targets = listed(fresh.items, fresh.item, np.append(starts, len(fresh)))
+        return self._cases(fresh.users.take(pa.array(users)), targets, None)
 
     def said(self, block: pa.Table, labelled: bool) -> tuple[dict[str, Any] | None, list[int], list[str | None]]:
         errors = _errors(block)
@@ -217,15 +244,25 @@ class Recommender(Pipeline):
         split = part["split"][0].as_py() if labelled else None
         self.past = self.known.train if split == "train" else self.known.seen(split)
         seen = self.known.seen("train" if self.include_seen else split)
-        return self.listed_for(users, seen), places, errors
+        only = self._only(users, self._held(part["target"].to_pylist()), seen) if labelled and self.sampled else None
+        return self.listed_for(users, seen, only), places, errors
 
-    def listed_for(self, users: np.ndarray, seen: Any) -> dict[str, Any]:
-        """Return the answer columns of users, given by code; -1 is one that the run doesn't know."""
+    def _only(self, users: np.ndarray, held: tuple[np.ndarray, np.ndarray], seen: "csr_array") -> "csr_array":
+        return ranked.drawn(users, held, seen, self.rankable, self.sampled, self.card.seed)
+
+    def listed_for(self, users: np.ndarray, seen: "csr_array", only: "csr_array | None" = None) -> dict[str, Any]:
+        """Return the answer columns of users, given by code; -1 is one that the run doesn't know.
+
+        Args:
+            seen: `[users, items]`, what is left out for each.
+            only: `[n, items]`, what may be listed for each, or None.
+        """
         allowed = self.rankable if self.allowed is None else self.rankable & self.allowed
-        codes, scores = ranked.by_popularity(self.known.counts, users, seen, allowed, self.depth)
+        codes, scores = self._popular(users, seen, allowed, self.depth, only)
         able = self.answerable(users)
         if able.any():
-            codes[able], scores[able] = ranked.lists(self._stepped, users[able], seen, allowed, self.depth)
+            rivals = None if only is None else only[able]
+            codes[able], scores[able] = ranked.lists(self._stepped, users[able], seen, allowed, self.depth, rivals)
         sizes = (codes >= 0).sum(1)
         offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
         columns = {
@@ -238,6 +275,16 @@ class Recommender(Pipeline):
 
             columns["why"] = nearest_past(self, users, codes)
         return columns
+
+    def _popular(
+        self, users: np.ndarray, seen: "csr_array", allowed: np.ndarray, depth: int, only: "csr_array | None"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return lists by popularity, as `ranked.lists` does."""
+        counts = self.known.counts
+        if only is None:
+            return ranked.by_popularity(counts, users, seen, allowed, depth)
+        fame = counts.astype(np.float32)
+        return ranked.lists(lambda own: np.tile(fame, (len(own), 1)), users, seen, allowed, depth, only)
 
     def answerable(self, users: np.ndarray) -> np.ndarray:
         """Return bool `[n]`: which users the model itself can answer; the others get what is popular."""
@@ -267,7 +314,14 @@ class Recommender(Pipeline):
         self.include_seen, self.why = bool(options.get("include_seen")), bool(options.get("why"))
         if options.get("candidates"):
             self.allowed = read_candidates(options["candidates"], self.card, self.known)
-        return {}
+            options["candidates"] += (
+                f" ({file_digest(Path(options['candidates']))})"  # a changed list answers otherwise
+            )
+        self.sampled = options.get("sampled")
+        if self.sampled is None:
+            return {}
+        said = f"{self.sampled} drawn items beside those held out: such scores compare with no full ranking"
+        return {"candidates": said}
 
     # How good is it?
 
@@ -282,7 +336,9 @@ class Recommender(Pipeline):
         codes[owner[nth < DEPTH], nth[nth < DEPTH]] = flat[nth < DEPTH]
         held = self._held(answers["target"].to_pylist())
         users, split = self.known.users_of(answers["id"]), answers["split"][0].as_py()
-        usual = ranked.by_popularity(self.known.counts, users, self.known.seen(split), self.rankable, DEPTH)[0]
+        seen = self.known.seen(split)
+        only = self._only(users, held, seen) if self.sampled else None
+        usual, _ = self._popular(users, seen, self.rankable, DEPTH, only)
         popular = ranking.ranking(usual, held, self.bits)
         return replace(ranking.ranking(codes, held, self.bits), popular=popular)
 

@@ -1,6 +1,5 @@
 """Side tables: what is known of users and of items beside whom or what they met."""
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -70,13 +69,12 @@ def read_side(path: str, card: Any, role: str, known: pa.Array) -> Side:
         raise UserError(
             f"--{role}s {path} knows none of the log's {role}s; is {key} the right column? See --{role}-column"
         )
+    foreign = len(first) - len(known) + lacking
     counts = {
         f"{missing:,} rows of {place.name} can't be used: they have no id, or too many cells": missing,
         f"{doubled:,} rows of {place.name} repeat an id; the first one counts": doubled,
         f"{lacking:,} {role}s of the log are not in {place.name}": lacking,
-        f"{len(first) - len(known) + lacking:,} {role}s of {place.name} are not in the log": len(first)
-        - len(known)
-        + lacking,
+        f"{foreign:,} {role}s of {place.name} are not in the log": foreign,
     }
     code = f"{role}s_table"
     return Side(list(first), columns, [Finding("note", code, said, count) for said, count in counts.items() if count])
@@ -143,10 +141,6 @@ class Features:
                 found = found[:WORDS_OF_CELL]
                 tokens[row, column * WORDS_OF_CELL : column * WORDS_OF_CELL + len(found)] = found
         return tokens, numbers
-
-    def plain(self) -> dict[str, Any]:
-        """Return the features as JSON has them."""
-        return json.loads(json.dumps({"numbers": self.numbers, "words": self.words}))
 
 
 def _floats(cells: list[str | None]) -> np.ndarray | None:

@@ -58,6 +58,7 @@ def evaluate(
         where = name or Path(data.replace(":", "-")).stem
         if where in ("train", "validation", "test"):
             raise UserError(f'an evaluation of other data can\'t be named "{where}"; give it a --name')
+    beside = {} if "candidates" in adjusted else beside  # rivals were ranked among all
     folder = Path(output) if output is not None else run.inside("evaluation", _plain_name(where))
     blocks = (table.slice(start, 1024) for start in range(0, table.num_rows, 1024))
     blocks, verdict = with_runtime(pipeline, run, blocks, runtime)
