@@ -21,7 +21,7 @@ from horngate.pipelines.files import file_digest, read_json, whole, write_rows
 from horngate.pipelines.measure import ranking
 from horngate.pipelines.measure.ranking import Ranking
 from horngate.pipelines.page.plot import Plot
-from horngate.pipelines.recommendation import made_up, ranked
+from horngate.pipelines.recommendation import ranked, samples
 from horngate.pipelines.recommendation.cases import listed, sliced
 from horngate.pipelines.recommendation.door import READ, read_log
 from horngate.pipelines.recommendation.log import merged
@@ -141,8 +141,8 @@ class Recommender(Pipeline):
             "method": found["method"],
             "chosen_because": found["why"],
             "refit": self.known.refit,
-            "candidates": "full ranking of all items with a training interaction; seen ones are masked, in the test also "
-            "those of validation",
+            "candidates": "full ranking of all items with a training interaction; "
+            + ("seen ones too" if self.include_seen else "seen ones are masked, in the test also those of validation"),
             "ties": f"broken by an order of the items drawn with seed {self.card.seed}",
         }
         return {
@@ -156,15 +156,15 @@ class Recommender(Pipeline):
         from horngate.pipelines.recommendation.rivals import rivals
 
         listers, self.schema["references"] = rivals(self.known, self.rankable)
-        if self.card.data == f"sample:{made_up.NAME}":
-            listers["oracle"] = made_up.oracle(self.known.log, self.rankable)
+        best = samples.oracle(self.card.data, self.known, self.rankable, self.looked.rule)
+        listers |= {"oracle": best} if best else {}
         users = {
             split: self.known.users_of(table["id"].take(pa.array(np.flatnonzero(splits == split))))
             for split in ("validation", "test")
             if (splits == split).any()
         }
         return {
-            name: {split: lister(codes, self.known.seen(split)) for split, codes in users.items()}
+            name: {split: lister(codes, self.masked(split)) for split, codes in users.items()}
             for name, lister in listers.items()
         }
 
@@ -224,11 +224,11 @@ class Recommender(Pipeline):
         before = self.known.seen(None)
         keys = np.repeat(np.arange(before.shape[0]), np.diff(before.indptr)) * before.shape[1] + before.indices
         old = np.isin(users * before.shape[1] + items, keys) & (users >= 0) & (items >= 0)
-        fresh = log if self.repeats else log.at(~old).compact()
+        fresh = log if self.include_seen else log.at(~old).compact()
         if not len(fresh):
             where = "" if split is None else f" in {split}"
             raise UserError(f"{data} holds no interactions{where} that are new to the run ({len(log):,} are known)")
-        if old.any() and not self.repeats:
+        if old.any() and not self.include_seen:
             progress.notice(f"{int(old.sum()):,} interactions of {data} are known to the run and are no targets")
         users, starts = np.unique(fresh.user, return_index=True)
         targets = listed(fresh.items, fresh.item, np.append(starts, len(fresh)))
@@ -243,9 +243,13 @@ class Recommender(Pipeline):
         users = self.known.users_of(part["id"] if labelled else part["value"].cast(pa.string()))
         split = part["split"][0].as_py() if labelled else None
         self.past = self.known.train if split == "train" else self.known.seen(split)
-        seen = self.known.seen("train" if self.include_seen else split)
+        seen = self.masked(split)
         only = self._only(users, self._held(part["target"].to_pylist()), seen) if labelled and self.sampled else None
         return self.listed_for(users, seen, only), places, errors
+
+    def masked(self, split: str | None) -> "csr_array":
+        """Return what is left out of lists, `[users, items]`: all that came before, or nothing where it may come again."""
+        return self.known.seen("train" if self.include_seen else split)
 
     def _only(self, users: np.ndarray, held: tuple[np.ndarray, np.ndarray], seen: "csr_array") -> "csr_array":
         return ranked.drawn(users, held, seen, self.rankable, self.sampled, self.card.seed)
@@ -336,7 +340,7 @@ class Recommender(Pipeline):
         codes[owner[nth < DEPTH], nth[nth < DEPTH]] = flat[nth < DEPTH]
         held = self._held(answers["target"].to_pylist())
         users, split = self.known.users_of(answers["id"]), answers["split"][0].as_py()
-        seen = self.known.seen(split)
+        seen = self.masked(split)
         only = self._only(users, held, seen) if self.sampled else None
         usual, _ = self._popular(users, seen, self.rankable, DEPTH, only)
         popular = ranking.ranking(usual, held, self.bits)
