@@ -42,6 +42,7 @@ bench: setup
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/text_stream.py
 	$(BIN)/python benchmarks/anomaly.py
+	$(BIN)/python benchmarks/recommendation.py
 
 # Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx]"
 wheelhouse:

@@ -49,7 +49,7 @@ def summed(row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tuple
 
     def product(vectors):
         gathered = ops.take(vectors, column, axis=0) * weight[:, None]
-        return ops.segment_sum(gathered, row, shape[0], sorted=True)
+        return ops.segment_sum(gathered, row, shape[0])
 
     return product
 

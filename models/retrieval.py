@@ -48,7 +48,7 @@ class Linear(keras.layers.Layer):
     """
 
     def __init__(self, items: int, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False} | kwargs)
         self.items = items
 
     def build(self, shape=None):

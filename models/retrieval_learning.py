@@ -16,7 +16,8 @@ from horngate.models.propagation import Edges, Propagated
 from horngate.models.retrieval import Factors, Linear, Ranker
 from horngate.models.towers import Tower, Towers
 
-HELD_SCORES = 1 << 24  # of a step
+HELD_SCORES = 1 << 26  # of a step
+STEPS = 30  # of an epoch, or more, where users are many
 MANY = 60_000  # items from which on a softmax is over drawn ones
 DRAWN = 8192
 
@@ -64,7 +65,7 @@ def factorised(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Lea
     Vectors begin as the leading singular vectors of who met what; scores are cosines over the temperature.
     """
     start = leading(normalised(_matrix(lists)), wishes.dimension or 64, wishes.seed)
-    layer = Factors(lists.users, lists.count, wishes.dimension or 64, wishes.temperature or 0.2, name="factors")
+    layer = Factors(lists.users, lists.count, wishes.dimension or 64, temperature_of(lists, wishes), name="factors")
     layer.build()
     _begin(layer, start)
     history = _fitted("mf", layer, lists, held, wishes, keeper)
@@ -79,7 +80,7 @@ def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Lea
     edges = Edges(entries.row[order], entries.col[order], entries.data[order], matrix.shape)
     start = leading(matrix, wishes.dimension or 64, wishes.seed)
     steps = 2 if wishes.layers is None else wishes.layers
-    layer = Propagated(edges, start, steps, wishes.temperature or 0.2, name="propagated")
+    layer = Propagated(edges, start, steps, temperature_of(lists, wishes), name="propagated")
     history = _fitted("lightgcn", layer, lists, held, wishes, keeper)
     kept = Factors(lists.users, lists.count, layer.dimension, layer.temperature, name="factors")
     kept.build()
@@ -100,7 +101,7 @@ def towered(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper, features:
         *arrays, tokens = features.get(role, (None,))
         own = arrays or None
         towers.append(Tower(values, own, tokens or 0, learnt, wishes.seed, name=role))
-    layer = Towers(*towers, lists.count, wishes.temperature or 0.2, name="towers")
+    layer = Towers(*towers, lists.count, temperature_of(lists, wishes), name="towers")
     history = _fitted("towers", layer, lists, held, wishes, keeper)
     vectors = [
         np.concatenate(
@@ -123,6 +124,14 @@ def autoencoded(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Le
     return Learnt(_answers(layer, (None,)), history)
 
 
+def temperature_of(lists: Lists, wishes: Wishes) -> float:
+    """Return what cosines are divided by: 1.5 over the logarithm of the number of items, unless it is wished for.
+
+    Among more items a softmax needs scores that lie farther apart for the same certainty.
+    """
+    return wishes.temperature or 1.5 / float(np.log(max(lists.count, 3)))
+
+
 def _matrix(lists: Lists) -> csr_array:
     weights = np.ones(len(lists.items), np.float32) if lists.weights is None else lists.weights
     return csr_array((weights, lists.items, lists.offsets), shape=(lists.users, lists.count))
@@ -138,7 +147,7 @@ def _answers(layer: keras.layers.Layer, shape: tuple = ()) -> keras.Model:
     return keras.Model(users, layer(users), name="answers")
 
 
-DEFAULTS: dict[str, tuple[float, int, int, int]] = {  # rate, users a step, epochs, patience
+DEFAULTS: dict[str, tuple[float, int, int, int]] = {  # rate, users a step at least, epochs, patience
     "mf": (3e-3, 256, 200, 8),
     "lightgcn": (3e-3, 256, 200, 8),
     "multvae": (1e-3, 128, 200, 15),
@@ -150,12 +159,13 @@ def _fitted(
     name: str, layer: keras.layers.Layer, lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper
 ) -> list[dict[str, Any]]:
     """Train a layer of scores, and return the history."""
-    rate, most, epochs, patience = DEFAULTS[name]
+    rate, least, epochs, patience = DEFAULTS[name]
     history = name == "multvae"
     negatives = wishes.negatives or (DRAWN if lists.count > MANY and not history else None)
     model = _ranker(name, layer, history, negatives is not None, _prior(lists, wishes.correction))
-    size = wishes.batch_size or int(np.clip(HELD_SCORES // max(lists.count, 1), 16, most))
     rows = UserRows(lists, history, wishes.seed, negatives)
+    most = max(HELD_SCORES // max(lists.count, 1), 16)
+    size = wishes.batch_size or int(np.clip(rows.count // STEPS, least, 1024).clip(max=most))
     validation = HeldRows(lists, held, history, negatives is not None)
     judged = validation.count and not wishes.exactly
     plan = Plan(

@@ -78,7 +78,7 @@ class Retrieve(Interactions, Optimisation, Data):
     )
     dimension: int | None = knob(None, "Numbers that stand for a user and for an item; default: by the model.", low=1)
     temperature: float | None = knob(
-        None, "What scores are divided by in the softmax; default: by the model.", low=0.01
+        None, "What cosines are divided by in the softmax; default: 1.5 / log(items).", low=0.01
     )
     negatives: int | None = knob(
         None, "Items drawn for the softmax; default: all of them, of more than 60,000 so many as 8,192.", low=1
