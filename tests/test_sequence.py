@@ -226,32 +226,46 @@ def test_what_is_known_already_is_not_taken_twice(listeners):
     assert (new.learnt != task.known.learnt).nnz == 0
 
 
-def test_users_who_come_back_to_items_are_told_of_and_ranked_on_request(cli, tmp_path, heard):
+@pytest.fixture
+def plays(tmp_path):
+    """A log of users who come back to items again and again."""
+    draw = np.random.default_rng(4)
+    return written(
+        tmp_path / "plays.csv",
+        [
+            {"user": f"u{user}", "item": f"i{(user + step) % 4 + 4 * (draw.random() < 0.1)}"}
+            for user in range(30)
+            for step in range(9)
+        ],
+    )
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_masked_repeats_are_told_of(plays, heard, monkeypatch, repeats):
+    from horngate.pipelines.recommendation import sequence
+
+    monkeypatch.setattr(sequence.Sequences, "held", lambda self: {"protocol": {}})
+    task = sequence.Pipeline(Sequence(data=str(plays), repeats=repeats))
+    task.assigned(task.survey(), None)
+    found = task.learn(None)
+    said = [line for line in heard.notices if "repeat what the user met before" in line and "--repeats" in line]
+    assert len(said) == (not repeats)
+    assert 20 < found["protocol"]["test_interactions_that_repeat"] <= 30
+
+
+def test_what_users_come_back_to_is_ranked_on_request(plays, cli, tmp_path):
     from horngate.pipelines import train
 
-    path = tmp_path / "plays.csv"
-    draw = np.random.default_rng(4)
-    plays = [
-        {"user": f"u{user}", "item": f"i{(user + step) % 4 + 4 * (draw.random() < 0.1)}"}
-        for user in range(30)
-        for step in range(9)
-    ]
-    written(path, plays)
-    knobs = {"data": str(path), "model": "gru4rec", "epochs": 2, "dimension": 8, "output": str(tmp_path)}
-    train(Sequence(**knobs))
-    assert any("repeat what the user met before" in line and "--repeats" in line for line in heard.notices)
-    heard.notices.clear()
-    again = train(Sequence(**knobs, repeats=True))
-    report = read_json(again / "evaluation/test/report.json")
-    assert not any("--repeats" in line for line in heard.notices)
+    run = train(Sequence(data=str(plays), model="sasrec", epochs=1, dimension=8, repeats=True, output=str(tmp_path)))
+    report = read_json(run / "evaluation/test/report.json")
     assert "seen ones too" in report["protocol"]["candidates"]
     assert report["metrics"]["hit_rate_at_10"]["value"] == 1.0  # of eight items at most
     users = written(tmp_path / "users.csv", [{"user": "u1"}])
-    assert cli("predict", again.folder, users, "-o", tmp_path / "out.parquet")[0] == 0
-    assert cli("predict", again.folder, users, "-o", tmp_path / "new.parquet", "--exclude-seen")[0] == 0
-    met = {row["item"] for row in plays if row["user"] == "u1"}
-    assert met & set(pq.read_table(tmp_path / "out.parquet")["items"].to_pylist()[0])
-    assert not met & set(pq.read_table(tmp_path / "new.parquet")["items"].to_pylist()[0])
+    assert cli("predict", run.folder, users, "-o", tmp_path / "out.parquet")[0] == 0
+    assert cli("predict", run.folder, users, "-o", tmp_path / "new.parquet", "--exclude-seen")[0] == 0
+    listed = [pq.read_table(tmp_path / name)["items"].to_pylist()[0] for name in ("out.parquet", "new.parquet")]
+    met = {row["item"] for row in csv.DictReader(plays.open()) if row["user"] == "u1"}
+    assert len(listed[0]) == 8 and not met & set(listed[1])
 
 
 @pytest.mark.parametrize(
@@ -279,6 +293,12 @@ def test_a_log_that_is_too_small_or_a_rule_without_order_is_refused(cli, tmp_pat
     code, _, err = cli("recommendation", "sequence", "train", "--data", path, "--split-rule", "per-user")
     assert code == 2 and "leave-one-out" in err
     assert cli("recommendation", "sequence", "train", "--data", path, "--max-length", 0)[0] == 2
+
+
+def test_side_tables_are_refused_since_nothing_would_come_of_them(cli, tmp_path):
+    path = written(tmp_path / "items.csv", [{"item": "song-01", "kind": "loud"}])
+    code, _, err = cli("recommendation", "sequence", "train", "--recipe", "tiny", "--items", path, "-o", tmp_path)
+    assert code == 1 and "retrieve" in err and len(err.strip().splitlines()) == 1
 
 
 def test_users_with_one_item_are_answered_and_teach_nothing(tmp_path):

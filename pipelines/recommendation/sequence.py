@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from horngate.models.lists import Lists
+    from horngate.pipelines.recommendation.looking import Looked
 
 MODELS = ("sasrec", "gru4rec")
 KNOBS = ("seed", "max_length", "repeats", "dimension", "blocks", "dropout", "negatives")
@@ -53,6 +54,14 @@ class Pipeline(Recommender):
         super().__init__(card)
         self.include_seen = card.repeats
         self.histories_of: tuple[Any, Lists] | None = None
+
+    def survey(self) -> "Looked":
+        if self.card.users or self.card.items:
+            raise UserError(
+                "sequence learns from items and their order alone; leave --users and --items out, or take "
+                "`horngate recommendation retrieve`"
+            )
+        return super().survey()
 
     def learn(self, run: Run) -> dict[str, Any]:
         self.run = run
