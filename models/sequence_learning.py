@@ -13,6 +13,7 @@ from horngate.models.sequences import Following, Recurrent, SelfAttentive, Seque
 MANY = 30_000  # items from which on a softmax is over drawn ones
 DRAWN = 4096
 HELD_SCORES = 1 << 25  # of a step
+PLACES = 2048  # that a step learns at, about; of long histories fewer rows are enough
 NETWORKS: dict[str, type[Sequencer]] = {"sasrec": SelfAttentive, "gru4rec": Recurrent}
 
 
@@ -136,12 +137,10 @@ def followed(name: str, lists: Lists, held: Lists, wishes: Wishes, keeper: Keepe
     rows = Stretches(lists, wishes.max_length)
     validation = HeldNext(lists, held, wishes.max_length, wishes.repeats)
     judged = validation.count and not wishes.exactly
-    places = max(float(rows.lengths.mean()) if rows.count else 1.0, 1.0)
-    most = int(HELD_SCORES // (places * (negatives or lists.count)))
     plan = Plan(
         wishes.phase,
         wishes.epochs or usual.epochs,
-        wishes.batch_size or int(np.clip(most, 8, usual.batch_size)),
+        wishes.batch_size or _rows_of_a_step(rows, negatives or lists.count, usual.batch_size),
         wishes.seed,
         patience=usual.patience,
         monitor="val_loss" if judged else None,
@@ -149,6 +148,12 @@ def followed(name: str, lists: Lists, held: Lists, wishes: Wishes, keeper: Keepe
     model.compile(optimizer=keras.optimizers.Adam(wishes.learning_rate or usual.learning_rate), jit_compile=False)
     history = learn(model, rows, validation, plan, keeper)
     return Learnt(answers(layer), history)
+
+
+def _rows_of_a_step(rows: Stretches, items: int, most: int) -> int:
+    """Return how many rows are learnt together, so that their places and scores stay few enough."""
+    places = max(float(rows.lengths.mean()) if rows.count else 1.0, 1.0)
+    return int(np.clip(min(PLACES, HELD_SCORES // items) // places, 8, most))
 
 
 def answers(layer: Sequencer) -> keras.Model:
