@@ -23,10 +23,10 @@ def ease(rows: csr_array, penalty: float) -> np.ndarray:
     return inverse
 
 
-def neighbours(rows: csr_array, count: int) -> csr_array:
-    """Return float32 `[items, items]`: of each column the cosines of its item with the `count` that are most like it.
+def neighbours(rows: csr_array, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each item the `count` others that are most like it by cosine, the most alike first, and these cosines.
 
-    Item-based nearest neighbours (Sarwar et al. 2001), computed a block of items at a time.
+    int64 and float32 `[items, count]`, computed a block of items at a time.
 
     Args:
         rows: `[users, items]`.
@@ -41,11 +41,24 @@ def neighbours(rows: csr_array, count: int) -> csr_array:
         alike[np.arange(len(alike)), np.arange(start, start + len(alike))] = 0.0
         most = min(count, items)
         found = np.argpartition(-alike, most - 1, axis=1)[:, :most]
-        near.append(found)
-        values.append(np.take_along_axis(alike, found, axis=1))
-    near, values = np.concatenate(near), np.concatenate(values)
-    offsets = np.arange(items + 1) * near.shape[1]
-    kept = csr_array((values.ravel(), near.ravel(), offsets), shape=(items, items))
+        cosines = np.take_along_axis(alike, found, axis=1)
+        order = np.argsort(-cosines, axis=1, kind="stable")
+        near.append(np.take_along_axis(found, order, axis=1))
+        values.append(np.take_along_axis(cosines, order, axis=1))
+    return np.concatenate(near), np.concatenate(values)
+
+
+def nearest(near: np.ndarray, cosines: np.ndarray, count: int) -> csr_array:
+    """Return float32 `[items, items]`: of each column the cosines of its item with the `count` that are most like it.
+
+    Users times these weights are scores of item-based nearest neighbours (Sarwar et al. 2001).
+
+    Args:
+        near, cosines: as of `neighbours`.
+    """
+    near, cosines = near[:, :count], cosines[:, :count]
+    offsets = np.arange(len(near) + 1) * near.shape[1]
+    kept = csr_array((cosines.ravel(), near.ravel(), offsets), shape=(len(near), len(near)))
     kept.eliminate_zeros()
     return csr_array(kept.T)
 

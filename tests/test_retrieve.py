@@ -484,6 +484,24 @@ def test_a_large_catalogue_leaves_ease_out_in_one_line(trained, monkeypatch, hea
     assert sum("ease" in line for line in heard.notices) == 1
 
 
+def test_models_that_a_large_catalogue_is_too_much_for_are_left_out(heard):
+    from horngate.pipelines.recommendation.phases import contenders
+
+    assert contenders(Retrieve(), 60_000) == ("mf", "multvae", "lightgcn")
+    assert contenders(Retrieve(items="items.csv"), 60_001) == ("mf", "lightgcn", "towers")
+    assert "multvae is left out" in " ".join(heard.notices)
+    with pytest.raises(UserError, match="up to 20,000 items, and the log has 20,001"):
+        contenders(Retrieve(model="ease"), 20_001)
+
+
+def test_a_later_log_is_compared_with_what_was_learnt(trained, tmp_path, cli):
+    rows = [(user, item, time + 10**7) for user, item, time in interactions(seed=3)]
+    path = written(tmp_path / "log.csv", [*rows, *((f"u{n}", f"new{n % 4}", START) for n in range(40))])
+    code, out, _ = cli("recommendation", "retrieve", "check", path, "--against", trained().folder, "--json")
+    drift = json.loads(out)["drift"]
+    assert code == 0 and {part["name"] for part in drift["inputs"]} >= {"share of items that are known"}
+
+
 def test_two_runs_on_one_split_are_compared_user_by_user(trained, cli):
     code, out, err = cli("compare", trained().folder, trained(model="ease").folder, "--json")
     assert code == 0, err

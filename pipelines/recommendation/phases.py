@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from horngate.pipelines import progress
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.recommendation.cases import matrix
+from horngate.pipelines.recommendation.rivals import MOST_OF_EASE
 from horngate.pipelines.recommendation.splitting import TRAIN, VALIDATION
 from horngate.pipelines.recommendation.tables import Known
 
@@ -18,19 +19,29 @@ KNOBS = ("dimension", "temperature", "correction", "negatives", "layers", "dropo
 KNOBS += ("epochs", "batch_size", "learning_rate")
 
 
-def contenders(card: Any) -> tuple[str, ...]:
-    """Return the models that a card lets learn.
+def contenders(card: Any, items: int) -> tuple[str, ...]:
+    """Return the models that a card lets learn from so many items.
 
     Raises:
-        UserError: towers without side tables.
+        UserError: towers without side tables; ease of too many items.
     """
+    from horngate.models.retrieval_learning import MANY
+
     if card.model == "towers" and not (card.users or card.items):
         raise UserError(
             "--model towers learns from side features: name their tables with --users and --items, or take mf"
         )
+    if card.model == "ease" and items > MOST_OF_EASE:
+        raise UserError(
+            f"--model ease takes up to {MOST_OF_EASE:,} items, and the log has {items:,}; take mf or lightgcn"
+        )
     if card.model != "auto":
         return (card.model,)
-    return (*AUTO, "towers") if card.users or card.items else AUTO
+    names = (*AUTO, "towers") if card.users or card.items else AUTO
+    if items > MANY:
+        progress.notice(f"multvae is left out: it holds two matrices of all items, and there are {items:,}")
+        return tuple(name for name in names if name != "multvae")
+    return names
 
 
 def lists_of(known: Known, sides: np.ndarray) -> Any:
@@ -73,7 +84,7 @@ class Contest:
 
     def contenders(self) -> tuple[str, ...]:
         """Return the models that the card lets learn."""
-        return contenders(self.card)
+        return contenders(self.card, len(self.known.log.items))
 
     def _held(self, names: tuple[str, ...]) -> dict[str, Any]:
         found = {name: self._timed(name) for name in names}

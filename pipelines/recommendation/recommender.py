@@ -184,7 +184,7 @@ class Recommender(Pipeline):
     @property
     def rankable(self) -> np.ndarray:
         """bool `[items]`: which items can be recommended: those that were learnt, or that features tell enough of."""
-        learnt = np.bincount(self.known.learnt.indices, minlength=len(self.known.log.items)) > 0
+        learnt = self.known.learnt_items
         return learnt | self._featured("item", len(learnt))
 
     def _featured(self, role: str, count: int) -> np.ndarray:
@@ -262,11 +262,12 @@ class Recommender(Pipeline):
             only: `[n, items]`, what may be listed for each, or None.
         """
         allowed = self.rankable if self.allowed is None else self.rankable & self.allowed
-        codes, scores = self._popular(users, seen, allowed, self.depth, only)
+        codes, scores = np.full((len(users), self.depth), -1, np.int32), np.zeros((len(users), self.depth), np.float32)
         able = self.answerable(users)
-        if able.any():
-            rivals = None if only is None else only[able]
-            codes[able], scores[able] = ranked.lists(self._stepped, users[able], seen, allowed, self.depth, rivals)
+        for part, lister in ((able, self._best), (~able, self._popular)):
+            if part.any():
+                own = None if only is None else only[part]
+                codes[part], scores[part] = lister(users[part], seen, allowed, self.depth, own)
         sizes = (codes >= 0).sum(1)
         offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
         columns = {
@@ -280,6 +281,12 @@ class Recommender(Pipeline):
             columns["why"] = nearest_past(self, users, codes)
         return columns
 
+    def _best(
+        self, users: np.ndarray, seen: "csr_array", allowed: np.ndarray, depth: int, only: "csr_array | None"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return lists by the model's own scores, as `ranked.lists` does."""
+        return ranked.lists(self._stepped, users, seen, allowed, depth, only)
+
     def _popular(
         self, users: np.ndarray, seen: "csr_array", allowed: np.ndarray, depth: int, only: "csr_array | None"
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -292,7 +299,7 @@ class Recommender(Pipeline):
 
     def answerable(self, users: np.ndarray) -> np.ndarray:
         """Return bool `[n]`: which users the model itself can answer; the others get what is popular."""
-        learnt = np.diff(self.known.learnt.indptr) > 0
+        learnt = self.known.learnt_users
         return (users >= 0) & (learnt | self._featured("user", len(learnt)))[users]
 
     def _stepped(self, users: np.ndarray) -> np.ndarray:

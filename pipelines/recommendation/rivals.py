@@ -17,6 +17,7 @@ MOST_OF_EASE = 20_000  # items
 PENALTIES = (100.0, 200.0, 400.0, 800.0, 1600.0)  # that EASE is tried with
 FEW_PENALTIES = (200.0, 800.0)  # of more than MANY items
 MANY = 6_000
+MOST_JUDGED = 10_000  # users on whom something is chosen
 NEAREST = (20, 50, 100, 200)  # items that count as neighbours
 
 
@@ -25,7 +26,7 @@ def rivals(known: Known, rankable: np.ndarray) -> tuple[dict[str, Lister], dict[
     popular = partial(ranked.by_popularity, known.counts, allowed=rankable, depth=ranking.DEPTH)
     found: dict[str, Lister] = {"popularity": lambda users, seen: popular(users=users, seen=seen)[0]}
     said = {}
-    count, near = chosen(known, NEAREST, _near, "item_knn")
+    count, near = chosen(known, NEAREST, _near(), "item_knn")
     said["item_knn"] = f"{count} neighbours"
     found["item_knn"] = _lister(known, near, rankable)
     if len(rankable) > MOST_OF_EASE:
@@ -68,11 +69,12 @@ def chosen(known: Known, values: tuple, fitted: Callable, name: str) -> tuple:
 
 
 def validated(known: Known, scorer: ranked.Scorer) -> float:
-    """Return the ndcg_at_10 of a scorer on the validation interactions of users who were learnt from."""
+    """Return the ndcg_at_10 of a scorer on the validation interactions of up to 10,000 users who were learnt from."""
     from horngate.pipelines.recommendation.cases import matrix
 
     held = matrix(known.log, known.sides == VALIDATION)
     users = np.flatnonzero((np.diff(held.indptr) > 0) & (np.diff(known.train.indptr) > 0))
+    users = np.sort(np.random.default_rng(0).permutation(users)[:MOST_JUDGED])
     codes, _ = ranked.lists(scorer, users, known.train, known.counts > 0, 10)
     own = held[users]
     found = ranking.ranking(codes, (own.indptr.astype(np.int64), own.indices), known.bits)
@@ -85,16 +87,25 @@ def product(rows: csr_array, users: np.ndarray, weights: np.ndarray | csr_array)
     return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float32)
 
 
-def _near(rows: csr_array, count: int) -> csr_array:
-    from horngate.models.closed_form import neighbours
+def _near() -> Callable[[csr_array, int], csr_array]:
+    """Return a function that fits ItemKNN; the neighbours of the last matrix are kept for other counts of them."""
+    from horngate.models.closed_form import nearest, neighbours
 
-    return neighbours(rows, count)
+    kept: dict[int, tuple] = {}
+
+    def fitted(rows: csr_array, count: int) -> csr_array:
+        if id(rows) not in kept:
+            kept.clear()
+            kept[id(rows)] = neighbours(rows, max(NEAREST))
+        return nearest(*kept[id(rows)], count)
+
+    return fitted
 
 
 def _lister(known: Known, weights: np.ndarray | csr_array, rankable: np.ndarray) -> Lister:
     def listed(users: np.ndarray, seen: csr_array) -> np.ndarray:
         codes = ranked.by_popularity(known.counts, users, seen, rankable, ranking.DEPTH)[0]
-        able = (users >= 0) & (np.diff(known.learnt.indptr)[users] > 0)
+        able = (users >= 0) & known.learnt_users[users]
         scorer = partial(product, known.learnt, weights=weights)
         if able.any():
             codes[able] = ranked.lists(scorer, users[able], seen, rankable, ranking.DEPTH)[0]

@@ -66,9 +66,26 @@ class Known:
         users = max(int((np.diff(self.train.indptr) > 0).sum()), 1)
         return -np.log2(np.minimum(np.maximum(self.counts, 0.5) / users, 1.0))
 
+    @cached_property
+    def learnt_items(self) -> np.ndarray:
+        """bool `[items]`: which items the model learnt."""
+        return np.bincount(self.learnt.indices, minlength=len(self.log.items)) > 0
+
+    @cached_property
+    def learnt_users(self) -> np.ndarray:
+        """bool `[users]`: which users the model learnt."""
+        return np.diff(self.learnt.indptr) > 0
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: code for code, name in enumerate(self.log.users.to_pylist())}
+
     def users_of(self, names: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Return the codes of users, int64 `[n]`, -1 for those that the run doesn't know."""
-        return _codes(names, self.log.users)
+        if len(names) * 10 > len(self.log.users):
+            return _codes(names, self.log.users)
+        places = self._places  # kept, since a few users after few are asked for
+        return np.array([places.get(name, -1) for name in names.to_pylist()], np.int64)
 
     def items_of(self, names: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Return the codes of items, int64 `[n]`, -1 for those that the run doesn't know."""
