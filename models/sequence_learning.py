@@ -13,6 +13,7 @@ from horngate.models.sequences import Following, Recurrent, SelfAttentive, Seque
 MANY = 30_000  # items from which on a softmax is over drawn ones
 DRAWN = 4096
 HELD_SCORES = 1 << 25  # of a step
+SHORT, DROPOUT, LITTLE_DROPOUT = 20, 0.5, 0.2  # histories below so many items on average hide more of their numbers
 PLACES = 2048  # that a step learns at, about; of long histories fewer rows are enough
 NETWORKS: dict[str, type[Sequencer]] = {"sasrec": SelfAttentive, "gru4rec": Recurrent}
 
@@ -23,7 +24,6 @@ class Defaults:
 
     dimension: int
     blocks: int
-    dropout: float
     learning_rate: float
     batch_size: int
     patience: int = 10
@@ -31,8 +31,8 @@ class Defaults:
 
 
 DEFAULTS = {
-    "sasrec": Defaults(dimension=64, blocks=2, dropout=0.5, learning_rate=1e-3, batch_size=128),
-    "gru4rec": Defaults(dimension=64, blocks=1, dropout=0.5, learning_rate=1e-3, batch_size=128),
+    "sasrec": Defaults(dimension=64, blocks=2, learning_rate=1e-3, batch_size=128),
+    "gru4rec": Defaults(dimension=64, blocks=1, learning_rate=1e-3, batch_size=128),
 }
 
 
@@ -106,14 +106,14 @@ class HeldNext:
         return self.lists.padded(users, int(self.lengths[rows].max())), targets, None
 
 
-def network(name: str, items: int, wishes: Wishes) -> Sequencer:
-    """Return a built network."""
+def network(name: str, items: int, wishes: Wishes, short: bool = True) -> Sequencer:
+    """Return a built network for histories that are short on average, or not."""
     usual = DEFAULTS[name]
     layer = NETWORKS[name](
         items,
         wishes.dimension or usual.dimension,
         wishes.blocks or usual.blocks,
-        usual.dropout if wishes.dropout is None else wishes.dropout,
+        (DROPOUT if short else LITTLE_DROPOUT) if wishes.dropout is None else wishes.dropout,
         wishes.max_length,
         wishes.seed,
         name=name,
@@ -130,11 +130,11 @@ def followed(name: str, lists: Lists, held: Lists, wishes: Wishes, keeper: Keepe
         lists: what users met, in its order.
         held: what was held out for validation; none where it is empty.
     """
-    usual, layer = DEFAULTS[name], network(name, lists.count, wishes)
+    usual, rows = DEFAULTS[name], Stretches(lists, wishes.max_length)
+    layer = network(name, lists.count, wishes, rows.count == 0 or rows.lengths.mean() < SHORT)
     negatives = wishes.negatives or (DRAWN if lists.count > MANY else None)
     negatives = None if negatives is not None and negatives >= lists.count else negatives
     model = Following(layer, lists.items, negatives, wishes.seed, name="following")
-    rows = Stretches(lists, wishes.max_length)
     validation = HeldNext(lists, held, wishes.max_length, wishes.repeats)
     judged = validation.count and not wishes.exactly
     plan = Plan(

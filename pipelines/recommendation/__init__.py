@@ -133,7 +133,10 @@ class Sequence(Interactions, Optimisation, Data):
     dimension: int | None = knob(None, "Numbers that stand for an item; default: 64.", low=1)
     blocks: int | None = knob(None, "Layers of the network; default: 2 of sasrec, 1 of gru4rec.", low=1, high=12)
     dropout: float | None = knob(
-        None, "Share of numbers hidden while learning; default: 0.5, for short histories.", low=0.0, high=0.95
+        None,
+        "Share of numbers hidden while learning; default: 0.5, of histories of 20 items and more 0.2.",
+        low=0.0,
+        high=0.95,
     )
     negatives: int | None = knob(
         None, "Items drawn for the softmax; default: all of them, of more than 30,000 so many as 4,096.", low=1
