@@ -15,6 +15,7 @@ DRAWN = 4096
 HELD_SCORES = 1 << 25  # of a step
 SHORT, DROPOUT, LITTLE_DROPOUT = 20, 0.5, 0.2  # histories below so many items on average hide more of their numbers
 PLACES = 2048  # that a step learns at, about; of long histories fewer rows are enough
+STEPS = 16  # of an epoch, at least
 NETWORKS: dict[str, type[Sequencer]] = {"sasrec": SelfAttentive, "gru4rec": Recurrent}
 
 
@@ -151,9 +152,9 @@ def followed(name: str, lists: Lists, held: Lists, wishes: Wishes, keeper: Keepe
 
 
 def _rows_of_a_step(rows: Stretches, items: int, most: int) -> int:
-    """Return how many rows are learnt together, so that their places and scores stay few enough."""
+    """Return how many rows are learnt together: their places and scores stay few enough, and steps many enough."""
     places = max(float(rows.lengths.mean()) if rows.count else 1.0, 1.0)
-    return int(np.clip(min(PLACES, HELD_SCORES // items) // places, 8, most))
+    return int(np.clip(min(min(PLACES, HELD_SCORES // items) // places, rows.count // STEPS), 8, most))
 
 
 def answers(layer: Sequencer) -> keras.Model:
