@@ -22,7 +22,7 @@ class Autoencoder(keras.layers.Layer):
         anneal: steps until it has grown to its full weight.
     """
 
-    def __init__(self, items, hidden=600, dimension=200, dropout=0.5, kl=0.2, anneal=2000, seed=0, **kwargs):
+    def __init__(self, items, hidden=600, dimension=200, dropout=0.5, kl=0.2, anneal=200, seed=0, **kwargs):
         super().__init__(**kwargs)
         self.items, self.hidden, self.dimension, self.dropout = items, hidden, dimension, dropout
         self.kl, self.anneal, self.seed = kl, anneal, seed

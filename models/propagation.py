@@ -1,5 +1,7 @@
 """Vectors that flow along the edges between users and items (LightGCN, He et al. 2020)."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,19 +10,24 @@ from keras import ops
 class Edges:
     """A sparse matrix `[rows, columns]` that multiplies vectors, and its transpose for the way back.
 
-    TensorFlow has a fast product for constant sparse matrices, eight times as fast as `keras.ops.matmul`'s on two cores;
-    elsewhere the vectors are gathered and summed up.
-
     Args:
         row, column: int `[n]`, places of the edges, sorted by row.
         weight: float32 `[n]`.
         shape: rows and columns.
+        product: makes what `summed` makes of such arguments, perhaps faster.
     """
 
-    def __init__(self, row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tuple[int, int]):
+    def __init__(
+        self,
+        row: np.ndarray,
+        column: np.ndarray,
+        weight: np.ndarray,
+        shape: tuple[int, int],
+        product: Callable | None = None,
+    ):
         order = np.lexsort((row, column))
         sides = ((row, column, weight, shape), (column[order], row[order], weight[order], shape[::-1]))
-        make = _compressed if keras.backend.backend() == "tensorflow" else summed
+        make = product or summed
         self.forth, self.back = (make(*side) for side in sides)
 
     def times(self, vectors):
@@ -50,20 +57,6 @@ def summed(row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tuple
     def product(vectors):
         gathered = ops.take(vectors, column, axis=0) * weight[:, None]
         return ops.segment_sum(gathered, row, shape[0])
-
-    return product
-
-
-def _compressed(row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tuple[int, int]):
-    """Return what `summed` does, through TensorFlow's compressed rows."""
-    import tensorflow as tf
-
-    indices = np.stack([row, column], axis=1).astype(np.int64)
-    values = weight.astype(np.float32)
-
-    def product(vectors):
-        sparse = tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=indices, values=values, dense_shape=shape)
-        return tf.raw_ops.SparseMatrixMatMul(a=sparse, b=vectors)
 
     return product
 

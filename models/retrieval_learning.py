@@ -18,6 +18,7 @@ from horngate.models.towers import Tower, Towers
 
 HELD_SCORES = 1 << 26  # of a step
 STEPS = 30  # of an epoch, or more, where users are many
+UNJUDGED = 20  # epochs, where nothing says when to stop
 MANY = 60_000  # items from which on a softmax is over drawn ones
 DRAWN = 8192
 
@@ -72,12 +73,16 @@ def factorised(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Lea
     return Learnt(_answers(layer), history)
 
 
-def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:
-    """Learn LightGCN (He et al. 2020) by a softmax over items; begins as `factorised` does."""
+def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper, product: Callable | None = None) -> Learnt:
+    """Learn LightGCN (He et al. 2020) by a softmax over items; begins as `factorised` does.
+
+    Args:
+        product: makes products with sparse matrices, as `models.propagation.summed` does.
+    """
     matrix = normalised(_matrix(lists))
     entries = matrix.tocoo()
     order = np.lexsort((entries.col, entries.row))
-    edges = Edges(entries.row[order], entries.col[order], entries.data[order], matrix.shape)
+    edges = Edges(entries.row[order], entries.col[order], entries.data[order], matrix.shape, product)
     start = leading(matrix, wishes.dimension or 64, wishes.seed)
     steps = 2 if wishes.layers is None else wishes.layers
     layer = Propagated(edges, start, steps, temperature_of(lists, wishes), name="propagated")
@@ -170,7 +175,7 @@ def _fitted(
     judged = validation.count and not wishes.exactly
     plan = Plan(
         wishes.phase or name,
-        wishes.epochs or epochs,
+        wishes.epochs or (epochs if judged else UNJUDGED),
         size,
         wishes.seed,
         patience=patience,

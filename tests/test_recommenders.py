@@ -12,6 +12,7 @@ from horngate.models.lists import HeldRows, Lists, UserRows
 from horngate.models.retrieval import Factors, Linear, ndcg, softmax_loss
 from horngate.models.retrieval_learning import PHASES, Wishes
 from horngate.models.saving import open_model
+from horngate.pipelines.recommendation.compressed import compressed
 
 
 def rows(users=30, items=12, share=0.4, seed=0) -> csr_array:
@@ -53,18 +54,19 @@ def test_an_item_that_nobody_met_is_like_nothing():
     assert np.isfinite(closed_form.normalised(found).toarray()).all()
 
 
-def test_the_fast_product_of_edges_is_a_sum_over_rows_with_its_gradient():
+@pytest.mark.parametrize("product", [None, compressed])
+def test_a_product_with_edges_is_that_of_the_matrix_with_its_gradient(product):
     import tensorflow as tf
 
     found = rows(20, 9).tocoo()
     order = np.lexsort((found.col, found.row))
     row, column, weight = found.row[order], found.col[order], found.data[order] * np.float32(0.5)
-    edges = propagation.Edges(row, column, weight, found.shape)
+    edges = propagation.Edges(row, column, weight, found.shape, product)
     dense = tf.constant(found.toarray() * np.float32(0.5))
     vectors = tf.constant(np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32))
     assert np.asarray(edges.times(vectors)) == pytest.approx((dense @ vectors).numpy(), abs=1e-5)
-    slow = propagation.summed(row, column, weight, found.shape)(vectors)
-    assert np.asarray(edges.times(vectors)) == pytest.approx(np.asarray(slow), abs=1e-5)
+    users = tf.constant(np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32))
+    assert np.asarray(edges.transposed(users)) == pytest.approx((tf.transpose(dense) @ users).numpy(), abs=1e-5)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(vectors)
         fast = tf.reduce_sum(edges.times(vectors) ** 2)

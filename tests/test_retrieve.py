@@ -490,6 +490,7 @@ def test_models_that_a_large_catalogue_is_too_much_for_are_left_out(heard):
     assert contenders(Retrieve(), 60_000) == ("mf", "multvae", "lightgcn")
     assert contenders(Retrieve(items="items.csv"), 60_001) == ("mf", "lightgcn", "towers")
     assert "multvae is left out" in " ".join(heard.notices)
+    assert contenders(Retrieve(), 100, judged=False) == ("mf",)
     with pytest.raises(UserError, match="up to 20,000 items, and the log has 20,001"):
         contenders(Retrieve(model="ease"), 20_001)
 

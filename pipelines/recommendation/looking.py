@@ -12,8 +12,8 @@ from horngate.pipelines.data.splits import NAMES
 from horngate.pipelines.data.survey import Survey
 from horngate.pipelines.files import digest
 from horngate.pipelines.recommendation.cases import cases
-from horngate.pipelines.recommendation.door import read_log
 from horngate.pipelines.recommendation.log import Log, Reading, core, merged, refuse_empty
+from horngate.pipelines.recommendation.log_files import read_log
 from horngate.pipelines.recommendation.side import Side, read_side
 from horngate.pipelines.recommendation.splitting import TEST, TRAIN, VALIDATION, inherited, split
 

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from horngate.pipelines import progress
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.recommendation.cases import matrix
+from horngate.pipelines.recommendation.compressed import compressed
 from horngate.pipelines.recommendation.rivals import MOST_OF_EASE
 from horngate.pipelines.recommendation.splitting import TRAIN, VALIDATION
 from horngate.pipelines.recommendation.tables import Known
@@ -19,8 +20,11 @@ KNOBS = ("dimension", "temperature", "correction", "negatives", "layers", "dropo
 KNOBS += ("epochs", "batch_size", "learning_rate")
 
 
-def contenders(card: Any, items: int) -> tuple[str, ...]:
+def contenders(card: Any, items: int, judged: bool = True) -> tuple[str, ...]:
     """Return the models that a card lets learn from so many items.
+
+    Args:
+        judged: whether there are validation rows to choose on.
 
     Raises:
         UserError: towers without side tables; ease of too many items.
@@ -37,6 +41,9 @@ def contenders(card: Any, items: int) -> tuple[str, ...]:
         )
     if card.model != "auto":
         return (card.model,)
+    if not judged:
+        progress.notice(f"no validation rows to choose a model on: {AUTO[0]} is taken")
+        return AUTO[:1]
     names = (*AUTO, "towers") if card.users or card.items else AUTO
     if items > MANY:
         progress.notice(f"multvae is left out: it holds two matrices of all items, and there are {items:,}")
@@ -84,7 +91,8 @@ class Contest:
 
     def contenders(self) -> tuple[str, ...]:
         """Return the models that the card lets learn."""
-        return contenders(self.card, len(self.known.log.items))
+        judged = bool((self.known.sides == VALIDATION).any())
+        return contenders(self.card, len(self.known.log.items), judged)
 
     def _held(self, names: tuple[str, ...]) -> dict[str, Any]:
         found = {name: self._timed(name) for name in names}
@@ -123,7 +131,7 @@ class Contest:
         held = lists_of(self.known, (sides == VALIDATION) & (learnt == TRAIN))
         wishes = Wishes(seed=self.card.seed, phase=phase, **{knob: getattr(self.card, knob) for knob in KNOBS})
         wishes = wishes if epochs is None else replace(wishes, epochs=epochs, exactly=True)
-        further = [self._features()] if name == "towers" else []
+        further = {"towers": lambda: [self._features()], "lightgcn": lambda: [compressed]}.get(name, list)()
         with told(self.task, at_least=0.0) as keeper:
             return PHASES[name](lists, held, wishes, keeper, *further)
 

@@ -2,7 +2,6 @@
 
 import json
 from abc import abstractmethod
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,37 +13,30 @@ from horngate.pipelines import progress
 from horngate.pipelines.base import Pipeline
 from horngate.pipelines.card import elsewhere
 from horngate.pipelines.data.checks import Finding
-from horngate.pipelines.data.reading import content
 from horngate.pipelines.data.splits import NAMES
-from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.files import file_digest, read_json, whole, write_rows
-from horngate.pipelines.measure import ranking
-from horngate.pipelines.measure.ranking import Ranking
-from horngate.pipelines.page.plot import Plot
-from horngate.pipelines.recommendation import ranked, samples
+from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import read_json, whole, write_rows
+from horngate.pipelines.recommendation import samples
+from horngate.pipelines.recommendation.answering import Answering
 from horngate.pipelines.recommendation.cases import listed, sliced
-from horngate.pipelines.recommendation.door import READ, read_log
+from horngate.pipelines.recommendation.judging import Judging
 from horngate.pipelines.recommendation.log import merged
+from horngate.pipelines.recommendation.log_files import READ, read_log
 from horngate.pipelines.recommendation.looking import Looked, look
 from horngate.pipelines.recommendation.tables import FILES, Known
-from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
     import keras
-    from scipy.sparse import csr_array
 
 HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
-DEPTH = ranking.DEPTH
-POPULARITY = "popularity"
 
 
-class Recommender(Pipeline):
+class Recommender(Answering, Judging, Pipeline):
     """What all tasks share that recommend items. A task adds `learn`, `scores` and `item_vectors`.
 
     Attributes:
         known: users, items and interactions.
-        past: `[users, items]`, what each user met before what is answered, in the order of time.
         answers: the Keras model.
     """
 
@@ -53,16 +45,11 @@ class Recommender(Pipeline):
     blockwise = True
     repeats = False  # whether it counts when a user meets an item again
     unexportable = "a recommender's lists depend on what each user met, which an exported model alone doesn't know"
-    mistakes_title = "Missed most"
-    mistakes_said = "users of whom most was held out and nothing found"
     known: Known
-    past: "csr_array"
     answers: "keras.Model"
 
     def __init__(self, card: Any):
         super().__init__(card)
-        self.depth, self.allowed, self.why, self.include_seen = DEPTH, None, False, False
-        self.sampled: int | None = None  # items that each user's targets are ranked against, instead of all
         self.history: list[dict[str, Any]] = []
         self.columns = HISTORY
 
@@ -131,7 +118,7 @@ class Recommender(Pipeline):
                 progress.notice(f"{count:,} {name.split('_')[0]} stand in the test alone; they count in its scores")
         with device.scope():
             found = self.learn(run)
-        self.schema["by_features"] = bool(found.get("by_features"))
+        self.schema |= {"by_features": bool(found.get("by_features")), "refit": self.known.refit}
         with whole(run / "model.keras") as temporary:
             self.answers.save(temporary, include_optimizer=False)
         write_rows(run / "history.csv", self.history, HISTORY)
@@ -172,7 +159,7 @@ class Recommender(Pipeline):
 
     def recall(self, folder: Path) -> None:
         self.schema = read_json(folder / "schema.json")
-        self.known = Known.read(folder, bool(getattr(self.card, "refit", False)))
+        self.known = Known.read(folder, self.schema["refit"])
 
     def load(self, run: Run) -> None:
         self.answers = self.kept_model(run)
@@ -204,7 +191,7 @@ class Recommender(Pipeline):
 
     def _cases(self, ids: pa.Array, targets: pa.Array, split: str | None) -> pa.Table:
         """Return cases of users, sliced by what the run knows of them."""
-        offsets, codes = self._held(targets.to_pylist())
+        offsets, codes = self.held(targets.to_pylist())
         counts = np.append(self.known.counts, 0)  # the last one is for codes of -1
         met = np.append(np.diff(self.known.train.indptr), 0)[self.known.users_of(ids)]
         return sliced(ids, targets, split, met, (offsets, counts[codes]), self.known.counts)
@@ -233,180 +220,3 @@ class Recommender(Pipeline):
         users, starts = np.unique(fresh.user, return_index=True)
         targets = listed(fresh.items, fresh.item, np.append(starts, len(fresh)))
         return self._cases(fresh.users.take(pa.array(users)), targets, None)
-
-    def said(self, block: pa.Table, labelled: bool) -> tuple[dict[str, Any] | None, list[int], list[str | None]]:
-        errors = _errors(block)
-        places = [row for row, error in enumerate(errors) if error is None]
-        if not places:
-            return None, [], errors
-        part = block.take(pa.array(places))
-        users = self.known.users_of(part["id"] if labelled else part["value"].cast(pa.string()))
-        split = part["split"][0].as_py() if labelled else None
-        self.past = self.known.train if split == "train" else self.known.seen(split)
-        seen = self.masked(split)
-        only = self._only(users, self._held(part["target"].to_pylist()), seen) if labelled and self.sampled else None
-        return self.listed_for(users, seen, only), places, errors
-
-    def masked(self, split: str | None) -> "csr_array":
-        """Return what is left out of lists, `[users, items]`: all that came before, or nothing where it may come again."""
-        return self.known.seen("train" if self.include_seen else split)
-
-    def _only(self, users: np.ndarray, held: tuple[np.ndarray, np.ndarray], seen: "csr_array") -> "csr_array":
-        return ranked.drawn(users, held, seen, self.rankable, self.sampled, self.card.seed)
-
-    def listed_for(self, users: np.ndarray, seen: "csr_array", only: "csr_array | None" = None) -> dict[str, Any]:
-        """Return the answer columns of users, given by code; -1 is one that the run doesn't know.
-
-        Args:
-            seen: `[users, items]`, what is left out for each.
-            only: `[n, items]`, what may be listed for each, or None.
-        """
-        allowed = self.rankable if self.allowed is None else self.rankable & self.allowed
-        codes, scores = np.full((len(users), self.depth), -1, np.int32), np.zeros((len(users), self.depth), np.float32)
-        able = self.answerable(users)
-        for part, lister in ((able, self._best), (~able, self._popular)):
-            if part.any():
-                own = None if only is None else only[part]
-                codes[part], scores[part] = lister(users[part], seen, allowed, self.depth, own)
-        sizes = (codes >= 0).sum(1)
-        offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
-        columns = {
-            "items": pa.ListArray.from_arrays(offsets, self.known.log.items.take(pa.array(codes[codes >= 0]))),
-            "scores": pa.ListArray.from_arrays(offsets, pa.array(scores[codes >= 0], pa.float32())),
-            "fallback": pa.array(np.where(able, None, POPULARITY).tolist(), pa.string()),
-        }
-        if self.why:
-            from horngate.pipelines.recommendation.reasons import nearest_past
-
-            columns["why"] = nearest_past(self, users, codes)
-        return columns
-
-    def _best(
-        self, users: np.ndarray, seen: "csr_array", allowed: np.ndarray, depth: int, only: "csr_array | None"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return lists by the model's own scores, as `ranked.lists` does."""
-        return ranked.lists(self._stepped, users, seen, allowed, depth, only)
-
-    def _popular(
-        self, users: np.ndarray, seen: "csr_array", allowed: np.ndarray, depth: int, only: "csr_array | None"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return lists by popularity, as `ranked.lists` does."""
-        counts = self.known.counts
-        if only is None:
-            return ranked.by_popularity(counts, users, seen, allowed, depth)
-        fame = counts.astype(np.float32)
-        return ranked.lists(lambda own: np.tile(fame, (len(own), 1)), users, seen, allowed, depth, only)
-
-    def answerable(self, users: np.ndarray) -> np.ndarray:
-        """Return bool `[n]`: which users the model itself can answer; the others get what is popular."""
-        learnt = self.known.learnt_users
-        return (users >= 0) & (learnt | self._featured("user", len(learnt)))[users]
-
-    def _stepped(self, users: np.ndarray) -> np.ndarray:
-        """Return the scores of users, always computed in batches of one size, so that they don't depend on neighbours."""
-        size = ranked.step(len(self.known.log.items))
-        filled = np.concatenate([users, np.repeat(users[:1], size - len(users))])
-        return np.array(self.scores(filled)[: len(users)], np.float32)
-
-    def answer_schema(self) -> pa.Schema:
-        texts = pa.list_(pa.string())
-        fields = [("items", texts), ("scores", pa.list_(pa.float32())), ("fallback", pa.string())]
-        return pa.schema([*fields, *([("why", pa.list_(texts))] if self.why else [])])
-
-    def rows(self, outputs: Any) -> dict[str, list]:
-        raise NotImplementedError("lists are made of whole blocks, by `said`")
-
-    def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
-        from horngate.pipelines.recommendation.door import read_candidates
-
-        if options.get("include_seen") and options.get("exclude_seen"):
-            raise UserError("give one of --include-seen and --exclude-seen")
-        self.depth = options.get("k") or DEPTH
-        self.include_seen, self.why = bool(options.get("include_seen")), bool(options.get("why"))
-        if options.get("candidates"):
-            self.allowed = read_candidates(options["candidates"], self.card, self.known)
-            options["candidates"] += (
-                f" ({file_digest(Path(options['candidates']))})"  # a changed list answers otherwise
-            )
-        self.sampled = options.get("sampled")
-        if self.sampled is None:
-            return {}
-        said = f"{self.sampled} drawn items beside those held out: such scores compare with no full ranking"
-        return {"candidates": said}
-
-    # How good is it?
-
-    def outcome(self, answers: pa.Table) -> Ranking:
-        lists_ = answers["items"].combine_chunks()
-        lists_ = lists_.chunk(0) if isinstance(lists_, pa.ChunkedArray) else lists_
-        sizes = np.diff(lists_.offsets.to_numpy())
-        codes = np.full((len(sizes), DEPTH), -1, np.int64)
-        flat = self.known.items_of(lists_.flatten())
-        owner = np.repeat(np.arange(len(sizes)), sizes)
-        nth = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        codes[owner[nth < DEPTH], nth[nth < DEPTH]] = flat[nth < DEPTH]
-        held = self._held(answers["target"].to_pylist())
-        users, split = self.known.users_of(answers["id"]), answers["split"][0].as_py()
-        seen = self.masked(split)
-        only = self._only(users, held, seen) if self.sampled else None
-        usual, _ = self._popular(users, seen, self.rankable, DEPTH, only)
-        popular = ranking.ranking(usual, held, self.bits)
-        return replace(ranking.ranking(codes, held, self.bits), popular=popular)
-
-    def outcome_of(self, outputs: np.ndarray, targets: list[str | None]) -> Ranking:
-        return ranking.ranking(outputs, self._held(targets), self.bits)
-
-    @property
-    def bits(self) -> np.ndarray:
-        """float64 `[items]`: what it tells to be shown each item, NaN for those that never are."""
-        return np.where(self.rankable, self.known.bits, np.nan)
-
-    def _held(self, targets: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        found = [json.loads(target) for target in targets]
-        offsets = np.concatenate([[0], np.cumsum([len(names) for names in found])])
-        return offsets, self.known.items_of(pa.array([name for names in found for name in names], pa.string()))
-
-    def guess(self, outcome: Ranking) -> Ranking:
-        """Say to everyone what is popular."""
-        return ranking.by_popularity(outcome)
-
-    def measures(self, outcome: Ranking) -> dict[str, tuple[Any, Any]]:
-        return ranking.measures(outcome)
-
-    def details(self, answers: pa.Table, outcome: Ranking) -> dict[str, Any]:
-        fallback = answers["fallback"].null_count
-        missed = np.flatnonzero(~outcome.hits[:, :10].any(1))
-        worst = missed[np.argsort(-outcome.relevant[missed], kind="stable")][:20]
-        rows = answers.take(pa.array(worst)).to_pylist()
-        return {
-            "fallback_users": answers.num_rows - fallback,
-            "mistakes": [
-                {
-                    "id": row["id"],
-                    "target": ", ".join(json.loads(row["target"])[:10]),
-                    "label": ", ".join(row["items"][:5]),
-                    "score": row["scores"][0] if row["scores"] else None,
-                }
-                for row in rows
-            ],
-        }
-
-    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
-        from horngate.pipelines.page import ranking as drawn
-
-        return drawn.plots(self.outcome(answers))
-
-
-def _errors(block: pa.Table) -> list[str | None]:
-    """Return why a row can't be answered: it names no user."""
-    errors = block["error"].to_pylist()
-    for row in np.flatnonzero(np.array([error is None for error in errors])):
-        if block["value"][int(row)].is_valid:
-            continue
-        path = block["input"][int(row)].as_py()
-        try:
-            content(path, None)
-            errors[row] = f"no list of users: it should be one of {', '.join(READ)}"
-        except Unreadable as reason:
-            errors[row] = str(reason)
-    return errors

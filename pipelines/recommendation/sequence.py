@@ -30,7 +30,12 @@ class Sequences(Contest):
     """Learns the networks of a card, and says which is kept."""
 
     def contenders(self) -> tuple[str, ...]:
-        return MODELS if self.card.model == "auto" else (self.card.model,)
+        if self.card.model != "auto":
+            return (self.card.model,)
+        if not (self.known.sides == VALIDATION).any():
+            progress.notice(f"no validation rows to choose a model on: {MODELS[0]} is taken")
+            return MODELS[:1]
+        return MODELS
 
     def _learnt(self, name: str, phase: str, epochs: int | None) -> Any:
         from horngate.models.sequence_learning import Wishes, followed

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.recommendation.door import _plain, roles_of, tables
+from horngate.pipelines.recommendation.log_files import roles_of, tables, texts_of
 
 WORDS = 2000  # of a column, the most frequent ones
 WORDS_OF_CELL = 16
@@ -55,7 +55,7 @@ def read_side(path: str, card: Any, role: str, known: pa.Array) -> Side:
     names = [name for name in whole.column_names if name != key]
     if not names:
         raise UserError(f"--{role}s {path} has no column beside {key}; there is nothing to learn from it")
-    ids = [(text or "").strip() and text for text in _plain(whole[key]).to_pylist()]
+    ids = [(text or "").strip() and text for text in texts_of(whole[key]).to_pylist()]
     first: dict[str, int] = {}
     for row, name in enumerate(ids):
         if name:
@@ -81,7 +81,7 @@ def read_side(path: str, card: Any, role: str, known: pa.Array) -> Side:
 
 
 def _cells(column: pa.ChunkedArray) -> list[str | None]:
-    return [None if cell is None or not cell.strip() else cell for cell in _plain(column).to_pylist()]
+    return [None if cell is None or not cell.strip() else cell for cell in texts_of(column).to_pylist()]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pyarrow as pa
 from horngate.pipelines import progress
 from horngate.pipelines.card import elsewhere
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.recommendation.door import read_log
 from horngate.pipelines.recommendation.log import Log
+from horngate.pipelines.recommendation.log_files import read_log
 from horngate.pipelines.recommendation.splitting import TRAIN, VALIDATION
 from horngate.pipelines.recommendation.tables import Known
 
