@@ -36,17 +36,16 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 METRICS = ("ndcg_at_10", "recall_at_20", "ndcg_at_20", "hit_rate_at_10")
 
 
-def learnt(name: str, **knobs):
-    """Return the run of a card, trained unless it was before; one that was cut goes on."""
-    from horngate.pipelines import train
-    from horngate.pipelines.recommendation import Retrieve
+def learnt(name: str, task: str = "Retrieve", **knobs):
+    """Return the run of a task's card, trained unless it was before; one that was cut goes on."""
+    from horngate.pipelines import recommendation, train
     from horngate.pipelines.run import list_runs
 
     folder = WORK / name
     runs = list_runs(folder)
     if runs and (runs[-1] / "splits.parquet").exists():
         return train(resume=runs[-1])
-    return train(Retrieve(output=str(folder), **knobs))
+    return train(getattr(recommendation, task)(output=str(folder), **knobs))
 
 
 def scored(run) -> dict:

@@ -124,7 +124,7 @@ def softmax_loss(targets, scores):
 
 def ndcg(targets, scores, cut: int = CUT):
     """Return the mean NDCG of users at a cut, with masked items left out, as `pipelines.measure.ranking.ndcg` has it."""
-    count = ops.shape(scores)[1]
+    count, cut = ops.shape(scores)[1], min(cut, scores.shape[1] or cut)
     rows = ops.broadcast_to(ops.arange(ops.shape(targets)[0])[:, None], ops.shape(targets))
     places = ops.reshape(rows * count + ops.maximum(ops.abs(targets) - 1, 0), (-1,))
     size = ops.shape(scores)[0] * count

@@ -21,6 +21,7 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     reconstruction,
     retrieval,
     scaling,
+    sequences,
     tagging,
     trees,
     windows,

@@ -27,6 +27,7 @@ class Interactions:
     }
     optional = ("time", "weight")
     truth = ("item", "time", "weight")
+    timeless = "per-user"  # how splits are made where there is no time
     looking = ("min_user", "min_item", "users", "items")
     belonging = ("users", "items")
     metrics = (*BY_RANK, "coverage_at_10", "gini_at_10", "novelty_at_10")
@@ -90,6 +91,59 @@ class Retrieve(Interactions, Optimisation, Data):
     )
     layers: int | None = knob(None, "Steps of propagation of lightgcn; default: 2.", low=0, high=8)
     dropout: float | None = knob(None, "Share of past items hidden from multvae; default: 0.5.", low=0.0, high=0.95)
+    refit: bool = knob(
+        False, "Learn once more from training and validation rows, for as long as was best on validation."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequence(Interactions, Optimisation, Data):
+    """Recommend what a user will want next, from what the user met last and in which order."""
+
+    timeless = "leave-one-out"
+    options = {
+        **Interactions.options,
+        "predict": {
+            **Interactions.options["predict"],
+            "histories": Option(str, "A log of what users met since, or of users whom the run doesn't know."),
+        },
+    }
+    recipes = {
+        "tiny": {
+            "data": "sample:made-up-listeners",
+            "model": "sasrec",
+            "epochs": 2,
+            "dimension": 16,
+            "blocks": 1,
+            "max_length": 12,
+        },
+        "made-up-listeners": {"data": "sample:made-up-listeners"},
+    }
+
+    split_rule: Literal["auto", "time-cut", "leave-one-out"] = knob(
+        "auto",
+        "How missing splits are made: at one moment for all users, or the last item of each user; auto: time-cut where "
+        "there is time, else leave-one-out.",
+    )
+    model: Literal["auto", "sasrec", "gru4rec"] = knob(
+        "auto", "What reads a user's items; auto: the better one by ndcg_at_10 on validation."
+    )
+    max_length: int = knob(50, "How many of a user's last items are looked back on.", low=1, high=1000)
+    dimension: int | None = knob(None, "Numbers that stand for an item; default: 64.", low=1)
+    blocks: int | None = knob(None, "Layers of the network; default: 2 of sasrec, 1 of gru4rec.", low=1, high=12)
+    dropout: float | None = knob(
+        None,
+        "Share of numbers hidden while learning; default: 0.5, of histories of 20 items and more 0.2.",
+        low=0.0,
+        high=0.95,
+    )
+    negatives: int | None = knob(
+        None, "Items drawn for the softmax; default: all of them, of more than 30,000 so many as 4,096.", low=1
+    )
+    repeats: bool = knob(
+        False,
+        "Rank what a user has met before as well, in evaluation and prediction: for music, groceries and the like.",
+    )
     refit: bool = knob(
         False, "Learn once more from training and validation rows, for as long as was best on validation."
     )

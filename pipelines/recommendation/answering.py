@@ -51,9 +51,13 @@ class Answering:
         users = self.known.users_of(part["id"] if labelled else part["value"].cast(pa.string()))
         split = part["split"][0].as_py() if labelled else None
         self.past = self.known.train if split == "train" else self.known.seen(split)
-        seen = self.known.seen("train" if self.include_seen else split)
+        seen = self.masked(split)
         only = self.only(users, self.held(part["target"].to_pylist()), seen) if labelled and self.sampled else None
         return self.listed_for(users, seen, only), places, errors
+
+    def masked(self, split: str | None) -> "csr_array":
+        """Return what is left out of lists, `[users, items]`: all that came before, or nothing where it may come again."""
+        return self.known.seen("train" if self.include_seen else split)
 
     def only(self, users: np.ndarray, held: tuple[np.ndarray, np.ndarray], seen: "csr_array") -> "csr_array":
         """Return what those held out of users are ranked against when candidates are drawn, as of `ranked.drawn`."""

@@ -14,7 +14,7 @@ from horngate.pipelines.data.table_files import decoding
 from horngate.pipelines.data.tables import free_name
 from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.recommendation.log_files import LINES, READ, roles_of, tables, texts_of
-from horngate.pipelines.recommendation.made_up import sample_columns
+from horngate.pipelines.recommendation.samples import sample_columns
 
 
 def opens(path: Path, labelled: bool) -> bool:

@@ -34,7 +34,7 @@ class Judging:
         codes[owner[nth < DEPTH], nth[nth < DEPTH]] = flat[nth < DEPTH]
         held = self.held(answers["target"].to_pylist())
         users, split = self.known.users_of(answers["id"]), answers["split"][0].as_py()
-        seen = self.known.seen(split)
+        seen = self.masked(split)
         only = self.only(users, held, seen) if self.sampled else None
         usual, _ = self.popular(users, seen, self.rankable, DEPTH, only)
         popular = ranking.ranking(usual, held, self.bits)

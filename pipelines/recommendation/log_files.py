@@ -21,7 +21,7 @@ from horngate.pipelines.data.table_files import decoding
 from horngate.pipelines.data.table_inputs import text_of
 from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.recommendation.log import Reading, cleaned
-from horngate.pipelines.recommendation.made_up import sample_columns
+from horngate.pipelines.recommendation.samples import PREFIX, sample_columns
 
 TYPED = (".inter", ".user", ".item")
 LINES = ".txt"
@@ -35,8 +35,8 @@ def read_log(source: str, card: Data) -> Reading:
     Raises:
         UserError: no such source, no log, a column missing, or a split that is none.
     """
-    if source.startswith("sample:"):
-        columns = sample_columns(source.removeprefix("sample:"))
+    if source.startswith(PREFIX):
+        columns = sample_columns(source.removeprefix(PREFIX))
         return cleaned(columns, np.arange(1, len(columns["user"]) + 1), [])
     path = Path(source)
     if not path.exists():

@@ -92,7 +92,8 @@ def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[s
     sides, notes, rule = np.zeros(0, np.int8), [], "none"
     if len(log):
         shares = {"validation": card.validation, "test": card.test}
-        sides, notes, rule = split(log, card.split_rule, shares, card.seed)
+        wish = card.timeless if card.split_rule == "auto" and log.time is None else card.split_rule
+        sides, notes, rule = split(log, wish, shares, card.seed)
     if card.splits:
         from horngate.pipelines.run import Run
 

@@ -3,15 +3,14 @@
 from datetime import datetime, timedelta
 
 import numpy as np
-import pyarrow as pa
 
-from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.measure import ranking
 from horngate.pipelines.recommendation import ranked
 from horngate.pipelines.recommendation.log import Log
 from horngate.pipelines.recommendation.ranked import Lister
 
 NAME = "made-up-readers"
+RULE = None  # under which the oracle knows what is asked for: any
 READERS, BOOKS, TOPICS, FIRST = 300, 240, 8, datetime(2024, 1, 1)
 SUBJECTS = ("history", "cooking", "crime", "poetry", "travel", "science", "gardening", "music")
 
@@ -62,15 +61,8 @@ def oracle(log: Log, rankable: np.ndarray) -> Lister:
     return lambda users, seen: ranked.lists(lambda own: likely[own].copy(), users, seen, rankable, ranking.DEPTH)[0]
 
 
-def sample_columns(name: str) -> dict[str, pa.ChunkedArray]:
-    """Return the columns of the sample, by role.
-
-    Raises:
-        UserError: another name.
-    """
-    if name != NAME:
-        raise UserError(f'no sample "{name}" of interactions.{nearest(name, (NAME,))} Known: {NAME}')
+def columns() -> dict[str, list[str]]:
+    """Return the columns of the sample, by role."""
     users, items = names()
     readers, books, times = readings()
-    columns = {"user": [users[reader] for reader in readers], "item": [items[book] for book in books], "time": times}
-    return {role: pa.chunked_array([pa.array(values, pa.string())]) for role, values in columns.items()}
+    return {"user": [users[reader] for reader in readers], "item": [items[book] for book in books], "time": times}

@@ -76,9 +76,25 @@ class Contest:
         self.scores: dict[str, float] = {}  # ndcg_at_10 on validation
 
     def held(self) -> dict[str, Any]:
-        """Learn, and return `method`, `why`, `costs` and `protocol`; the best model becomes the task's `answers`."""
+        """Learn, and return `method`, `why`, `costs` and `protocol`; the best model becomes the task's `answers`.
+
+        Raises:
+            UserError: a checkpoint that can't be read or written, or a loss that is no number.
+        """
+        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
+        from horngate.models.learning import Diverged
+
+        try:
+            return self._held(self.contenders())
+        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
+            raise UserError(str(problem)) from None
+
+    def contenders(self) -> tuple[str, ...]:
+        """Return the models that the card lets learn."""
         judged = bool((self.known.sides == VALIDATION).any())
-        names = contenders(self.card, len(self.known.log.items), judged)
+        return contenders(self.card, len(self.known.log.items), judged)
+
+    def _held(self, names: tuple[str, ...]) -> dict[str, Any]:
         found = {name: self._timed(name) for name in names}
         method = max(self.scores, key=self.scores.get) if self.scores else names[0]
         why = "asked for" if len(names) == 1 else "best ndcg_at_10 on validation" if self.scores else "the first"

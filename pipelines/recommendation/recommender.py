@@ -16,7 +16,7 @@ from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.splits import NAMES
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, whole, write_rows
-from horngate.pipelines.recommendation import made_up
+from horngate.pipelines.recommendation import samples
 from horngate.pipelines.recommendation.answering import Answering
 from horngate.pipelines.recommendation.cases import listed, sliced
 from horngate.pipelines.recommendation.judging import Judging
@@ -128,8 +128,8 @@ class Recommender(Answering, Judging, Pipeline):
             "method": found["method"],
             "chosen_because": found["why"],
             "refit": self.known.refit,
-            "candidates": "full ranking of all items with a training interaction; seen ones are masked, in the test also "
-            "those of validation",
+            "candidates": "full ranking of all items with a training interaction; "
+            + ("seen ones too" if self.include_seen else "seen ones are masked, in the test also those of validation"),
             "ties": f"broken by an order of the items drawn with seed {self.card.seed}",
         }
         return {
@@ -143,15 +143,15 @@ class Recommender(Answering, Judging, Pipeline):
         from horngate.pipelines.recommendation.rivals import rivals
 
         listers, self.schema["references"] = rivals(self.known, self.rankable)
-        if self.card.data == f"sample:{made_up.NAME}":
-            listers["oracle"] = made_up.oracle(self.known.log, self.rankable)
+        best = samples.oracle(self.card.data, self.known, self.rankable, self.looked.rule)
+        listers |= {"oracle": best} if best else {}
         users = {
             split: self.known.users_of(table["id"].take(pa.array(np.flatnonzero(splits == split))))
             for split in ("validation", "test")
             if (splits == split).any()
         }
         return {
-            name: {split: lister(codes, self.known.seen(split)) for split, codes in users.items()}
+            name: {split: lister(codes, self.masked(split)) for split, codes in users.items()}
             for name, lister in listers.items()
         }
 
@@ -211,11 +211,11 @@ class Recommender(Answering, Judging, Pipeline):
         before = self.known.seen(None)
         keys = np.repeat(np.arange(before.shape[0]), np.diff(before.indptr)) * before.shape[1] + before.indices
         old = np.isin(users * before.shape[1] + items, keys) & (users >= 0) & (items >= 0)
-        fresh = log if self.repeats else log.at(~old).compact()
+        fresh = log if self.include_seen else log.at(~old).compact()
         if not len(fresh):
             where = "" if split is None else f" in {split}"
             raise UserError(f"{data} holds no interactions{where} that are new to the run ({len(log):,} are known)")
-        if old.any() and not self.repeats:
+        if old.any() and not self.include_seen:
             progress.notice(f"{int(old.sum()):,} interactions of {data} are known to the run and are no targets")
         users, starts = np.unique(fresh.user, return_index=True)
         targets = listed(fresh.items, fresh.item, np.append(starts, len(fresh)))

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.errors import UserError
 from horngate.pipelines.recommendation.phases import Contest, lists_of_matrix
 from horngate.pipelines.recommendation.recommender import Recommender
 from horngate.pipelines.recommendation.rivals import product
@@ -15,14 +14,8 @@ class Pipeline(Recommender):
     """`horngate recommendation retrieve`."""
 
     def learn(self, run: Run) -> dict[str, Any]:
-        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-        from horngate.models.learning import Diverged
-
         self.run = run
-        try:
-            return Contest(self).held()
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
-            raise UserError(str(problem)) from None
+        return Contest(self).held()
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         learnt = self.known.learnt
