@@ -184,7 +184,7 @@ def _of_lines(path: Path, encoding: str) -> dict[str, pa.ChunkedArray]:
     columns: dict[str, list] = {"user": [], "item": [], "split": []}
     for file in files:
         with decoding(file, encoding):
-            text = file.readtext_of(encoding)
+            text = file.read_text(encoding)
         lines = pc.split_pattern_regex(pa.array([line for line in text.splitlines() if line.strip()]), r"\s+")
         counts = pc.list_value_length(lines)
         if len(lines) and pc.min(counts).as_py() < 1:
