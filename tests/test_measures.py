@@ -173,3 +173,13 @@ def test_slices_are_values_or_quarters_or_the_largest():
     assert [len(rows) for rows in quarters.values()] == [25, 25, 25, 25]
     assert len(dict(slices_of([f"n{number}" for number in range(100)]))) == 20
     assert worth_slicing(["a", "b"]) and not worth_slicing(["a"]) and not worth_slicing([str(n) for n in range(30)])
+
+
+def test_an_interval_of_a_share_stays_between_0_and_1():
+    shown = np.arange(40) % 20  # nearly all of what can be shown is shown
+
+    def covered(weights):
+        return float(np.count_nonzero(np.bincount(shown, weights, minlength=20)) / 20)
+
+    low, high = bootstrap({"coverage": covered}, 40, around={"coverage": 1.0})["coverage"]
+    assert 0.8 < low < 1.0 and high == 1.0

@@ -48,8 +48,8 @@ def bootstrap(
         groups: int64 `[rows]`; rows of one group are drawn together.
         draws: how many resamples (Efron 1979).
         seed: draw number i depends on (seed, i) alone.
-        around: values of measures that resampling itself raises, such as a calibration error; their intervals are
-            shifted so that the mean of the draws lies there, and cut at 0.
+        around: values of shares that resampling itself moves, such as a calibration error; their intervals are
+            shifted so that the mean of the draws lies there, and cut at 0 and 1.
     """
     if units_of(rows, groups) < 2 or not measures:
         return dict.fromkeys(measures)
@@ -84,7 +84,7 @@ def _interval(values: np.ndarray, centre: float | None) -> tuple[float, float] |
     if len(values) < LEAST_DRAWS:
         return None
     if centre is not None:
-        values = np.maximum(values - values.mean() + centre, 0.0)
+        values = np.clip(values - values.mean() + centre, 0.0, 1.0)
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
