@@ -170,6 +170,18 @@ def written(path, rows: list[dict]):
     return path
 
 
+def test_rivals_go_by_the_same_past_as_the_models(listeners):
+    from horngate.pipelines.recommendation.rivals import rivals
+    from horngate.pipelines.tasks import pipeline_of
+
+    task = pipeline_of(listeners.card)
+    task.open(listeners)
+    users = np.arange(len(task.known.log.users))
+    near = rivals(task.known, task.rankable)[0]["item_knn"]
+    said = [near(users, task.masked("test"), past) for past in (task.looked_at("test"), task.known.learnt)]
+    assert task.looked_at("test").nnz > task.known.learnt.nnz and (said[0] != said[1]).any()
+
+
 def test_a_known_chain_is_learnt_nearly_as_well_as_its_oracle_knows_it(listeners):
     report = read_json(listeners / "evaluation/test/report.json")
     found, rivals = report["metrics"]["ndcg_at_10"]["value"], report["references"]

@@ -59,6 +59,10 @@ class Answering:
         """Return what is left out of lists, `[users, items]`: all that came before, or nothing where it may come again."""
         return self.known.seen("train" if self.include_seen else split)
 
+    def looked_at(self, split: str) -> "csr_array":
+        """Return what rivals go by when they answer a split, `[users, items]`: what models of this task go by, too."""
+        return self.known.learnt
+
     def only(self, users: np.ndarray, held: tuple[np.ndarray, np.ndarray], seen: "csr_array") -> "csr_array":
         """Return what those held out of users are ranked against when candidates are drawn, as of `ranked.drawn`."""
         return ranked.drawn(users, held, seen, self.rankable, self.sampled, self.card.seed)

@@ -44,8 +44,8 @@ def oracle(log: Log, rankable: np.ndarray) -> Lister:
     songs = np.array([int(name.removeprefix("song-")) for name in log.items.to_pylist()])
     likely = chances()[np.ix_(songs, songs)].astype(np.float32)
 
-    def listed(users: np.ndarray, seen) -> np.ndarray:
-        last = seen.indices[np.maximum(seen.indptr[1:] - 1, 0)]
+    def listed(users: np.ndarray, seen, past) -> np.ndarray:
+        last = past.indices[np.maximum(past.indptr[1:] - 1, 0)]
         return ranked.lists(lambda own: likely[last[own]], users, seen, rankable, ranking.DEPTH)[0]
 
     return listed

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 HELD = 1 << 25  # scores at a time
-Lister = Callable[[np.ndarray, csr_array], np.ndarray]  # users, what is masked for each user of all -> int32 [n, depth]
+# Users, what is masked and what may be looked at (both of all users, [users, items]) -> codes int32 [n, depth].
+Lister = Callable[[np.ndarray, csr_array, csr_array], np.ndarray]
 Scorer = Callable[[np.ndarray], np.ndarray]  # int64 [n], codes of users -> float32 [n, items]
 
 

@@ -151,7 +151,7 @@ class Recommender(Answering, Judging, Pipeline):
             if (splits == split).any()
         }
         return {
-            name: {split: lister(codes, self.masked(split)) for split, codes in users.items()}
+            name: {split: lister(codes, self.masked(split), self.looked_at(split)) for split, codes in users.items()}
             for name, lister in listers.items()
         }
 

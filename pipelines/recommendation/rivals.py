@@ -24,7 +24,7 @@ NEAREST = (20, 50, 100, 200)  # items that count as neighbours
 def rivals(known: Known, rankable: np.ndarray) -> tuple[dict[str, Lister], dict[str, str]]:
     """Return by name what lists the items of users, and what was chosen for it on validation, or why it is left out."""
     popular = partial(ranked.by_popularity, known.counts, allowed=rankable, depth=ranking.DEPTH)
-    found: dict[str, Lister] = {"popularity": lambda users, seen: popular(users=users, seen=seen)[0]}
+    found: dict[str, Lister] = {"popularity": lambda users, seen, past: popular(users=users, seen=seen)[0]}
     said = {}
     count, near = chosen(known, NEAREST, _near(), "item_knn")
     said["item_knn"] = f"{count} neighbours"
@@ -103,10 +103,10 @@ def _near() -> Callable[[csr_array, int], csr_array]:
 
 
 def _lister(known: Known, weights: np.ndarray | csr_array, rankable: np.ndarray) -> Lister:
-    def listed(users: np.ndarray, seen: csr_array) -> np.ndarray:
+    def listed(users: np.ndarray, seen: csr_array, past: csr_array) -> np.ndarray:
         codes = ranked.by_popularity(known.counts, users, seen, rankable, ranking.DEPTH)[0]
         able = (users >= 0) & known.learnt_users[users]
-        scorer = partial(product, known.learnt, weights=weights)
+        scorer = partial(product, past, weights=weights)
         if able.any():
             codes[able] = ranked.lists(scorer, users[able], seen, rankable, ranking.DEPTH)[0]
         return codes

@@ -113,6 +113,9 @@ class Pipeline(Recommender):
         ends = np.concatenate([[0], np.cumsum(keep)])[past.indptr]
         return csr_array((past.data[keep], past.indices[keep], ends), shape=past.shape)
 
+    def looked_at(self, split: str) -> "csr_array":
+        return self.known.seen(split)
+
     def answerable(self, users: np.ndarray) -> np.ndarray:
         return (users >= 0) & (np.diff(self.histories.offsets) > 0)[users]
 
