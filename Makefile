@@ -41,8 +41,11 @@ bench: setup
 	$(BIN)/python benchmarks/nlp.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/text_stream.py
+	$(BIN)/python benchmarks/anomaly_choices.py
 	$(BIN)/python benchmarks/anomaly.py
 	$(BIN)/python benchmarks/recommendation.py
+	$(BIN)/python benchmarks/recommendation_sequence.py
+	$(BIN)/python benchmarks/recommendation_rank.py
 
 # Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx]"
 wheelhouse:
