@@ -19,6 +19,7 @@ DETECTORS = {
     "patchcore": {"detector": "patchcore", **THROUGH},
     "patchcore, finest 16": {"detector": "patchcore", "finest": "16", **THROUGH},
     "padim": {"detector": "padim", **THROUGH},
+    "padim, finest 16": {"detector": "padim", "finest": "16", **THROUGH},
     "autoencoder": {"detector": "autoencoder"},
 }
 
