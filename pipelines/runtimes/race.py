@@ -25,7 +25,7 @@ from horngate.pipelines.runtimes import Runtime
 
 WORTH = 8.0  # seconds of Keras's time on all rows from which on a conversion (2 s and more) and a race repay themselves
 TOLERANCE = 1e-4  # of outputs, relative to the largest one where that exceeds 1
-FASTER = 1.1  # times, for a change to be worth it
+FASTER = 1.2  # times, for a change to be worth it
 RACED = 64  # rows
 COUNTED = 4096  # rows of a listing, or
 HELD = 64 << 20  # bytes of it, that are looked at before a longer one counts as LONGER times as long
