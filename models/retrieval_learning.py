@@ -1,18 +1,20 @@
 """How recommenders learn from who met what: one function for each model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from scipy.sparse import csr_array
 
+from horngate.models import recommending
 from horngate.models.autoencoder import Autoencoder
 from horngate.models.closed_form import leading, normalised
 from horngate.models.learning import Keeper, Plan, learn
 from horngate.models.lists import HeldRows, Lists, UserRows
 from horngate.models.propagation import Edges, Propagated
+from horngate.models.recommending import Learnt
 from horngate.models.retrieval import Factors, Linear, Ranker
 from horngate.models.towers import Tower, Towers
 
@@ -24,40 +26,12 @@ DRAWN = 8192
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """How to learn; None leaves it to the model.
+class Wishes(recommending.Wishes):
+    """How to learn; None leaves it to the model."""
 
-    Attributes:
-        epochs: at most; with `exactly`, so many, since a choice was made before.
-        phase: names checkpoints and history; default: the model.
-    """
-
-    seed: int = 0
-    dimension: int | None = None
     temperature: float | None = None
     correction: float | None = None
-    negatives: int | None = None
     layers: int | None = None
-    dropout: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    exactly: bool = False
-    phase: str | None = None
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """What a phase made: the model from users (or their items) to scores, and its history."""
-
-    answers: keras.Model
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def best(self) -> tuple[float | None, int]:
-        """The lowest validation loss, 1 - ndcg_at_10 (None where nothing was validated), and its epoch."""
-        found = [(row["val_loss"], row["epoch"]) for row in self.history if "val_loss" in row]
-        return min(found) if found else (None, len(self.history))
 
 
 def factorised(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:

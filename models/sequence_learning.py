@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from horngate.models import recommending
 from horngate.models.learning import Keeper, Plan, learn
 from horngate.models.lists import Lists
-from horngate.models.retrieval_learning import Learnt
+from horngate.models.recommending import Learnt
 from horngate.models.sequences import Following, Recurrent, SelfAttentive, Sequencer
 
 MANY = 30_000  # items from which on a softmax is over drawn ones
@@ -38,28 +39,17 @@ DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Wishes(recommending.Wishes):
     """How to learn; None leaves it to the network.
 
     Attributes:
         max_length: how many items are looked back on.
         repeats: whether what was met before counts when it is judged.
-        epochs: at most; with `exactly`, so many, since a choice was made before.
-        phase: names checkpoints and history.
     """
 
-    phase: str
-    seed: int = 0
     max_length: int = 50
     repeats: bool = False
-    dimension: int | None = None
     blocks: int | None = None
-    dropout: float | None = None
-    negatives: int | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    exactly: bool = False
 
 
 class Stretches:
@@ -139,7 +129,7 @@ def followed(name: str, lists: Lists, held: Lists, wishes: Wishes, keeper: Keepe
     validation = HeldNext(lists, held, wishes.max_length, wishes.repeats)
     judged = validation.count and not wishes.exactly
     plan = Plan(
-        wishes.phase,
+        wishes.phase or name,
         wishes.epochs or usual.epochs,
         wishes.batch_size or _rows_of_a_step(rows, negatives or lists.count, usual.batch_size),
         wishes.seed,

@@ -1,5 +1,7 @@
 """Recommenders that read what a user met in its order, and score what comes next."""
 
+from abc import ABC, abstractmethod
+
 import keras
 import numpy as np
 from keras import ops
@@ -11,7 +13,7 @@ SPREAD = 0.02  # of weights at the start
 UNIFORM = 0.5  # share of drawn items that are drawn whatever their popularity
 
 
-class Sequencer(keras.layers.Layer):
+class Sequencer(keras.layers.Layer, ABC):
     """Scores of all items as the next one, from lists of items in their order; the vectors read are those scored with.
 
     Takes int32 `[n, length]`, code + 1 of items, the earliest first, 0 behind the end; returns float32 `[n, items]`. What
@@ -37,13 +39,13 @@ class Sequencer(keras.layers.Layer):
         self.compose()
         self.built = True
 
+    @abstractmethod
     def compose(self):
         """Make what `encoded` needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encoded(self, vectors, training):
         """Return what is known at each place, float32 `[n, length, dimension]`, from the vectors of items there."""
-        raise NotImplementedError
 
     def states(self, lists, training=False):
         """Return what is known at each place of a list, float32 `[n, length, dimension]`."""

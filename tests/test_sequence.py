@@ -19,7 +19,7 @@ def layer_of(name: str, items: int = 12):
     """Return a built network, its vectors large enough for answers to differ."""
     from horngate.models.sequence_learning import Wishes, network
 
-    layer = network(name, items, Wishes("test", **SMALL))
+    layer = network(name, items, Wishes(phase="test", **SMALL))
     for variable in layer.trainable_variables:
         variable.assign(5 * variable)
     return layer
@@ -135,7 +135,7 @@ def test_a_cut_training_goes_on_to_equal_weights(name, negatives, tmp_path):
 
     set_up("cpu", "float32", 0)
     lists, held = made_lists(longest=9), made_lists(seed=3, longest=2)
-    wishes = Wishes("p", **SMALL | {"dropout": 0.3}, negatives=negatives, epochs=2, batch_size=8)
+    wishes = Wishes(phase="p", **SMALL | {"dropout": 0.3}, negatives=negatives, epochs=2, batch_size=8)
 
     def learnt(keeper):
         return followed(name, lists, held, wishes, keeper).answers.get_weights()

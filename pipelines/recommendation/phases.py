@@ -147,7 +147,8 @@ class Contest:
         return found
 
     def _closed(self, name: str) -> Any:
-        from horngate.models.retrieval_learning import Learnt, linear
+        from horngate.models.recommending import Learnt
+        from horngate.models.retrieval_learning import linear
         from horngate.pipelines.recommendation.rivals import chosen_ease, product, validated
 
         penalty, weights = chosen_ease(self.known)
