@@ -1,6 +1,5 @@
 """A pipeline is one task of one domain: it answers questions and never orchestrates. The verbs ask."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ from horngate.pipelines.measure.intervals import Measure
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
-from horngate.pipelines.runtimes import Runtime
 
 
 def tensors_of(row: Any) -> tuple[np.ndarray, ...]:
@@ -25,14 +23,13 @@ def tensors_of(row: Any) -> tuple[np.ndarray, ...]:
 
 
 class Pipeline(ABC):
-    """The questions that every task answers.
+    """The questions that every task answers; `RowByRow` and `BlockByBlock` add how its answers are made.
 
     Attributes:
         card: the task's knobs.
         schema: what the reader needs to know beside the card; kept in the run's `schema.json`.
         suffixes: file suffixes (lower case) that are inputs of this task.
         batch_size: rows per forward pass of prediction.
-        runtime: what computes the forward pass instead of Keras, or None.
     """
 
     suffixes: tuple[str, ...] = ()
@@ -42,15 +39,12 @@ class Pipeline(ABC):
     def __init__(self, card: Data):
         self.card = card
         self.schema: dict[str, Any] = {}
-        self.runtime: Runtime | None = None
 
     # What is a row?
 
+    @abstractmethod
     def survey(self) -> Any:
         """Return what the first look at all rows of the card's data sees: a `Survey`."""
-        from horngate.pipelines.data.survey import survey
-
-        return survey(self)
 
     def assigned(self, seen: Any, run: Run) -> tuple[np.ndarray, list[str]]:
         """Return the split of each row of a survey, and sentences on what had to be decided."""
@@ -59,6 +53,7 @@ class Pipeline(ABC):
         old = Run.open(self.card.splits, finished=False).splits if self.card.splits else None
         return drawn_or_given(seen, self.card, old, self.sort_of)
 
+    @abstractmethod
     def own_rows(self, run: Run, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
         """Return the listed rows of one of a run's splits, for each the id of a training row that shows the same (or
 
@@ -67,26 +62,10 @@ class Pipeline(ABC):
         Raises:
             UserError: no such rows, or they can't be listed any more.
         """
-        from horngate.pipelines.data.listed_again import own_rows
-
-        return own_rows(run, self.suffixes, split)
-
-    def other_rows(self, data: str, split: str | None) -> pa.Table:
-        """Return the listed rows of other labelled data, or those of one of its splits."""
-        from horngate.pipelines.data.listed_again import other_rows
-
-        return other_rows(self.card, self.suffixes, data, split)
 
     @abstractmethod
-    def inspect(self, data: bytes, suffix: str) -> Any:
-        """Return facts of one input for `check`: `converted` (texts) and `thumbnail` (uint8 [32, 32] or None).
-
-        Args:
-            suffix: of the file that held the bytes, in lower case; empty where there was none.
-
-        Raises:
-            Unreadable: with the reason.
-        """
+    def other_rows(self, data: str, split: str | None) -> pa.Table:
+        """Return the listed rows of other labelled data, or those of one of its splits."""
 
     @abstractmethod
     def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
@@ -98,7 +77,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
-        """Return the tensor of one input; `seed` asks for a random view of it.
+        """Return the tensor of one input (or several, as a tuple); `seed` asks for a random view of it.
 
         Raises:
             Unreadable: with the reason.
@@ -117,22 +96,6 @@ class Pipeline(ABC):
 
     # Equal inputs are the same thing, seen once and kept on one side of a split; events that repeat are each their own.
     repeating = False
-
-    # A row may hold several tensors (two texts that are compared, windows of a long one): `read` returns a tuple of them
-    # then. Each is computed by itself, and the outputs of a row are joined; `rows` takes a list of what they make.
-    parted = False
-
-    def joined(self, outputs: list[np.ndarray], tensors: list[np.ndarray]) -> Any:
-        """Return what one row's outputs make together; both lists hold one entry per tensor of the row, in its order."""
-        (output,) = outputs
-        return output
-
-    # Tensors whose first axis differs in length (texts, sounds) are batched with others that are filled up as far.
-    uneven = False
-
-    def size_of(self, tensor: np.ndarray) -> int:
-        """Return the length that an uneven tensor is filled up to."""
-        return len(tensor)
 
     def stacked(self, tensors: Sequence[np.ndarray | None], rows: int | None = None) -> np.ndarray:
         """Return tensors as one batch of `rows` (default: as many as there are); where there is none, it is filled up."""
@@ -197,34 +160,9 @@ class Pipeline(ABC):
         except Untrusted as problem:
             raise UserError(str(problem)) from None
 
-    @property
-    @abstractmethod
-    def core(self) -> Any:
-        """The Keras model from a batch of `read`'s tensors to outputs: what is exported and what other runtimes run."""
-
-    def forward(self, batch: np.ndarray) -> np.ndarray:
-        """Return outputs for a batch of tensors, from the runtime that was chosen, else from Keras."""
-        if self.runtime is not None:
-            return self.runtime.run(batch)
-        return np.asarray(self.core.predict_on_batch(batch))
-
-    @property
-    def step(self) -> int:
-        """Rows that are computed together: batches are filled up to a multiple of it."""
-        if self.runtime is not None:
-            return self.runtime.batch
-        return min(self.batch_size, 8) if self.uneven else self.batch_size
-
     @abstractmethod
     def answer_schema(self) -> pa.Schema:
         """Return the answer columns, in order."""
-
-    # A task may answer whole blocks of rows by itself, instead of reading them one by one for its core model.
-    blockwise = False
-
-    def said(self, block: pa.Table, labelled: bool) -> tuple[dict[str, Any] | None, list[int], list[str | None]]:
-        """Return the answer columns of a block's rows that can be answered, the places of these, and why others can't."""
-        raise NotImplementedError(f"{type(self).__module__} answers rows one by one")
 
     carried: tuple[str, ...] = ()  # answer columns that stand in the listed rows already, such as a time
 
@@ -234,48 +172,9 @@ class Pipeline(ABC):
 
     slicing: tuple[str, ...] = ()  # those of `measured_schema` that scores are sliced by
 
-    @abstractmethod
-    def rows(self, outputs: Sequence) -> dict[str, list]:
-        """Return the answer columns of outputs (joined ones, where rows are parted), and those of `measured_schema`."""
-
-    def answered(self, listed: pa.Table, outputs: np.ndarray) -> dict[str, list]:
-        """Return what `rows` does, for a task whose answers need the listed rows themselves, one for each output."""
-        return self.rows(outputs)
-
     # How is it handed over?
 
     unexportable: str | None = None  # one sentence, for a task whose model can't be exported
-
-    @property
-    def ranges(self) -> dict[str, tuple[float | None, float | None]]:
-        """The least and greatest values of the exported model's `inputs` and `outputs`; None where unbounded."""
-        return {"inputs": (None, None), "outputs": (None, None)}
-
-    def serving(self) -> Any:
-        """Return a TensorFlow function from encoded inputs (string `[n]`) to `label`, `score`, `scores`; None for none."""
-        return None
-
-    def encoded(self, tensor: np.ndarray) -> bytes | None:
-        """Return an encoded input that `serving` decodes to exactly this tensor; None where there is no such form."""
-        return None
-
-    def acted_on(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """Return what a user acts on in bare outputs, one dict each: answers without their numbers, as JSON has them."""
-        kinds = {field.name: str(field.type) for field in self.answer_schema() if field.name not in self.carried}
-        kept = [name for name, kind in kinds.items() if "float" not in kind and "double" not in kind]
-        if not kept:
-            return [{} for _ in outputs]
-        found = self.rows(outputs)
-        columns = [json.loads(json.dumps(found[name], default=lambda left: left.tolist())) for name in kept]
-        return [dict(zip(kept, row, strict=True)) for row in zip(*columns, strict=True)]
-
-    def saying(self) -> str:
-        """Return the source of a Python function `answer(path, outputs)` that gives the texts to print of one file."""
-        return 'def answer(path, outputs):\n    return [*(f"{number:.4f}" for number in np.ravel(outputs)[:8]), "…"]\n'
-
-    def example(self) -> str:
-        """Return the source of a Python function `read(path)` that gives the exported model's tensor, without horngate."""
-        return "import numpy as np\n\n\ndef read(path):\n    return np.load(path)\n"
 
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
         """Take the task's own options of a verb; return what they changed, for the report's `protocol`.

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from horngate.pipelines.base import Pipeline
 from horngate.pipelines.data.checks import Finding, label_findings
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table
@@ -19,6 +18,7 @@ from horngate.pipelines.measure.intervals import prepared
 from horngate.pipelines.page import classification as drawn
 from horngate.pipelines.page.plot import Plot
 from horngate.pipelines.report import Report
+from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MISTAKES = 20  # most confident ones, in a report
 
 
-class Classifier(Pipeline):
+class Classifier(RowByRow):
     """What all classifying tasks share. A task adds how to inspect, settle, read and build."""
 
     labels: Labels

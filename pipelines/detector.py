@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from horngate.pipelines import progress
 from horngate.pipelines.alarms import Alarms
-from horngate.pipelines.base import Pipeline
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table, whole, write_rows
 from horngate.pipelines.judged import Judged
+from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 LEAST_ROWS = 5  # to learn from
 
 
-class Detector(Judged, Pipeline):
+class Detector(Judged, RowByRow):
     """What all detecting tasks share. A task adds how to inspect, settle, read, and `learn`, and its reasons.
 
     The output of the core model is float32 `[n, 1 + …]`: first the score, higher for stranger rows, then whatever the task

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines import progress
-from horngate.pipelines.base import Pipeline
 from horngate.pipelines.data import checks, duplicates
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.duplicates import Duplicates
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.sources import Listing, examples
 from horngate.pipelines.errors import Unreadable
+from horngate.pipelines.row_by_row import RowByRow
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Survey:
         return [finding for finding in self.findings if finding.grade == "error"]
 
 
-def survey(pipeline: Pipeline) -> Survey:
+def survey(pipeline: RowByRow) -> Survey:
     """List, read and compare all rows of the pipeline's data.
 
     Raises:
@@ -115,7 +115,7 @@ def _values(column: pa.ChunkedArray):
     return (value.as_py() for value in column)
 
 
-def _of_rows(pipeline: Pipeline, table: pa.Table, same: Duplicates) -> list[Finding]:
+def _of_rows(pipeline: RowByRow, table: pa.Table, same: Duplicates) -> list[Finding]:
     given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
     findings = pipeline.findings(table, given if "train" in given and "" not in given else None)
     torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given)

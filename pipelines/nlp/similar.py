@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import base
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.errors import Unreadable, UserError
@@ -22,6 +21,7 @@ from horngate.pipelines.nlp.texts import SUFFIXES
 from horngate.pipelines.page import similarity as drawn
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
+from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SURPRISES = 20  # in a report
 
 
-class Pipeline(Encoding, base.Pipeline):
+class Pipeline(Encoding, RowByRow):
     """`horngate nlp similar`."""
 
     suffixes = SUFFIXES

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import base
 from horngate.pipelines.data.checks import Finding, label_findings
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.errors import UserError
@@ -26,6 +25,7 @@ from horngate.pipelines.nlp.texts import SUFFIXES, Facts, raw_text, seen_in
 from horngate.pipelines.page.classification import per_class
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
+from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SPAN = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("label", pa.strin
 NONE = "(no entity)"
 
 
-class Pipeline(Encoding, base.Pipeline):
+class Pipeline(Encoding, RowByRow):
     """`horngate nlp tag`."""
 
     suffixes = SUFFIXES

@@ -124,9 +124,6 @@ class Answering:
         fields = [("items", texts), ("scores", pa.list_(pa.float32())), ("fallback", pa.string())]
         return pa.schema([*fields, *([("why", pa.list_(texts))] if self.why else [])])
 
-    def rows(self, outputs: Any) -> dict[str, list]:
-        raise NotImplementedError("lists are made of whole blocks, by `said`")
-
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
         if options.get("include_seen") and options.get("exclude_seen"):
             raise UserError("give one of --include-seen and --exclude-seen")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import base, progress
+from horngate.pipelines import progress
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.errors import UserError
@@ -18,6 +18,7 @@ from horngate.pipelines.recommendation.events import Events
 from horngate.pipelines.recommendation.example import EXAMPLE
 from horngate.pipelines.recommendation.scored import Scored
 from horngate.pipelines.recommendation.sides import FILE, ROLES, Sides
+from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 from horngate.pipelines.tabular.columns import Facts, cells_of, values_in, width_of
 from horngate.pipelines.tabular.matrix import filled
@@ -30,7 +31,7 @@ WATCHED = 40  # columns whose drift is looked at one by one
 SHOWN = 8  # cells of a row, on a page
 
 
-class Pipeline(Events, Scored, base.Pipeline):
+class Pipeline(Events, Scored, RowByRow):
     """`horngate recommendation rank`.
 
     Attributes:

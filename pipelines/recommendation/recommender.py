@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from horngate.pipelines import progress
-from horngate.pipelines.base import Pipeline
+from horngate.pipelines.block_by_block import BlockByBlock
 from horngate.pipelines.card import elsewhere
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.splits import NAMES
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 
 
-class Recommender(Answering, Judging, Pipeline):
+class Recommender(Answering, Judging, BlockByBlock):
     """What all tasks share that recommend items. A task adds `learn`, `scores` and `item_vectors`.
 
     Attributes:
@@ -42,7 +42,6 @@ class Recommender(Answering, Judging, Pipeline):
 
     suffixes = READ
     handed_over = FILES
-    blockwise = True
     repeats = False  # whether it counts when a user meets an item again
     unexportable = "a recommender's lists depend on what each user met, which an exported model alone doesn't know"
     known: Known
@@ -84,9 +83,6 @@ class Recommender(Answering, Judging, Pipeline):
         self.known = Known(seen.log, seen.sides, featured=featured)
         self.looked = seen
         return np.array(seen.table["split"].to_pylist(), dtype=object), seen.notes
-
-    def inspect(self, data: bytes, suffix: str) -> Any:
-        raise NotImplementedError("a log is looked at as a whole, by `survey`")
 
     def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
         return []
@@ -163,10 +159,6 @@ class Recommender(Answering, Judging, Pipeline):
 
     def load(self, run: Run) -> None:
         self.answers = self.kept_model(run)
-
-    @property
-    def core(self) -> "keras.Model":
-        return self.answers
 
     @property
     def rankable(self) -> np.ndarray:

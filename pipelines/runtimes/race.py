@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines import progress
-from horngate.pipelines.base import Pipeline, tensors_of
+from horngate.pipelines.base import tensors_of
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import content
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import digest, read_json, write_json
+from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.runtimes import Runtime
 
 WORTH = 8.0  # seconds of Keras's time on all rows from which on a conversion (2 s and more) and a race repay themselves
@@ -172,7 +173,7 @@ def counted(blocks: Iterable[pa.Table]) -> tuple[int, list[pa.Table], Iterator[p
     return rows, first, iter(first)
 
 
-def sampled(pipeline: Pipeline, blocks: list[pa.Table]) -> np.ndarray:
+def sampled(pipeline: RowByRow, blocks: list[pa.Table]) -> np.ndarray:
     """Return the tensors of the first rows, at most 64, that can be read.
 
     Raises:

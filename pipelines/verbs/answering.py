@@ -11,6 +11,7 @@ from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.sources import CORE
 from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 from horngate.pipelines.runtimes.race import Track, Verdict, counted, sampled
 
@@ -26,11 +27,17 @@ def answered(pipeline: Pipeline, blocks: Iterable[pa.Table], labelled: bool) -> 
     Args:
         labelled: whether `target`, `group` and `split` follow.
     """
-    waiting: deque[pa.Table] = deque()
     pipeline.begin(labelled)
-    if pipeline.blockwise:
-        yield from (_table(pipeline, block, *pipeline.said(block, labelled), labelled) for block in blocks)
-        return
+    if isinstance(pipeline, RowByRow):
+        said = _row_by_row(pipeline, blocks)
+    else:
+        said = ((block, *pipeline.said(block, labelled)) for block in blocks)
+    yield from (_table(pipeline, *one, labelled) for one in said)
+
+
+def _row_by_row(pipeline: RowByRow, blocks: Iterable[pa.Table]) -> Iterator[tuple]:
+    """Yield each block with what was said of its rows, as `BlockByBlock.said` tells it."""
+    waiting: deque[pa.Table] = deque()
 
     def rows() -> Iterator[tuple]:
         for block in blocks:
@@ -43,7 +50,7 @@ def answered(pipeline: Pipeline, blocks: Iterable[pa.Table], labelled: bool) -> 
     stream = in_order(read, rows(), ahead=4 * pipeline.batch_size)
     for first in stream:
         block = waiting.popleft()
-        yield _answers(pipeline, block, chain([first], islice(stream, block.num_rows - 1)), labelled)
+        yield block, *_answers(pipeline, block, chain([first], islice(stream, block.num_rows - 1)))
 
 
 def with_runtime(
@@ -57,7 +64,7 @@ def with_runtime(
         UserError: `wish` is `litert`, which can't be had or doesn't answer the same.
     """
     wish = wish or getattr(pipeline.card, "runtime", "auto")
-    if pipeline.blockwise:
+    if not isinstance(pipeline, RowByRow):
         if wish == "litert":
             raise UserError("this task's answers are lists that TensorFlow makes; leave --runtime litert out")
         return iter(blocks), Verdict("tensorflow")
@@ -67,7 +74,8 @@ def with_runtime(
     return blocks, verdict
 
 
-def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: bool) -> pa.Table:
+def _answers(pipeline: RowByRow, block: pa.Table, tensors: Iterator) -> tuple:
+    """Return what `BlockByBlock.said` returns, from the tensors of a block's rows."""
     outputs, computed, errors = [], [], [None] * block.num_rows
     for batch in _batches(pipeline, _each(tensors)):
         for (place, _), tensor in batch:
@@ -78,7 +86,7 @@ def _answers(pipeline: Pipeline, block: pa.Table, tensors: Iterator, labelled: b
         computed += good if pipeline.parted else [(key, None) for key, _ in good]  # whole pictures would fill memory
     together, places = _by_row(pipeline, [part for part in outputs if part is not None], computed)
     rows = None if together is None else pipeline.answered(block.take(pa.array(places)), together)
-    return _table(pipeline, block, rows, places, errors, labelled)
+    return rows, places, errors
 
 
 def _table(
@@ -110,7 +118,7 @@ def _each(rows: Iterator) -> Iterator[tuple]:
             yield (place, number), tensor
 
 
-def _by_row(pipeline: Pipeline, outputs: list[np.ndarray], computed: list[tuple]) -> tuple[Sequence | None, list[int]]:
+def _by_row(pipeline: RowByRow, outputs: list[np.ndarray], computed: list[tuple]) -> tuple[Sequence | None, list[int]]:
     """Return one output a row, and the row of each.
 
     Args:
@@ -128,7 +136,7 @@ def _by_row(pipeline: Pipeline, outputs: list[np.ndarray], computed: list[tuple]
     return [pipeline.joined(*map(list, zip(*own, strict=True))) for own in parts.values()], list(parts)
 
 
-def _batches(pipeline: Pipeline, tensors: Iterator[tuple]) -> Iterator[list[tuple]]:
+def _batches(pipeline: RowByRow, tensors: Iterator[tuple]) -> Iterator[list[tuple]]:
     """Yield lists of (key, tensor): in turn, or of one size where tensors are uneven."""
     sized: dict[int, list] = {0: []}
     for place, tensor in tensors:
@@ -141,7 +149,7 @@ def _batches(pipeline: Pipeline, tensors: Iterator[tuple]) -> Iterator[list[tupl
     yield from (waiting for waiting in sized.values() if waiting)
 
 
-def _forward(pipeline: Pipeline, batch: list) -> np.ndarray | None:
+def _forward(pipeline: RowByRow, batch: list) -> np.ndarray | None:
     """Return outputs for the readable tensors of a batch; it is always filled up to whole steps and in the same places,
 
     so that an answer depends neither on its neighbours nor on where a job was cut.

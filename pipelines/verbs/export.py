@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines import device, progress
-from horngate.pipelines.base import Pipeline, tensors_of
+from horngate.pipelines.base import tensors_of
 from horngate.pipelines.bundle import MODELS, Bundle
 from horngate.pipelines.card import Data, elsewhere, task_name
 from horngate.pipelines.data.reading import content
@@ -18,6 +18,7 @@ from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.files import write_json, write_text
 from horngate.pipelines.model_card import model_card
 from horngate.pipelines.recipe import to_yaml
+from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 from horngate.pipelines.runtimes import FORMATS, PRECISIONS
 from horngate.pipelines.runtimes.examples import example
@@ -91,7 +92,7 @@ def _possible(run: Run, format: str, precision: str, target: Path) -> None:
         raise UserError(f"--format {format} needs {', '.join(lacking)}: install horngate[{format}]")
 
 
-def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], golden, sample) -> None:
+def _fill(bundle: Bundle, run: Run, pipeline: RowByRow, wishes: dict[str, Any], golden, sample) -> None:
     """Write everything but the checksums."""
     kind, precision = wishes["kind"], wishes["precision"]
     _convert(pipeline, bundle / MODELS[kind], kind, precision, sample)
@@ -111,7 +112,7 @@ def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], 
     write_text(bundle / "example.py", example(kind, pipeline.example(), pipeline.saying(), named=labels is not None))
 
 
-def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) -> None:
+def _convert(pipeline: RowByRow, path: Path, kind: str, precision: str, sample) -> None:
     from horngate.pipelines.runtimes import converting
 
     progress.detail(f"converting to {kind}")
@@ -129,7 +130,7 @@ def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) 
         raise UserError(f"this model can't be converted to {kind} in {precision}: {why}") from problem
 
 
-def _tensors(run: Run, pipeline: Pipeline, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
+def _tensors(run: Run, pipeline: RowByRow, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
     """Return up to `count` real tensors, drawn from the rows of these splits in their order, then from others."""
     try:
         if data is None:
@@ -157,7 +158,7 @@ def _tensors(run: Run, pipeline: Pipeline, data: str | None, count: int, splits:
     return pipeline.stacked(found)
 
 
-def _columns(pipeline: Pipeline) -> dict[str, Any]:
+def _columns(pipeline: RowByRow) -> dict[str, Any]:
     """Return names, shapes, dtypes and ranges of what the model takes and gives."""
 
     def entry(name: str, tensor) -> dict[str, Any]:
