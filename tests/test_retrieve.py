@@ -1,6 +1,7 @@
 """Retrieval from a user's own log: what is read, how it is split, what is masked, what is said."""
 
 import json
+import math
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,6 +14,7 @@ from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table
 from horngate.pipelines.recommendation import Retrieve
 from horngate.pipelines.recommendation.looking import look
+from horngate.pipelines.recommendation.side_tables import read_side_table
 
 START = 1_700_000_000
 
@@ -442,16 +444,35 @@ def test_towers_without_side_tables_are_one_line(shop, tmp_path, cli):
     assert code == 1 and "--users and --items" in err
 
 
-def test_side_tables_with_missing_and_doubled_ids_are_counted(shop, tmp_path):
-    rows = [("u1", "x"), ("u1", "y"), ("", "z"), ("nobody", "w"), ("u2", "v", "more")]
-    found = looked(shop / "log.csv", users=written(tmp_path / "users.csv", rows, ("user", "colour")))
+def test_rows_of_side_tables_without_a_sure_id_are_left_out_and_counted(shop, tmp_path):
+    rows = [("u1", "x", 1), ("u1", "y", 1), ("", "z", 1), ("nobody", "w", 1), ("u2", "v", 1, "more")]
+    rows += [("u3", "v", 1), ("u3", "v", 1), ("u4", "v", "inf")]
+    names = ("user", "colour", "age")
+    found = looked(shop / "log.csv", users=written(tmp_path / "users.csv", rows, names))
     said = messages(found)
-    assert "1 rows of users.csv repeat an id" in said and "2 rows of users.csv can't be used" in said
+    assert "1 users of users.csv have rows that differ, such as u1; none of them counts" in said
+    assert "2 rows of users.csv can't be used: they have no id, or too many cells" in said
+    assert "1 rows of users.csv can't be used: they hold an infinite number" in said
+    assert found.tables["user"].ids == ["nobody", "u3"] and found.tables["user"].columns["colour"] == ["w", "v"]
     assert "39 users of the log are not in users.csv" in said and "1 users of users.csv are not in the log" in said
     with pytest.raises(UserError, match="knows none of the log's users"):
         looked(shop / "log.csv", users=written(tmp_path / "far.csv", [("q", "x")], ("user", "colour")))
     with pytest.raises(UserError, match="nothing to learn from it"):
         looked(shop / "log.csv", users=written(tmp_path / "bare.csv", [("u1",)], ("user",)))
+
+
+def test_ids_that_became_decimals_are_those_that_they_were(tmp_path):
+    log = pa.table({"user": [1, 2, 2, 3], "item": ["a", "a", "b", "b"]})
+    pq.write_table(log, tmp_path / "log.parquet")
+    table = pa.table(
+        {"user": pa.array([1.0, 2.0, None, math.nan]), "age": [31.0, 2.5, 3.0, 4.0]}
+    )  # what a gap makes of whole numbers
+    pq.write_table(table, tmp_path / "users.parquet")
+    side = read_side_table(str(tmp_path / "users.parquet"), Retrieve(data=str(tmp_path / "log.parquet")), "user")
+    assert side.ids == ["1", "2"] and side.columns["age"] == ["31", "2.5"]
+    pq.write_table(log.set_column(0, "user", pa.array([1.0, 2.0, None, 3.0])), tmp_path / "log.parquet")
+    found = looked(tmp_path / "log.parquet", users=str(tmp_path / "users.parquet"))
+    assert found.log.users.to_pylist() == ["1", "2", "3"] and found.quarantined == [("row 3", "no user")]
 
 
 def test_auto_keeps_the_best_on_validation_and_a_refit_learns_from_that_too(trained):

@@ -13,7 +13,8 @@ from horngate.pipelines.data.sources import CORE, block
 from horngate.pipelines.data.table_files import decoding
 from horngate.pipelines.data.tables import free_name
 from horngate.pipelines.errors import UserError, nearest
-from horngate.pipelines.recommendation.log_files import LINES, READ, roles_of, tables, texts_of
+from horngate.pipelines.recommendation.log_files import LINES, READ, roles_of, tables
+from horngate.pipelines.recommendation.raw_columns import texts_of
 from horngate.pipelines.recommendation.samples import sample_columns
 
 

@@ -13,7 +13,8 @@ from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.recommendation import features
 from horngate.pipelines.recommendation.aims import Aim
-from horngate.pipelines.recommendation.sides import ROLES, Sides
+from horngate.pipelines.recommendation.side_tables import ROLES
+from horngate.pipelines.recommendation.sides import Sides
 from horngate.pipelines.tabular.columns import Facts, cells_of, codes_of, refuse_infinite, values_in, vector_of
 from horngate.pipelines.tabular.looking import LOOKED_AT, Sought, column_findings
 
@@ -151,7 +152,7 @@ class Events:
         above = (truth > truth.mean()).astype(np.float32)[chosen]
         sought = Sought("clicks" if aim.clicks else "ratings above the mean")
         found += column_findings(rows, above, lambda: features.settled(rows, self.card, names), sought)
-        return found + self._lacking(rows, names)
+        return found + self.sides.findings + self._lacking(rows, names)
 
     def _lacking(self, rows: list[dict[str, Any]], names: dict[str, str | None]) -> list[Finding]:
         """Return findings on ids that their side table doesn't hold."""

@@ -99,13 +99,6 @@ def tables(path: Path, encoding: str, broken: list[tuple[int, str]]) -> Iterator
             raise UserError(f"{path} can't be read: {str(problem).splitlines()[0]}") from None
 
 
-def texts_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column as texts; nested cells as JSON."""
-    if pa.types.is_nested(column.type):
-        return pa.chunked_array([pa.array([text_of(cell) for cell in column.to_pylist()], pa.string())])
-    return column.cast(pa.string())
-
-
 def _parquet(path: Path, encoding: str, broken: list) -> Iterator[pa.Table]:
     with path.open("rb") as opened:
         file = pq.ParquetFile(opened)

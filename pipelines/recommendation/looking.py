@@ -1,6 +1,7 @@
 """The first look at a log: what can be used, how it is split, what is wrong with it."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,12 @@ from horngate.pipelines.data.checks import Finding, quarantine_findings
 from horngate.pipelines.data.duplicates import Duplicates
 from horngate.pipelines.data.splits import NAMES
 from horngate.pipelines.data.survey import Survey
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import digest
 from horngate.pipelines.recommendation.cases import cases
 from horngate.pipelines.recommendation.log import Log, Reading, core, merged, refuse_empty
 from horngate.pipelines.recommendation.log_files import read_log
-from horngate.pipelines.recommendation.side import Side, read_side
+from horngate.pipelines.recommendation.side_tables import ROLES, SideTable, read_side_table
 from horngate.pipelines.recommendation.splitting import TEST, TRAIN, VALIDATION, inherited, split
 
 
@@ -38,7 +40,7 @@ class Looked(Survey):
     notes: list[str]
     read: int
     protocol: dict
-    tables: dict[str, Side]
+    tables: dict[str, SideTable]
 
     @property
     def usable(self) -> int:
@@ -66,17 +68,34 @@ def look(card: Data, repeats: bool = False) -> Looked:
     return _split(card, reading, findings, tables)
 
 
-def _with_tables(log: Log, card: Data) -> tuple[Log, dict[str, Side]]:
+def _with_tables(log: Log, card: Data) -> tuple[Log, dict[str, SideTable]]:
     """Return the log with the ids of side tables behind its own, and these tables by role."""
     tables = {}
-    for role, path in (("user", card.users), ("item", card.items)):
-        if path is not None and len(log):
-            ids = getattr(log, f"{role}s")
-            tables[role] = read_side(path, card, role, ids)
-            known = set(ids.to_pylist())
-            new = [name for name in tables[role].ids if name not in known]
-            log = replace(log, **{f"{role}s": pa.concat_arrays([ids, pa.array(new, pa.string())])})
+    for role, knob in ROLES.items():
+        if (path := getattr(card, knob)) is not None and len(log):
+            ids = getattr(log, knob)
+            table, known = read_side_table(path, card, role), set(ids.to_pylist())
+            tables[role] = replace(table, findings=table.findings + _unmatched(table, known, role, path))
+            new = [name for name in table.ids if name not in known]
+            log = replace(log, **{knob: pa.concat_arrays([ids, pa.array(new, pa.string())])})
     return log, tables
+
+
+def _unmatched(table: SideTable, known: set[str], role: str, path: str) -> list[Finding]:
+    """Return findings on ids that only the log or only the side table holds.
+
+    Raises:
+        UserError: they have none in common.
+    """
+    knob, name = ROLES[role], Path(path).name
+    lacking, foreign = len(known - set(table.ids)), len(set(table.ids) - known)
+    if lacking == len(known):
+        raise UserError(
+            f"--{knob} {path} knows none of the log's {knob}; is its column of ids right? See --{role}-column"
+        )
+    told = {f"{lacking:,} {knob} of the log are not in {name}": lacking}
+    told |= {f"{foreign:,} {knob} of {name} are not in the log": foreign}
+    return [Finding("note", f"{knob}_table", said, count) for said, count in told.items() if count]
 
 
 def _shuffled(log: Log, seed: int) -> Log:
@@ -87,7 +106,7 @@ def _shuffled(log: Log, seed: int) -> Log:
     return replace(log, items=log.items.take(pa.array(order)), item=code[log.item])
 
 
-def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[str, Side]) -> Looked:
+def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[str, SideTable]) -> Looked:
     log = reading.log
     sides, notes, rule = np.zeros(0, np.int8), [], "none"
     if len(log):

@@ -137,7 +137,7 @@ class Contest:
 
     def _features(self) -> dict[str, tuple]:
         """Return by role tokens, numbers and how many tokens there are."""
-        from horngate.pipelines.recommendation.side import Features
+        from horngate.pipelines.recommendation.side_features import Features
 
         found, log = {}, self.known.log
         for role, table in self.task.looked.tables.items():

@@ -17,7 +17,8 @@ from horngate.pipelines.recommendation.aims import Aim
 from horngate.pipelines.recommendation.events import Events
 from horngate.pipelines.recommendation.example import EXAMPLE
 from horngate.pipelines.recommendation.scored import Scored
-from horngate.pipelines.recommendation.sides import FILE, ROLES, Sides
+from horngate.pipelines.recommendation.side_tables import ROLES
+from horngate.pipelines.recommendation.sides import FILE, Sides
 from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 from horngate.pipelines.tabular.columns import Facts, cells_of, values_in, width_of
@@ -174,6 +175,8 @@ class Pipeline(Events, Scored, RowByRow):
                 if role not in self.sides.columns:
                     raise UserError(f"the run was trained without --{knob}; train anew with it")
                 self.sides.add(role, Path(path), self.schema["roles"][role], self.card)
+                for finding in self.sides.findings:
+                    progress.notice(finding.message)
                 changed[knob] = self.sides.fingerprint
         return changed
 

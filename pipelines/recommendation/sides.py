@@ -7,25 +7,25 @@ from typing import Any
 
 import pyarrow as pa
 
-from horngate.pipelines.data.sources import TABLES
-from horngate.pipelines.data.table_files import row_batches
-from horngate.pipelines.errors import Unreadable, UserError, nearest
+from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.files import digest, read_table, write_table
-from horngate.pipelines.tabular.columns import is_gap, refuse_infinite, text_in
+from horngate.pipelines.recommendation.side_tables import ROLES, read_side_table
+from horngate.pipelines.tabular.columns import text_in
 
 FILE = "sides.parquet"
-ROLES = {"user": "users", "item": "items"}  # of the column that joins a table, by knob
 
 
 @dataclass
 class Sides:
     """Tables by role (`user`, `item`): id → cells, and the columns of each.
 
-    Rows whose id isn't in its table have gaps for its columns.
+    Rows whose id isn't in its table have gaps for its columns. `findings` say what was left out when they were read.
     """
 
     rows: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     columns: dict[str, list[str]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list, compare=False)
 
     @classmethod
     def read(cls, card: Any, names: dict[str, str | None]) -> "Sides":
@@ -35,7 +35,7 @@ class Sides:
             names: of the columns of users and items in the rows, by role.
 
         Raises:
-            UserError: a table without the column that joins it, with a doubled or missing id, or one that can't be read.
+            UserError: a table without the column that joins it, or one that can't be read.
         """
         made = cls()
         for role, knob in ROLES.items():
@@ -51,17 +51,18 @@ class Sides:
         """
         if name is None:
             raise UserError(f"--{ROLES[role]} needs a column of {role}s in the data; name it with --{role}-column")
-        if path.suffix.lower() not in TABLES or not path.is_file():
-            raise UserError(f"--{ROLES[role]} should be a file that is one of {', '.join(TABLES)}. Received: {path}")
-        found, columns = _read(path, [name, *card.roles[role], "id"], card.encoding)
-        kept = [column for column in columns if column not in (card.drop_column or ())]
+        table = read_side_table(str(path), card, role, name)
+        self.findings += table.findings
+        kept = [column for column in table.columns if column not in (card.drop_column or ())]
+        if not kept:
+            raise UserError(f"--{ROLES[role]} {path} has no column left beside its ids; leave it out")
         old = self.columns.get(role)
         if old is not None and (lacking := [column for column in old if column not in kept]):
-            raise UserError(
-                f"{path} has no column {lacking[0]}, which the run learnt from.{nearest(lacking[0], columns)}"
-            )
+            raise UserError(f"{path} has no column {lacking[0]}, which the run learnt from.{nearest(lacking[0], kept)}")
         self.columns[role] = old or kept
-        self.rows[role] = self.rows.get(role, {}) | found
+        cells = zip(*(table.columns[column] for column in self.columns[role]), strict=True)
+        rows = (dict(zip(self.columns[role], row, strict=True)) for row in cells)
+        self.rows[role] = self.rows.get(role, {}) | dict(zip(table.ids, rows, strict=True))
 
     def joined(self, cells: dict[str, Any], names: dict[str, str | None]) -> dict[str, Any]:
         """Return a row's cells with those that the tables hold of its user and item."""
@@ -123,34 +124,3 @@ class Sides:
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{path} is damaged; train anew") from None
         return made
-
-
-def _read(path: Path, joining: list[str], encoding: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return the rows of a table by id, and its other columns."""
-    found: dict[str, dict[str, Any]] = {}
-    key, columns = None, []
-    for names, rows in row_batches(path, encoding):
-        if key is None:
-            key = next((name for name in joining if name in names), None)
-            if key is None:
-                wanted = " or ".join(dict.fromkeys(joining))
-                raise UserError(f"{path} has no column to join it by: {wanted}. Columns: {', '.join(names)}")
-            columns = [name for name in names if name != key]
-        for number, cells, error in rows:
-            name = _id_of(path, number, cells.get(key), error)
-            if name in found:
-                raise UserError(f'{path} holds the {key} "{name}" more than once; keep one row of it')
-            try:
-                refuse_infinite(cells)
-            except Unreadable as reason:
-                raise UserError(f"{path}: {reason} in the row of {name}") from None
-            found[name] = {column: cells.get(column) for column in columns}
-    return found, columns
-
-
-def _id_of(path: Path, number: int, cell: Any, error: str | None) -> str:
-    if error:
-        raise UserError(f"{path}: {error}")
-    if is_gap(cell):
-        raise UserError(f"{path}: row {number} has no id; give it one, or remove it")
-    return text_in(cell)
