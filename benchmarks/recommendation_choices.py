@@ -1,0 +1,78 @@
+"""What `recommendation.py` measures with: chosen by ndcg_at_10 on validation rows; no score of a test row is printed.
+
+    HORNGATE_DATA=… python benchmarks/recommendation_choices.py [movielens gowalla]
+
+movielens: 8:1:1 of each user, seed 0: temperatures of mf and of lightgcn, steps of propagation, sizes of multvae. gowalla:
+temperatures of lightgcn, after six epochs of each. The factor 1.5 of the default temperature (1.5 over the logarithm of the
+number of items) is what both agree on. Runs are kept in $HORNGATE_BENCH_RUNS (default: below the temporary folder), and a
+call goes on where the last one was cut. Results are merged into benchmarks/results/recommendation_choices.json.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from bench import keep
+from recommendation import LOGS, MOVIES, learnt
+
+FACTORS = (0.75, 1.0, 1.5, 2.0)  # times 1 / log(items)
+
+
+def judged(name: str, **knobs) -> float:
+    """Return ndcg_at_10 on validation of a model, trained unless it was before."""
+    run = learnt(name, split_rule="per-user", **knobs)
+    (found,) = run.summary["protocol"]["ndcg_at_10_on_validation"].values()
+    print(name, found, flush=True)
+    return found
+
+
+def warmth(items: int, factor: float) -> float:
+    return round(factor / float(np.log(items)), 4)
+
+
+def movielens() -> dict:
+    """Return the scores of each setting on MovieLens-100k."""
+    data, items = str(MOVIES), 1682
+    found = {
+        f"{model}, temperature {factor} / log(items)": judged(
+            f"choice-ml-{model}-{factor}", data=data, model=model, temperature=warmth(items, factor)
+        )
+        for model in ("mf", "lightgcn")
+        for factor in FACTORS
+    }
+    found |= {
+        f"lightgcn, {layers} steps": judged(f"choice-ml-steps-{layers}", data=data, model="lightgcn", layers=layers)
+        for layers in (1, 3)
+    }
+    return found | {
+        f"multvae, dimension {size}": judged(f"choice-ml-vae-{size}", data=data, model="multvae", dimension=size)
+        for size in (100, 200)
+    }
+
+
+def gowalla() -> dict:
+    """Return the scores of each setting on Gowalla, after six epochs."""
+    data, items = str(LOGS / "gowalla"), 40_981
+    return {
+        f"lightgcn, temperature {factor} / log(items)": judged(
+            f"choice-gowalla-{factor}", data=data, model="lightgcn", temperature=warmth(items, factor), epochs=6
+        )
+        for factor in (0.75, 1.0, 1.5)
+    }
+
+
+ROWS = {"movielens": movielens, "gowalla": gowalla}
+
+
+def main() -> None:
+    """Measure the rows that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("named", nargs="*", metavar="ROW", default=list(ROWS))
+    for row in parser.parse_args().named:
+        keep("recommendation_choices", row, ROWS[row]())
+
+
+if __name__ == "__main__":
+    main()
