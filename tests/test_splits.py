@@ -67,6 +67,15 @@ def test_a_class_of_one_row_is_no_obstacle():
     assert set(splits) == {"train", "validation", "test"}
 
 
+def test_a_class_is_never_drawn_out_of_training_whole():
+    labels = ["normal"] * 60 + ["broken", "cracked", "cracked"]
+    for seed in range(40):
+        table = block({"id": [f"r{number}" for number in range(63)], "target": labels})
+        splits, _ = assign(table, np.arange(63), Classify(seed=seed))
+        assert {"normal", "broken", "cracked"} == set(np.array(labels)[splits == "train"])
+        assert {"validation", "test"} <= set(splits)
+
+
 def test_a_zero_share_sets_nothing_aside():
     splits, _ = assign(rows(50), np.arange(50), Classify(test=0.0, validation=0.2))
     assert set(splits) == {"train", "validation"}

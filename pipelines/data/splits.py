@@ -77,6 +77,7 @@ def _draw(splits, rows, targets, groups, shares: dict[str, float], seed: int, le
     for name, share in shares.items():
         if share > 0 and len(left) and (least or round(share / total * len(np.unique(groups[left]))) > 0):
             taken = _taken(targets[left], groups[left], share / total, seed, name)
+            _give_back(taken, targets[left], groups[left])
             splits[left[taken]] = name
             left, total = left[~taken], total - share
 
@@ -167,6 +168,19 @@ def _taken(targets: np.ndarray, groups: np.ndarray, share: float, seed: int, nam
         splitter = GroupShuffleSplit(1, test_size=wished, random_state=state)
         taken[next(splitter.split(targets, targets, groups))[1]] = True
     return taken
+
+
+def _give_back(taken: np.ndarray, targets: np.ndarray, groups: np.ndarray) -> None:
+    """Give back one group of each target that would be taken wholly, in place: what is never learnt can't be found.
+
+    Targets of which there are too many to stratify by are no classes, and stay.
+    """
+    if len(set(targets)) > len(np.unique(groups)) / 2:
+        return
+    for target in set(targets[taken]) - set(targets[~taken]):
+        kept = taken & (groups != groups[targets == target][0])
+        if kept.any():
+            taken[:] = kept
 
 
 def _common(targets: np.ndarray, count: int) -> np.ndarray:
