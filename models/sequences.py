@@ -104,7 +104,7 @@ class Block(keras.layers.Layer):
             heads, self.dimension // heads, dropout=self.dropout, kernel_initializer=starts[0], seed=self.seed + 3
         )
         self.attention.build(shape, shape)
-        self.wide = keras.layers.Dense(4 * self.dimension, "gelu", kernel_initializer=starts[1], name="wide")
+        self.wide = keras.layers.Dense(4 * self.dimension, kernel_initializer=starts[1], name="wide")
         self.wide.build(shape)
         self.narrow = keras.layers.Dense(self.dimension, kernel_initializer=starts[2], name="narrow")
         self.narrow.build((*shape[:-1], 4 * self.dimension))
@@ -116,7 +116,7 @@ class Block(keras.layers.Layer):
         """Return vectors of the same shape, `[n, length, dimension]`."""
         found = self.attention(vectors, vectors, use_causal_mask=True, training=training)
         vectors = self.norms[0](vectors + self.hides[0](found, training=training))
-        found = self.narrow(self.wide(vectors))
+        found = self.narrow(ops.gelu(self.wide(vectors), approximate=True))  # ONNX Runtime lacks the exact one's erfc
         return self.norms[1](vectors + self.hides[1](found, training=training))
 
     def get_config(self):

@@ -11,6 +11,7 @@ import pyarrow as pa
 from horngate.pipelines.card import Data
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.handed_over import HandedOver
 from horngate.pipelines.measure.intervals import Measure
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
@@ -22,7 +23,7 @@ def tensors_of(row: Any) -> tuple[np.ndarray, ...]:
     return row if isinstance(row, tuple) else (row,)
 
 
-class Pipeline(ABC):
+class Pipeline(HandedOver, ABC):
     """The questions that every task answers; `RowByRow` and `BlockByBlock` add how its answers are made.
 
     Attributes:
@@ -34,7 +35,6 @@ class Pipeline(ABC):
 
     suffixes: tuple[str, ...] = ()
     batch_size = 32
-    handed_over: tuple[str, ...] = ("labels.json",)  # files of a run that `recall` needs beside schema.json
 
     def __init__(self, card: Data):
         self.card = card
@@ -83,7 +83,7 @@ class Pipeline(ABC):
             Unreadable: with the reason.
         """
 
-    def begin(self, labelled: bool = True) -> None:  # noqa: B027
+    def begin(self, labelled: bool = True) -> None:
         """Forget what was counted of rows that were read before: a pass over other rows begins.
 
         Args:
@@ -172,10 +172,6 @@ class Pipeline(ABC):
 
     slicing: tuple[str, ...] = ()  # those of `measured_schema` that scores are sliced by
 
-    # How is it handed over?
-
-    unexportable: str | None = None  # one sentence, for a task whose model can't be exported
-
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
         """Take the task's own options of a verb; return what they changed, for the report's `protocol`.
 
@@ -198,7 +194,7 @@ class Pipeline(ABC):
         """Return the labels in a target; None where the task's targets are no labels."""
         return None
 
-    def pictured(self, report: Any, table: pa.Table, folder: Path, options: dict[str, Any]) -> None:  # noqa: B027
+    def pictured(self, report: Any, table: pa.Table, folder: Path, options: dict[str, Any]) -> None:
         """Write the pictures that an evaluation was asked for into its folder."""
 
     # How good is it?

@@ -22,6 +22,9 @@ HISTORY = [
 ]
 
 
+TOLD = ("loss", "val_loss", "val_accuracy", "val_ndcg_at_10")
+
+
 def gain_between(task: Any, before: Any, after: Any, groups: np.ndarray | None) -> tuple[bool, str]:
     """Return whether fine-tuning is surely better by the headline metric on the same rows, and by how much in words.
 
@@ -46,11 +49,12 @@ class told:
     """A context that gives a phase its keeper, with progress told by step.
 
     Args:
-        ladder: has `run`, `history` (of the phases before) and its `columns`.
+        ladder: has `run`, `history` (of the phases before) and its `columns`; what it calls its numbers, `renamed` says.
     """
 
     def __init__(self, ladder: Any, at_least: float = 5.0):
         self.ladder, self.at_least, self.jobs, self.patience = ladder, at_least, {}, progress.patiently()
+        self.renamed = getattr(ladder, "renamed", list)
 
     def __enter__(self) -> Keeper:
         self.patience.__enter__()
@@ -76,7 +80,8 @@ class told:
         state[1] = step
 
     def _told(self, phase: str, history: list[dict[str, Any]]) -> None:
-        write_rows(self.ladder.run / "history.csv", self.ladder.history + history, self.ladder.columns)
-        row = history[-1]
-        shown = ", ".join(f"{name} {row[name]:.4f}" for name in ("loss", "val_loss", "val_accuracy") if name in row)
+        rows = self.renamed(self.ladder.history + history)
+        write_rows(self.ladder.run / "history.csv", rows, self.ladder.columns)
+        row = rows[-1]
+        shown = ", ".join(f"{name} {row[name]:.4f}" for name in TOLD if name in row)
         progress.detail(f"{phase} epoch {row['epoch']}: {shown}")

@@ -1,6 +1,5 @@
 """A task that answers rows one by one: each is read into tensors, the core model computes them, outputs become answers."""
 
-import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -9,21 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.base import Pipeline
-from horngate.pipelines.card import Data
 from horngate.pipelines.run import Run
-from horngate.pipelines.runtimes import Runtime
 
 
 class RowByRow(Pipeline):
-    """What tasks answer whose rows are read, computed and told one by one; such models can be exported.
-
-    Attributes:
-        runtime: what computes the forward pass instead of Keras, or None.
-    """
-
-    def __init__(self, card: Data):
-        super().__init__(card)
-        self.runtime: Runtime | None = None
+    """What tasks answer whose rows are read, computed and told one by one."""
 
     # What is a row?
 
@@ -72,17 +61,6 @@ class RowByRow(Pipeline):
     # What does it say?
 
     @property
-    @abstractmethod
-    def core(self) -> Any:
-        """The Keras model from a batch of `read`'s tensors to outputs: what is exported and what other runtimes run."""
-
-    def forward(self, batch: np.ndarray) -> np.ndarray:
-        """Return outputs for a batch of tensors, from the runtime that was chosen, else from Keras."""
-        if self.runtime is not None:
-            return self.runtime.run(batch)
-        return np.asarray(self.core.predict_on_batch(batch))
-
-    @property
     def step(self) -> int:
         """Rows that are computed together: batches are filled up to a multiple of it."""
         if self.runtime is not None:
@@ -99,33 +77,7 @@ class RowByRow(Pipeline):
 
     # How is it handed over?
 
-    @property
-    def ranges(self) -> dict[str, tuple[float | None, float | None]]:
-        """The least and greatest values of the exported model's `inputs` and `outputs`; None where unbounded."""
-        return {"inputs": (None, None), "outputs": (None, None)}
+    def golden(self, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
+        from horngate.pipelines.data.listed_again import read_again
 
-    def serving(self) -> Any:
-        """Return a TensorFlow function from encoded inputs (string `[n]`) to `label`, `score`, `scores`; None for none."""
-        return None
-
-    def encoded(self, tensor: np.ndarray) -> bytes | None:
-        """Return an encoded input that `serving` decodes to exactly this tensor; None where there is no such form."""
-        return None
-
-    def acted_on(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """Return what a user acts on in bare outputs, one dict each: answers without their numbers, as JSON has them."""
-        kinds = {field.name: str(field.type) for field in self.answer_schema() if field.name not in self.carried}
-        kept = [name for name, kind in kinds.items() if "float" not in kind and "double" not in kind]
-        if not kept:
-            return [{} for _ in outputs]
-        found = self.rows(outputs)
-        columns = [json.loads(json.dumps(found[name], default=lambda left: left.tolist())) for name in kept]
-        return [dict(zip(kept, row, strict=True)) for row in zip(*columns, strict=True)]
-
-    def saying(self) -> str:
-        """Return the source of a Python function `answer(path, outputs)` that gives the texts to print of one file."""
-        return 'def answer(path, outputs):\n    return [*(f"{number:.4f}" for number in np.ravel(outputs)[:8]), "…"]\n'
-
-    def example(self) -> str:
-        """Return the source of a Python function `read(path)` that gives the exported model's tensor, without horngate."""
-        return "import numpy as np\n\n\ndef read(path):\n    return np.load(path)\n"
+        return read_again(self, run, data, count, splits)

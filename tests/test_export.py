@@ -291,6 +291,6 @@ def test_an_exporter_that_fails_leaves_nothing(run, tmp_path, monkeypatch):
         raise ValueError("no such operation")
 
     monkeypatch.setattr(converting, "to_onnx", failing)
-    with pytest.raises(UserError, match="can't be converted to onnx in float32: no such operation"):
+    with pytest.raises(UserError, match="in float32; try saved_model or litert: no such operation"):
         export(run, "onnx", tmp_path / "bundle")
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Retrieval from a user's own log: what is read, how it is split, what is masked, what is said."""
 
+import csv
 import json
 import math
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ import pytest
 from horngate.pipelines import check, evaluate, predict, train
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table
+from horngate.pipelines.page.curves import learning_curves
 from horngate.pipelines.recommendation import Retrieve
 from horngate.pipelines.recommendation.looking import look
 from horngate.pipelines.recommendation.side_tables import read_side_table
+from horngate.pipelines.verbs.export import export
 
 START = 1_700_000_000
 
@@ -276,6 +279,22 @@ def test_a_time_cut_without_times_says_what_to_do(tmp_path):
     assert looked(path).rule == "per-user"
 
 
+def test_a_bundle_that_reads_lists_of_items_answers_users_as_its_run(trained, shop, tmp_path, cli):
+    run = trained(model="ease")
+    code, _, err = cli("export", run.folder, "--format", "onnx", "-o", tmp_path / "bundle")
+    assert code == 0, err
+    users = written(tmp_path / "users.csv", [("u1",), ("u2",), ("nobody",)], ("user",))
+    said = [
+        predict(source, users, tmp_path / f"{place}.parquet") for place, source in enumerate((run, tmp_path / "bundle"))
+    ]
+    ours, bundled = (read_table(tmp_path / f"{place}.parquet") for place in range(len(said)))
+    assert ours["items"] == bundled["items"] and bundled["fallback"].to_pylist() == [None, None, "popularity"]
+    with pytest.raises(UserError, match="which a bundle doesn't hold"):
+        predict(tmp_path / "bundle", users, tmp_path / "why.parquet", why=True)
+    with pytest.raises(UserError, match="leave --data out"):
+        export(run, "onnx", tmp_path / "other", data=str(shop / "log.csv"))
+
+
 def test_a_later_log_keeps_the_splits_of_a_run(shop, trained, tmp_path):
     run = trained()
     path = written(tmp_path / "later.csv", [*interactions(), ("u1", "fresh", START), ("guest", "i1", START)])
@@ -482,6 +501,16 @@ def test_auto_keeps_the_best_on_validation_and_a_refit_learns_from_that_too(trai
     assert set(run.summary["costs_seconds"]) == {*scores, f"{method}-refit"}
     report = read_json(run / "evaluation/validation/report.json")
     assert report["protocol"]["refit"] is True and report["protocol"]["learnt_from_these_rows"] is True
+
+
+def test_a_loss_and_ndcg_on_validation_are_curves_of_their_own(trained):
+    run = trained()
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    shown = float(run.summary["protocol"]["ndcg_at_10_on_validation"]["mf"])
+    assert max(float(row["val_ndcg_at_10"]) for row in rows) == pytest.approx(shown, abs=1e-4)
+    titles = [plot.title for plot in learning_curves(run / "history.csv")]
+    assert titles == ["mf: loss", "mf: ndcg at 10"]
 
 
 def test_the_sample_tells_how_close_to_its_oracle_a_run_came(tiny_runs):

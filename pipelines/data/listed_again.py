@@ -1,13 +1,16 @@
 """Rows that are listed again after a training: those of a run's own data, or of other data for the same task."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from horngate.pipelines.card import Data, elsewhere
 from horngate.pipelines.data.duplicates import twins
-from horngate.pipelines.data.sources import Listing, examples, labelled
-from horngate.pipelines.errors import UserError
+from horngate.pipelines.data.reading import content
+from horngate.pipelines.data.sources import Listing, block, examples, labelled
+from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.run import Run
 
 
@@ -57,3 +60,35 @@ def other_rows(card: Data, suffixes: tuple[str, ...], data: str, split: str | No
     if not table.num_rows:
         raise UserError(f"{data} holds no labelled rows{'' if split is None else f' in {split}'}")
     return table
+
+
+def read_again(pipeline: Any, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
+    """Return up to `count` real tensors, drawn from the rows of these splits in their order, then from others.
+
+    Raises:
+        UserError: there are none.
+    """
+    try:
+        if data is None:
+            table = examples(run.card, pipeline.suffixes)
+        else:
+            table = next(labelled(data, elsewhere(run.card, data), pipeline.suffixes, Listing()), block({"id": []}))
+    except UserError as problem:
+        raise UserError(f"an export is proven on real rows, and {problem}; give --data SOURCE with such rows") from None
+    sides = dict(zip(run.splits["id"].to_pylist(), run.splits["split"].to_pylist(), strict=True))
+    order = {name: place for place, name in enumerate(splits)}
+    draw = np.random.default_rng(run.card.seed).permutation(table.num_rows)
+    ids = table["id"].to_pylist()
+    ranked = sorted(map(int, draw), key=lambda row: order.get(sides.get(ids[row]), 3))
+    found = []
+    for row in ranked:
+        try:
+            row = pipeline.read(content(*(table[name][row].as_py() for name in ("input", "value", "error"))))
+        except Unreadable:
+            continue
+        found += (row if isinstance(row, tuple) else (row,))[: count - len(found)]
+        if len(found) == count:
+            break
+    if not found:
+        raise UserError("an export is proven on real rows, and none can be read; give --data SOURCE with such rows")
+    return pipeline.stacked(found)

@@ -1,4 +1,4 @@
-"""Learning curves from `history.csv`, whatever its columns are: what has a `val_` twin is drawn with it."""
+"""Learning curves from `history.csv`, whatever its columns are: what is told of validation, beside its twin of training."""
 
 import csv
 import re
@@ -19,12 +19,12 @@ def learning_curves(history: Path) -> list[Plot]:
     found = []
     for phase in dict.fromkeys(row["phase"] for row in rows):
         own = [row for row in rows if row["phase"] == phase]
-        for name in own[0]:
-            if f"val_{name}" in own[0] or (name == "loss" and name in own[0]):
-                parts = {"training": _points(own, name), "validation": _points(own, f"val_{name}")}
-                parts = {label: points for label, points in parts.items() if points}
-                if len(own) > 1 and any(len(points) > 1 for points in parts.values()):
-                    found.append(_curve(phase, name, parts))
+        judged = (name.removeprefix("val_") for name in own[0] if name == "loss" or name.startswith("val_"))
+        for name in dict.fromkeys(judged):
+            parts = {"training": _points(own, name), "validation": _points(own, f"val_{name}")}
+            parts = {label: points for label, points in parts.items() if points}
+            if any(len(points) > 1 for points in parts.values()):
+                found.append(_curve(phase, name, parts))
     return found
 
 

@@ -129,6 +129,8 @@ class Answering:
             raise UserError("give one of --include-seen and --exclude-seen")
         self.depth = options.get("k") or DEPTH
         self.include_seen, self.why = bool(options.get("include_seen")), bool(options.get("why"))
+        if self.why and not isinstance(run, Run):
+            raise UserError("--why looks at vectors of items, which a bundle doesn't hold; give the run")
         if options.get("candidates"):
             self.allowed = read_candidates(options["candidates"], self.card, self.known)
             mark = file_digest(Path(options["candidates"]))  # a changed list answers otherwise

@@ -19,20 +19,21 @@ from horngate.pipelines.files import read_json, whole, write_rows
 from horngate.pipelines.recommendation import samples
 from horngate.pipelines.recommendation.answering import Answering
 from horngate.pipelines.recommendation.cases import listed, sliced
+from horngate.pipelines.recommendation.exporting import Exporting
 from horngate.pipelines.recommendation.judging import Judging
 from horngate.pipelines.recommendation.log import merged
 from horngate.pipelines.recommendation.log_files import READ, read_log
 from horngate.pipelines.recommendation.looking import Looked, look
-from horngate.pipelines.recommendation.tables import FILES, Known
+from horngate.pipelines.recommendation.tables import Known
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
     import keras
 
-HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
+HISTORY = ["phase", "epoch", "loss", "val_ndcg_at_10", "learning_rate"]
 
 
-class Recommender(Answering, Judging, BlockByBlock):
+class Recommender(Answering, Judging, Exporting, BlockByBlock):
     """What all tasks share that recommend items. A task adds `learn`, `scores` and `item_vectors`.
 
     Attributes:
@@ -41,9 +42,7 @@ class Recommender(Answering, Judging, BlockByBlock):
     """
 
     suffixes = READ
-    handed_over = FILES
     repeats = False  # whether it counts when a user meets an item again
-    unexportable = "a recommender's lists depend on what each user met, which an exported model alone doesn't know"
     known: Known
     answers: "keras.Model"
 
@@ -60,6 +59,12 @@ class Recommender(Answering, Judging, BlockByBlock):
             `method`, `why` it was chosen, `costs` (seconds by phase), and where they apply `protocol` (more of it) and
             `by_features` (whether the model answers for what side tables alone know).
         """
+
+    def renamed(self, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return rows of history.csv: what is minimised on validation is 1 - ndcg_at_10, and no loss of the other kind."""
+        bare = [{name: value for name, value in row.items() if name != "val_loss"} for row in history]
+        judged = [{"val_ndcg_at_10": 1 - row["val_loss"]} if "val_loss" in row else {} for row in history]
+        return [row | found for row, found in zip(bare, judged, strict=True)]
 
     @abstractmethod
     def scores(self, users: np.ndarray) -> np.ndarray:
@@ -115,9 +120,10 @@ class Recommender(Answering, Judging, BlockByBlock):
         with device.scope():
             found = self.learn(run)
         self.schema |= {"by_features": bool(found.get("by_features")), "refit": self.known.refit}
+        self.schema["reads"] = "user" if len(self.answers.inputs[0].shape) == 1 else "items"
         with whole(run / "model.keras") as temporary:
             self.answers.save(temporary, include_optimizer=False)
-        write_rows(run / "history.csv", self.history, HISTORY)
+        write_rows(run / "history.csv", self.renamed(self.history), HISTORY)
         self.known.write(run.folder)
         protocol = {
             "split_rule": self.looked.rule,
@@ -159,6 +165,7 @@ class Recommender(Answering, Judging, BlockByBlock):
 
     def load(self, run: Run) -> None:
         self.answers = self.kept_model(run)
+        self.schema.setdefault("reads", "user" if len(self.answers.inputs[0].shape) == 1 else "items")
 
     @property
     def rankable(self) -> np.ndarray:

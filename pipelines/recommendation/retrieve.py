@@ -18,15 +18,15 @@ class Pipeline(Recommender):
         return Contest(self).held()
 
     def scores(self, users: np.ndarray) -> np.ndarray:
+        if self.schema["reads"] == "user":
+            return self.forward(users.astype(np.int32))
         learnt = self.known.learnt
-        kernel = getattr(self.answers.layers[-1], "kernel", None)
+        kernel = None if self.runtime else getattr(self.answers.layers[-1], "kernel", None)
         if kernel is not None:
             return product(learnt, users, np.asarray(kernel))  # a list is short: a sparse product is much faster
-        if len(self.answers.inputs[0].shape) == 1:
-            return np.asarray(self.answers.predict_on_batch(users.astype(np.int32)))
         lists = lists_of_matrix(learnt)
         width = 1 << int(max(lists.longest, 1) - 1).bit_length()
-        return np.asarray(self.answers.predict_on_batch(lists.padded(users, width)))
+        return self.forward(lists.padded(users, width))
 
     def item_vectors(self) -> np.ndarray:
         from horngate.models.retrieval import item_vectors

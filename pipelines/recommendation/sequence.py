@@ -59,6 +59,7 @@ class Pipeline(Recommender):
         super().__init__(card)
         self.include_seen = card.repeats
         self.histories_of: tuple[Any, Lists] | None = None
+        self.longest = card.max_length
 
     def survey(self) -> "Looked":
         if self.card.users or self.card.items:
@@ -92,11 +93,11 @@ class Pipeline(Recommender):
         return int(np.isin(pairs[sides == TEST], pairs[sides < TEST]).sum())
 
     def scores(self, users: np.ndarray) -> np.ndarray:
-        lists, longest = self.histories, self.card.max_length
+        lists, longest = self.histories, self.longest
         width = min(longest, 1 << int(max(lists.longest, 1) - 1).bit_length())
         size = min(len(users), 1 << max(HELD_PAIRS // width**2, 1).bit_length() - 1)
         padded = lists.padded(users, width)
-        parts = [self.answers.predict_on_batch(padded[at : at + size]) for at in range(0, len(users), size)]
+        parts = [self.forward(padded[at : at + size]) for at in range(0, len(users), size)]
         return np.concatenate(parts)
 
     @property

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from horngate.pipelines.base import Pipeline
 from horngate.pipelines.bundle import Bundle
 from horngate.pipelines.files import read_json, whole
-from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.tasks import pipeline_of
 
 
@@ -41,7 +41,7 @@ class Parity:
     problems: list[str]
 
 
-def write_golden(path: Path, pipeline: RowByRow, inputs: np.ndarray, labels: dict | None, encoded: bool) -> None:
+def write_golden(path: Path, pipeline: Pipeline, inputs: np.ndarray, labels: dict | None, encoded: bool) -> None:
     """Write tensors `[n, …]` with the outputs and answers that the run's own model gives.
 
     Args:

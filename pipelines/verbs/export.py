@@ -6,19 +6,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from horngate.pipelines import device, progress
-from horngate.pipelines.base import tensors_of
+from horngate.pipelines.base import Pipeline
 from horngate.pipelines.bundle import MODELS, Bundle
-from horngate.pipelines.card import Data, elsewhere, task_name
-from horngate.pipelines.data.reading import content
-from horngate.pipelines.data.sources import Listing, block, examples, labelled
-from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.card import Data, task_name
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import write_json, write_text
 from horngate.pipelines.model_card import model_card
 from horngate.pipelines.recipe import to_yaml
-from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
 from horngate.pipelines.runtimes import FORMATS, PRECISIONS
 from horngate.pipelines.runtimes.examples import example
@@ -58,8 +53,8 @@ def export(
     pipeline.open(run)
     if pipeline.unexportable:
         raise UserError(pipeline.unexportable)
-    golden = _tensors(run, pipeline, data, GOLDEN, ("test", "validation", "train"))
-    sample = _tensors(run, pipeline, data, SAMPLE, ("train",)) if precision == "int8" else None
+    golden = pipeline.golden(run, data, GOLDEN, ("test", "validation", "train"))
+    sample = pipeline.golden(run, data, SAMPLE, ("train",)) if precision == "int8" else None
     work = target.with_name(f".{target.name}.{os.getpid()}.part")
     bundle = Bundle(work)
     try:
@@ -92,7 +87,7 @@ def _possible(run: Run, format: str, precision: str, target: Path) -> None:
         raise UserError(f"--format {format} needs {', '.join(lacking)}: install horngate[{format}]")
 
 
-def _fill(bundle: Bundle, run: Run, pipeline: RowByRow, wishes: dict[str, Any], golden, sample) -> None:
+def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], golden, sample) -> None:
     """Write everything but the checksums."""
     kind, precision = wishes["kind"], wishes["precision"]
     _convert(pipeline, bundle / MODELS[kind], kind, precision, sample)
@@ -112,7 +107,7 @@ def _fill(bundle: Bundle, run: Run, pipeline: RowByRow, wishes: dict[str, Any], 
     write_text(bundle / "example.py", example(kind, pipeline.example(), pipeline.saying(), named=labels is not None))
 
 
-def _convert(pipeline: RowByRow, path: Path, kind: str, precision: str, sample) -> None:
+def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) -> None:
     from horngate.pipelines.runtimes import converting
 
     progress.detail(f"converting to {kind}")
@@ -126,39 +121,12 @@ def _convert(pipeline: RowByRow, path: Path, kind: str, precision: str, sample) 
     except OSError as problem:
         raise UserError(f"can't write {path}: {problem.strerror or problem}") from None
     except Exception as problem:  # converters raise whatever a model makes them raise
-        why = " ".join(str(problem).split())[:300]
-        raise UserError(f"this model can't be converted to {kind} in {precision}: {why}") from problem
+        why = " ".join(str(problem).split())[:200]
+        others = " or ".join(name for name in FORMATS if name != kind)
+        raise UserError(f"this model can't be converted to {kind} in {precision}; try {others}: {why}") from problem
 
 
-def _tensors(run: Run, pipeline: RowByRow, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
-    """Return up to `count` real tensors, drawn from the rows of these splits in their order, then from others."""
-    try:
-        if data is None:
-            table = examples(run.card, pipeline.suffixes)
-        else:
-            table = next(labelled(data, elsewhere(run.card, data), pipeline.suffixes, Listing()), block({"id": []}))
-    except UserError as problem:
-        raise UserError(f"an export is proven on real rows, and {problem}; give --data SOURCE with such rows") from None
-    sides = dict(zip(run.splits["id"].to_pylist(), run.splits["split"].to_pylist(), strict=True))
-    order = {name: place for place, name in enumerate(splits)}
-    draw = np.random.default_rng(run.card.seed).permutation(table.num_rows)
-    ids = table["id"].to_pylist()
-    ranked = sorted(map(int, draw), key=lambda row: order.get(sides.get(ids[row]), 3))
-    found = []
-    for row in ranked:
-        try:
-            row = pipeline.read(content(*(table[name][row].as_py() for name in ("input", "value", "error"))))
-        except Unreadable:
-            continue
-        found += tensors_of(row)[: count - len(found)]
-        if len(found) == count:
-            break
-    if not found:
-        raise UserError("an export is proven on real rows, and none can be read; give --data SOURCE with such rows")
-    return pipeline.stacked(found)
-
-
-def _columns(pipeline: RowByRow) -> dict[str, Any]:
+def _columns(pipeline: Pipeline) -> dict[str, Any]:
     """Return names, shapes, dtypes and ranges of what the model takes and gives."""
 
     def entry(name: str, tensor) -> dict[str, Any]:
