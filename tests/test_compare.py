@@ -171,6 +171,26 @@ def test_holm_agrees_with_a_calculation_by_hand():
     assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
 
 
+def test_answers_that_are_lists_are_told_in_words(tmp_path):
+    kinds = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("label", pa.string())])
+    fields = [("spans", pa.list_(kinds)), ("scores", pa.list_(pa.float32())), ("items", pa.list_(pa.string()))]
+
+    class Task:
+        def answer_schema(self):
+            return pa.schema(fields)
+
+        def right(self, answers):
+            return np.array([place == 0 for place in answers["right"].to_pylist()])
+
+    def answers(right, spans):
+        rows = {"id": ["r"], "target": ["[]"], "right": [right], "spans": [spans], "scores": [[0.5]]}
+        return pa.table(rows | {"items": [[f"i{place}" for place in range(9)]]})
+
+    found = flipped(Task(), answers(0, []), answers(1, [{"start": 0, "end": 5, "label": "PER"}]))
+    (row,) = found["lost"]["shown"]
+    assert row["a"] == {"spans": "", "items": "i0, i1, i2, i3, i4, i5, i6, i7, …"} and row["b"]["spans"] == "0 5 PER"
+
+
 def test_a_comparison_counts_and_names_what_flipped(two):
     found = compare(two.write(0), two.write(1))
     part, counts = found["comparisons"][0], found["comparisons"][0]["mcnemar"]

@@ -10,6 +10,7 @@ from horngate.pipelines.base import Pipeline
 from horngate.pipelines.measure.paired import sign_test
 
 SHOWN = 20  # rows of each kind
+FEW = 8  # parts of an answer
 
 
 def flipped(pipeline: Pipeline, first: pa.Table, second: pa.Table) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def flipped(pipeline: Pipeline, first: pa.Table, second: pa.Table) -> dict[str, 
     and wrong, the rows whose answers are farthest `apart`.
     """
     before, after = pipeline.right(first), pipeline.right(second)
-    names = [field.name for field in pipeline.answer_schema() if not pa.types.is_nested(field.type)]
+    names = [field.name for field in pipeline.answer_schema() if not _of_numbers(field.type)]
     names = [name for name in names if name in first.column_names and name in second.column_names]
     if before is None or after is None:
         distance = apart(pipeline, first, second)
@@ -84,6 +85,19 @@ def _shown(first: pa.Table, second: pa.Table, names: list[str], rows: np.ndarray
     return {"rows": len(rows), "shown": [row | said for row, said in zip(common, answers, strict=True)]}
 
 
+def _of_numbers(kind: pa.DataType) -> bool:
+    """Whether a column holds lists of numbers, such as scores of classes or an embedding."""
+    return pa.types.is_list(kind) and not (pa.types.is_string(kind.value_type) or pa.types.is_nested(kind.value_type))
+
+
 def _finite(answer: dict[str, Any]) -> dict[str, Any]:
     bad = {name for name, value in answer.items() if isinstance(value, float) and not math.isfinite(value)}
-    return {name: None if name in bad else value for name, value in answer.items()}
+    return {name: None if name in bad else _in_words(value) for name, value in answer.items()}
+
+
+def _in_words(value: Any) -> Any:
+    """Return a list of texts or of structures as one text, the first few of them; anything else as it is."""
+    if not isinstance(value, list):
+        return value
+    parts = [" ".join(str(cell) for cell in one.values()) if isinstance(one, dict) else str(one) for one in value[:FEW]]
+    return ", ".join([*parts, *(["…"] if len(value) > FEW else [])])
