@@ -27,7 +27,7 @@ from bench import DATA, keep
 WORK = Path(os.environ.get("HORNGATE_BENCH_RUNS", Path(tempfile.gettempdir()) / "horngate-bench-recommendation"))
 LOGS = DATA / "recommendation"
 MOVIES = LOGS / "ml-100k" / "ml-100k.inter"
-GOWALLA = {"model": "lightgcn", "layers": 2, "temperature": 0.15, "epochs": 60}
+GOWALLA = {"model": "lightgcn", "layers": 2, "temperature": 0.0942, "epochs": 30}
 NEURAL = ("mf", "lightgcn", "multvae")
 PEAK = """import resource, subprocess, sys
 subprocess.run([sys.executable, "-m", "horngate.cli", *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL)
