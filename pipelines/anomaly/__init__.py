@@ -142,7 +142,7 @@ class Series(Detection, Optimisation, Data):
     window: int = knob(64, "Rows that a score looks at: the row itself and those before it.", low=2, high=4096)
     smooth: int | None = knob(None, "Rows whose errors a score averages; default: a quarter of the window.", low=1)
     detector: Literal["auto", "linear", "forecaster", "recurrent", "nearest", "pca"] = knob(
-        "auto", "What scores the rows; auto: linear and nearest together."
+        "auto", "What scores the rows; auto: linear, nearest and pca together."
     )
     alarms_per_day: float | None = knob(
         None, "Choose the threshold that raises so many alarms a day on validation.", low=0.0
