@@ -2,8 +2,8 @@
 
     HORNGATE_DATA=… python benchmarks/recommendation_choices.py [movielens gowalla]
 
-movielens: 8:1:1 of each user, seed 0: temperatures of mf and of lightgcn, steps of propagation, sizes of multvae. gowalla:
-temperatures of lightgcn, after six epochs of each. The factor 1.5 of the default temperature (1.5 over the logarithm of the
+movielens: 8:1:1 of each user, seed 0: temperatures of mf and of lightgcn. gowalla: temperatures of lightgcn, after six
+epochs of each. The factor 1.5 of the default temperature (1.5 over the logarithm of the
 number of items) is what both agree on. Runs are kept in $HORNGATE_BENCH_RUNS (default: below the temporary folder), and a
 call goes on where the last one was cut. Results are merged into benchmarks/results/recommendation_choices.json.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from bench import keep
 from recommendation import LOGS, MOVIES, learnt
 
-FACTORS = (0.75, 1.0, 1.5, 2.0)  # times 1 / log(items)
+FACTORS = (0.75, 1.0, 1.5)  # times 1 / log(items)
 
 
 def judged(name: str, **knobs) -> float:
@@ -35,20 +35,12 @@ def warmth(items: int, factor: float) -> float:
 def movielens() -> dict:
     """Return the scores of each setting on MovieLens-100k."""
     data, items = str(MOVIES), 1682
-    found = {
+    return {
         f"{model}, temperature {factor} / log(items)": judged(
             f"choice-ml-{model}-{factor}", data=data, model=model, temperature=warmth(items, factor)
         )
         for model in ("mf", "lightgcn")
         for factor in FACTORS
-    }
-    found |= {
-        f"lightgcn, {layers} steps": judged(f"choice-ml-steps-{layers}", data=data, model="lightgcn", layers=layers)
-        for layers in (1, 3)
-    }
-    return found | {
-        f"multvae, dimension {size}": judged(f"choice-ml-vae-{size}", data=data, model="multvae", dimension=size)
-        for size in (100, 200)
     }
 
 
@@ -59,7 +51,7 @@ def gowalla() -> dict:
         f"lightgcn, temperature {factor} / log(items)": judged(
             f"choice-gowalla-{factor}", data=data, model="lightgcn", temperature=warmth(items, factor), epochs=6
         )
-        for factor in (0.75, 1.0, 1.5)
+        for factor in FACTORS
     }
 
 

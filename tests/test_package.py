@@ -120,7 +120,8 @@ def test_seeds_repeat_a_training_bit_by_bit(horngate, tmp_path):
     outputs = []
     for number in (1, 2):
         done = horngate(
-            "vision", "classify", "train", "--recipe", "tiny", "--augment", "light", "-o", tmp_path / str(number)
+            *("vision", "classify", "train", "--recipe", "tiny", "--epochs", "2", "--augment", "light"),
+            *("-o", tmp_path / str(number)),
         )
         assert done.returncode == 0, done.stderr
         with np.load(Path(done.stdout.strip()) / "checkpoints" / "scratch.npz") as stored:
