@@ -36,10 +36,11 @@ class Data:
     that play no other role), `featured` (roles of a tabular task whose columns are part of the input all the same),
     `history` (how many rows before it belong to a row's input: tables are series then), `blank` (roles whose cells may
     be empty), `door` (the module of `pipelines` that reads formats of the task's own and checks its targets, see
-    `pipelines/data/sources.py`), `private` (whether rows are about people: ids become pseudonyms, and further columns are
-    kept only when named), `unit` (what the rows of a group have in common, in one word), `metrics` (the first is the
-    headline), `recipes` (named sets of knobs), `options` (by verb, what the task adds to it), `looking` (knobs beside those of `Data` that `check` takes) and `belonging` (knobs
-    that are paths of what belongs to `data` and to no other source).
+    `pipelines/data/sources.py`), `private` (whether rows are about people: ids become pseudonyms, and further columns
+    are kept only when named), `unit` (what the rows of a group have in common, in one word), `metrics` (the first is
+    the headline), `recipes` (named sets of knobs), `options` (by verb, what the task adds to it), `looking` (knobs
+    beside those of `Data` that `check` takes) and `belonging` (knobs that are paths of what belongs to `data` and to no
+    other source).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
