@@ -19,8 +19,8 @@ def lesions() -> pa.Table:
     """Return 240 grey pictures of 64 × 64 pixels of 80 made-up patients, three of each, all drawn from one seed.
 
     A patient's pictures share texture and brightness, so that a split that tears patients apart would flatter. Targets are
-    `lesion` and `healthy`, groups the patients, `mask` the lesion's pixels (all 0 in healthy pictures), `site` and `sex` made
-    up too; bright vessels are in all of them.
+    `lesion` and `healthy`, groups the patients, `mask` the lesion's pixels (all 0 in healthy pictures), `site` and `sex`
+    made up too; bright vessels are in all of them.
     """
     draw = np.random.default_rng(0)
     columns: dict[str, list] = {name: [] for name in ("id", "value", "target", "group")}
@@ -33,7 +33,7 @@ def lesions() -> pa.Table:
             tissue = light + 12 * _smooth(own, grain) + 10 * _smooth(own, 8) + 26 * _vessel(own)
             if ill and own.random() < SEEN:
                 mask = _blob(own)
-                tissue = tissue + own.uniform(16, 34) * _blurred(mask, 1.2)
+                tissue = tissue + own.uniform(35, 75) * _blurred(mask, 1.2)
             columns["id"].append(f"patient-{patient:02d}-{number}")
             columns["value"].append(_png(np.clip(tissue + own.normal(0, 4, tissue.shape), 0, 255)))
             columns["target"].append("lesion" if mask.any() else "healthy")
