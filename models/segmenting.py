@@ -25,8 +25,7 @@ class Wishes:
     Attributes:
         side: of a tile in pixels, a multiple of 32.
         channels: of a tile: 1 for grey, 3 for colour.
-        dtype: of its pixels: `uint8`, or `float32` for a range of their own.
-        low, high: the range of the training pixels; it becomes 0…255 inside the model.
+        dtype: of its pixels in 0…255: `uint8` or `float32`.
         classes: how many; the first is the background.
         width: channels at the finest scale of the plain U-Net.
         seed: of the random start.
@@ -35,8 +34,6 @@ class Wishes:
     side: int
     channels: int
     dtype: str
-    low: float
-    high: float
     classes: int
     width: int = 16
     seed: int = 0
@@ -47,7 +44,7 @@ class Wishes:
 
     def levels(self, channels: int) -> Levels:
         """Return the first layer, whose output has `channels`."""
-        return Levels(self.low, self.high, channels, name="levels")
+        return Levels(channels, name="levels")
 
 
 @dataclass(frozen=True)

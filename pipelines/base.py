@@ -77,12 +77,15 @@ class Pipeline(ABC):
 
         return other_rows(self.card, self.suffixes, data, split)
 
+    beside: tuple[str, ...] = ()  # further columns of a row, such as its mask, that `inspect` looks at
+
     @abstractmethod
-    def inspect(self, data: bytes, suffix: str) -> Any:
+    def inspect(self, data: bytes, suffix: str, *beside: str | None) -> Any:
         """Return facts of one input for `check`: `converted` (texts) and `thumbnail` (uint8 [32, 32] or None).
 
         Args:
             suffix: of the file that held the bytes, in lower case; empty where there was none.
+            beside: the row's cells of the columns that `beside` names; none for a task that names none.
 
         Raises:
             Unreadable: with the reason.

@@ -46,6 +46,7 @@ class Listing:
     skipped: Counter = field(default_factory=Counter)  # suffix -> files that are no input of this task
     loops: list[str] = field(default_factory=list)  # folders that lead back into themselves
     converted: Counter = field(default_factory=Counter)  # what was read as something else -> how often
+    masks_left: int = 0  # masks that belong to no picture
 
 
 def block(columns: dict[str, list], kept: dict[str, list] | None = None) -> pa.Table:

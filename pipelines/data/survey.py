@@ -75,11 +75,13 @@ def survey(pipeline: Pipeline) -> Survey:
     facts, prints, quarantined, kept = [], [], [], []
 
     def look(row: tuple) -> tuple[Any, str]:
-        data = content(*row)
+        data = content(*row[:3])
         suffix = Path(os.fsdecode(row[0])).suffix.lower() if row[0] else ""
-        return pipeline.inspect(data, suffix), hashlib.sha256(data).hexdigest()[:32]
+        return pipeline.inspect(data, suffix, *row[3:]), hashlib.sha256(data).hexdigest()[:32]
 
     columns = [table[name] for name in ("input", "value", "error")]
+    nothing = pa.nulls(table.num_rows, pa.string())
+    columns += [table[name] if name in table.column_names else nothing for name in pipeline.beside]
     rows = zip(*(_values(column) for column in columns), strict=True)
     ids = table["id"].to_pylist()
     for row, seen in enumerate(progress.tracked(in_order(look, rows), "looking at the data", table.num_rows)):
@@ -143,6 +145,9 @@ def _of_listing(listing: Listing) -> list[Finding]:
     if listing.converted:
         shown = ", ".join(f"{name} ({count})" for name, count in listing.converted.most_common(5))
         findings.append(Finding("note", "converted", f"read as something else: {shown}", listing.converted.total()))
+    if listing.masks_left:
+        message = f"{listing.masks_left} masks have no picture"
+        findings.append(Finding("warning", "masks_without_picture", message, listing.masks_left))
     if listing.loops:
         message = f"{len(listing.loops)} links lead back into a folder above them and are not followed"
         findings.append(Finding("warning", "link_loops", message, len(listing.loops), tuple(listing.loops[:5])))
