@@ -95,6 +95,10 @@ class Pipeline(ABC):
     def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
         """Return what is wrong with the targets of readable rows."""
 
+    def input_findings(self, table: pa.Table, facts: list[Any]) -> list[Finding]:
+        """Return what is wrong with the inputs of readable rows, by their facts."""
+        return []
+
     @abstractmethod
     def settle(self, facts: list[Any]) -> None:
         """Fix `schema` from the facts of the training rows, before anything is read for learning."""
@@ -247,6 +251,20 @@ class Pipeline(ABC):
 
     # How is it handed over?
 
+    def made_up(self, count: int) -> np.ndarray:
+        """Return made-up tensors `[count, …]` of the shape that the model takes, for golden rows where rows are private.
+
+        Each is noise of its own level and width within `ranges` (unbounded: 0 to 1), drawn from the card's seed.
+        """
+        entry, draw = self.core.inputs[0], np.random.default_rng(self.card.seed)
+        low, high = self.ranges["inputs"]
+        low, high = 0.0 if low is None else low, 1.0 if high is None else high
+        shape = (count, *(length or 1 for length in entry.shape[1:]))
+        levels = draw.uniform(size=(count, *(1,) * (len(shape) - 1)))
+        widths = draw.uniform(0.05, 1, size=levels.shape)
+        noise = levels + widths * (draw.uniform(size=shape) - 0.5)
+        return (low + np.clip(noise, 0, 1) * (high - low)).astype(entry.dtype)
+
     unexportable: str | None = None  # one sentence, for a task whose model can't be exported
 
     @property
@@ -332,6 +350,7 @@ class Pipeline(ABC):
 
     # What does its page show?
 
+    caution = ""  # what readers of any page of this task must know first
     mistakes_title = "Surest mistakes"
     mistakes_said = "wrong answers with the highest scores"
     heat_said = "what spoke for the answer (Grad-CAM, red for most)"

@@ -12,7 +12,7 @@ from horngate.pipelines.base import Pipeline
 from horngate.pipelines.data.checks import Finding, label_findings
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.labels import Labels, split_labels
+from horngate.pipelines.labels import MIDDLE, Labels, split_labels
 from horngate.pipelines.measure import calibration, classification, conformal, thresholds
 from horngate.pipelines.measure.classification import MEASURES, Outcome
 from horngate.pipelines.measure.intervals import prepared
@@ -140,6 +140,8 @@ class Classifier(Pipeline):
         if self.labels.several:
             least = 0.5 if threshold is None else threshold
             return f"{self.labels.separator!r}.join(name for name, score in zip(names, scores) if score >= {least})"
+        if self.labels.ordinal:
+            return f"names[np.argmax(np.cumsum(scores) >= {0.5 - MIDDLE})]"
         if threshold is None or positive is None:
             return "names[np.argmax(scores)]"
         return f"names[{positive} if scores[{positive}] >= {threshold} else {1 - positive}]"

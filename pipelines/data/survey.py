@@ -104,8 +104,10 @@ def survey(pipeline: Pipeline) -> Survey:
     same = duplicates.find(prints, stack, texts)
     findings = checks.quarantine_findings(quarantined, len(ids), pipeline.card.max_quarantine)
     if kept:
-        findings += _of_rows(pipeline, usable, same) + _conversions(usable, facts)
-    findings += _of_listing(listing)
+        findings += (
+            _of_rows(pipeline, usable, same) + pipeline.input_findings(usable, facts) + _conversions(usable, facts)
+        )
+    findings += _of_listing(listing, pipeline.card.private)
     if pipeline.repeating:
         same = duplicates.find([str(row) for row in range(len(prints))])
     order = {"error": 0, "warning": 1, "note": 2}
@@ -120,7 +122,7 @@ def _values(column: pa.ChunkedArray):
 def _of_rows(pipeline: Pipeline, table: pa.Table, same: Duplicates) -> list[Finding]:
     given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
     findings = pipeline.findings(table, given if "train" in given and "" not in given else None)
-    torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given)
+    torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given, pipeline.card.unit)
     alike = checks.duplicate_findings(table, same, given)
     return findings + torn + [finding for finding in alike if not pipeline.repeating or finding.code == "duplicates"]
 
@@ -132,7 +134,7 @@ def _conversions(table: pa.Table, facts: list[Any]) -> list[Finding]:
     return [Finding("note", "converted", f"{total} inputs are converted when read: {shown}", total)] if counts else []
 
 
-def _of_listing(listing: Listing) -> list[Finding]:
+def _of_listing(listing: Listing, private: bool) -> list[Finding]:
     findings = []
     if listing.skipped:
         shown = ", ".join(f"{suffix} ({count})" for suffix, count in listing.skipped.most_common(5))
@@ -150,5 +152,7 @@ def _of_listing(listing: Listing) -> list[Finding]:
         findings.append(Finding("warning", "masks_without_picture", message, listing.masks_left))
     if listing.loops:
         message = f"{len(listing.loops)} links lead back into a folder above them and are not followed"
-        findings.append(Finding("warning", "link_loops", message, len(listing.loops), tuple(listing.loops[:5])))
+        findings.append(
+            Finding("warning", "link_loops", message, len(listing.loops), () if private else tuple(listing.loops[:5]))
+        )
     return findings

@@ -105,6 +105,8 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
 
 
 def _kept(card: Data, names: list[str], roles: dict[str, str], path: Path) -> list[str]:
+    if card.keep_column is None and card.private:
+        return []
     if card.keep_column is None:
         dropped = getattr(card, "drop_column", None) or ()
         return [name for name in names if name not in roles.values() and (not card.tabular or name in dropped)]

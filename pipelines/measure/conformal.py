@@ -30,9 +30,18 @@ def fitted_quantile(targets: np.ndarray, scores: np.ndarray, coverage: float) ->
 
 
 def coverage_of(sets: list[list[str]], targets: list[str]) -> dict[str, float]:
-    """Return how often the sets hold the target, their mean size, and the share of rows to abstain on."""
+    """Return how often the sets hold the target, with its exact binomial interval (Clopper & Pearson 1934), their mean size,
+
+    and the share of rows to abstain on.
+    """
+    from scipy.stats import binomtest
+
+    held = sum(target in members for members, target in zip(sets, targets, strict=True))
+    span = binomtest(held, len(sets)).proportion_ci()
     return {
-        "coverage": float(np.mean([target in members for members, target in zip(sets, targets, strict=True)])),
+        "coverage": held / len(sets),
+        "low": float(span.low),
+        "high": float(span.high),
         "mean_size": float(np.mean([len(members) for members in sets])),
         "abstained": float(np.mean([len(members) != 1 for members in sets])),
     }
