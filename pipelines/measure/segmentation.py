@@ -199,3 +199,23 @@ def per_class(cases: Cases, labels: tuple[str, ...]) -> list[dict[str, Any]]:
 def _known_mean(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else None
+
+
+def per_pixel(cases: Cases, labels: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return precision, recall and F1 of each class over the labelled pixels of all cases, and how many cases have it."""
+    truth, said, both = (part.sum(0) for part in (cases.truth, cases.said, cases.both))
+    there = (cases.truth > 0).sum(0)
+    return [
+        {
+            "label": label,
+            "rows": int(there[number]),
+            "precision": _over(both[number], said[number]),
+            "recall": _over(both[number], truth[number]),
+            "f1": _over(2 * both[number], truth[number] + said[number]),
+        }
+        for number, label in enumerate(labels)
+    ]
+
+
+def _over(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole else None
