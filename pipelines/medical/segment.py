@@ -79,10 +79,7 @@ class Pipeline(Answering, Base):
         if not self.counts:
             return found
         counts = [self.counts[name] for name in table["id"].to_pylist()]
-        try:
-            classes = Classes.named(self.card.classes, self.card.background, counts)
-        except UserError as problem:
-            return [Finding("error", "which_classes", str(problem), len(counts)), *found]
+        classes = Classes.named(self.card.classes, self.card.background, counts)
         return found + mask_concerns.unlearnt(classes, counts, splits)
 
     def input_findings(self, table: pa.Table, facts: list[Facts]) -> list[Finding]:
@@ -92,6 +89,9 @@ class Pipeline(Answering, Base):
             classes = Classes.named(self.card.classes, self.card.background, [fact.counts for fact in facts])
         except UserError as problem:
             return [Finding("error", "which_classes", str(problem), len(facts)), *found]
+        given = table["split"].to_pylist()
+        known = np.array(given, object) if "train" in given and None not in given else None
+        found += mask_concerns.unlearnt(classes, [fact.counts for fact in facts], known)
         return found + mask_concerns.mask_findings(classes, facts, table["id"].to_pylist())
 
     def settle(self, facts: list[Facts]) -> None:
