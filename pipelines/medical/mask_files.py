@@ -13,7 +13,7 @@ from PIL import Image
 
 from horngate.pipelines.files import whole
 from horngate.pipelines.medical.class_maps import Classes
-from horngate.pipelines.medical.nifti import FLIP
+from horngate.pipelines.medical.nifti import FLIP, as_nifti
 from horngate.pipelines.medical.volumes import Laid, Volume
 
 NAMED = 80  # signs of an id in a file's name
@@ -36,13 +36,17 @@ class MaskFile:
 
     def __init__(self, volume: Volume, classes: Classes, folder: Path, name: str):
         self.volume, self.classes = volume, classes
-        picture = volume.flat and volume.laid is None and volume.first.kind != "nifti"
-        self.path = folder / f"{file_name(name)}{'.png' if picture else '.nii.gz'}"
-        self.picture, self.stack, self.out = picture, ExitStack(), None
+        self.stored = volume.laid is None and volume.first.kind == "nifti"
+        self.picture = volume.flat and volume.laid is None and not self.stored
+        self.path = folder / f"{file_name(name)}{'.png' if self.picture else '.nii.gz'}"
+        self.stack, self.out, self.planes = ExitStack(), None, []
 
     def put(self, plane: np.ndarray) -> None:
         """Take the class numbers, uint8 `[h, w]`, of the next plane in the order of the volume's file."""
         values = self.classes.filed(plane)
+        if self.stored:  # its planes lie across those of the file
+            self.planes.append(values)
+            return
         if self.out is None:
             temporary = self.stack.enter_context(whole(self.path))
             plainer = self.stack.enter_context(temporary.open("wb"))
@@ -62,6 +66,9 @@ class MaskFile:
 
     def finish(self) -> str:
         """Close the file and give it its name; return its path."""
+        if self.stored:
+            with whole(self.path) as temporary:
+                temporary.write_bytes(gzip.compress(as_nifti(np.stack(self.planes), self.volume.first), 4, mtime=0))
         self.stack.close()
         return str(self.path)
 
