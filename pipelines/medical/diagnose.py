@@ -104,6 +104,10 @@ class Pipeline(PictureClassifier):
     def measures(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
         return prepared(self._specs(outcome), outcome)
 
+    def guess(self, outcome: Outcome) -> Outcome:
+        guessed = super().guess(outcome)
+        return screening.Chance(guessed.targets, guessed.scores, guessed.chosen, guessed.positive)
+
     def _specs(self, outcome: Outcome) -> dict[str, Spec]:
         """Return the measures of the card that fit, the headline first: of grades kappa, else the area under the curve."""
         if outcome.positive is not None:
