@@ -11,7 +11,7 @@ THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)  # of a decision curve
 
 
 class Chance(Outcome):
-    """Answers that know nothing of the rows: whichever they say positive, the share of positives among them is that of all."""
+    """Answers that know nothing of the rows: among those said positive, the share of positives is that of all."""
 
 
 def _share(hit: np.ndarray, of: np.ndarray, lacking: str) -> Measure:
