@@ -81,6 +81,9 @@ class Pipeline(PictureClassifier):
         shape = {"width": float(scan.width), "height": float(scan.height), "aspect": scan.width / scan.height}
         return shape | looks_of(self.as_picture(tensor))
 
+    def showable(self, data: bytes) -> bool:
+        return not self.inspect(data, "").burned_in
+
     # What does it say?
 
     def decided(self, labels: Labels, outcome: Outcome, sensitivity, specificity, coverage) -> Labels:
