@@ -25,7 +25,7 @@ LIGHT = {"augment": "light", "flip": "horizontal"}
 CANDIDATES = {
     "probe": MOBILENET | {"image_size": 160, "method": "probe"},
     "probe-views": MOBILENET | {"image_size": 160, "method": "probe", "views": 4} | LIGHT,
-    "finetune": MOBILENET | {"image_size": 96, "method": "finetune", "epochs": 6} | LIGHT,
+    "finetune": MOBILENET | {"image_size": 128, "method": "finetune", "epochs": 6} | LIGHT,
 }
 
 

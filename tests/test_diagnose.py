@@ -139,6 +139,12 @@ def test_mirrors_are_warned_of_where_labels_speak_of_sides():
     assert not concerns.flip_findings({"bright", "cleft palate", "normal"}, "both")
 
 
+def test_a_positive_class_that_sounds_healthy_is_warned_of():
+    assert "--positive" in concerns.positive_findings({"covid", "normal"}, None)[0].message
+    assert not concerns.positive_findings({"covid", "normal"}, "covid")
+    assert not concerns.positive_findings({"normal", "pneumonia"}, None)
+
+
 def test_check_tells_of_headers_burned_in_text_and_mixtures(tmp_path, cli):
     for number in range(24):
         draw = np.random.default_rng(number)

@@ -1,6 +1,7 @@
 """Scans: files of hospitals become pixels in their own units, or are refused with a reason."""
 
 import gzip
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from PIL import Image
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.uid import ExplicitVRLittleEndian
 
+from horngate.pipelines.data.sources import Listing, labelled
 from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.medical import Diagnose
 from horngate.pipelines.medical.dicom import unzipped
 from horngate.pipelines.medical.look import Look
 from horngate.pipelines.medical.nifti import as_nifti, read_nifti
@@ -168,6 +171,50 @@ def test_low_values_are_dark_whatever_the_photometric_interpretation():
     plain, _ = greys(scan_of(written(made(pixels))))
     inverted = scan_of(written(made(pixels, PhotometricInterpretation="MONOCHROME1")))
     assert np.array_equal(greys(inverted)[0], 255 - plain) and inverted.converted == ("MONOCHROME1",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"TransferSyntaxUID": "1.2.3.4"}, "unknown transfer syntax"),
+        ({"TransferSyntaxUID": "1.2.840.10008.1.1"}, "unknown transfer syntax"),
+        ({"TransferSyntaxUID": "1.2.840.10008.1.2.4.50"}, "can't be decoded"),
+    ],
+)
+def test_an_unknown_or_wrong_transfer_syntax_is_refused(changes, said):
+    found = made(np.zeros((16, 16), np.uint8))
+    data = written(found)
+    wrong = changes["TransferSyntaxUID"]
+    old = b"1.2.840.10008.1.2.1\0"
+    assert data.count(old) == 1
+    fitted = wrong.encode().ljust(len(old), b"\0") if len(wrong) <= len(old) else None
+    if fitted is None:
+        found.file_meta.TransferSyntaxUID = wrong
+        found.PixelData = pydicom.encaps.encapsulate([b"no JPEG at all"])
+        found["PixelData"].is_undefined_length = True
+        fitted, data = b"", written(found)
+        old = b""
+    with pytest.raises(Unreadable, match=said):
+        scan_of(data.replace(old, fitted) if old else data)
+
+
+def test_a_file_without_pixels_says_what_it_is_and_nothing_of_its_content():
+    found = made(np.zeros((16, 16), np.uint8))
+    del found.PixelData
+    with pytest.raises(Unreadable, match=r"no pixels in this DICOM file \(CT Image Storage\)"):
+        scan_of(written(found))
+
+
+def test_a_missing_package_is_one_line_that_names_the_extra(monkeypatch, tmp_path):
+    (tmp_path / "ill").mkdir()
+    (tmp_path / "ill/one.dcm").write_bytes(written(made(np.zeros((16, 16), np.uint8))))
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(UserError) as problem:
+        list(labelled(str(tmp_path), Diagnose(), (".dcm",), Listing()))
+    assert str(problem.value) == "reading DICOM needs pydicom: install horngate[medical]"
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(UserError, match=r"needs nibabel: install horngate\[medical\]"):
+        read_nifti(b"")
 
 
 def test_a_window_is_the_one_of_the_standard():

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import re
 import warnings
 import zlib
 from io import BytesIO
@@ -97,8 +98,8 @@ def _opened(file: Any, **wishes: Any) -> Any:
 def _kind_of(found: Any) -> str:
     """Return which kind of object a file without pixels is, in brackets."""
     try:
-        name = found.SOPClassUID.name if "SOPClassUID" in found else found.file_meta.MediaStorageSOPClassUID.name
-        return f" ({name})" if name and not name[:1].isdigit() else ""
+        kind = found.SOPClassUID if "SOPClassUID" in found else found.file_meta.MediaStorageSOPClassUID
+        return f" ({kind.name})" if kind.is_valid and not kind.is_private and kind.name != kind else ""
     except Exception:  # as above
         return ""
 
@@ -110,7 +111,7 @@ def _decoded(found: Any) -> np.ndarray:
     syntax = getattr(getattr(found, "file_meta", None), "TransferSyntaxUID", None)
     if syntax is None:
         raise Unreadable("its transfer syntax is unknown: the file meta information is missing")
-    if not syntax.is_transfer_syntax or syntax.is_private:
+    if syntax.is_private or not syntax.is_transfer_syntax:
         raise Unreadable("unknown transfer syntax")
     try:
         stored = found.pixel_array
@@ -137,7 +138,7 @@ def _why(problem: Exception, syntax: str) -> str:
 
 
 def _scan(found: Any, stored: np.ndarray) -> Scan:
-    photometric = str(found.get("PhotometricInterpretation", ""))
+    photometric = _code(found.get("PhotometricInterpretation"))
     colour = stored.shape[3] == 3
     if not colour and photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise Unreadable("grey pixels that are neither MONOCHROME1 nor MONOCHROME2")
@@ -169,7 +170,7 @@ def _scan(found: Any, stored: np.ndarray) -> Scan:
 def _code(value: Any) -> str:
     """Return a coded string, which is short and made of capitals; anything else says nothing."""
     text = str(value or "")
-    return text if text.isalnum() and text.isupper() and len(text) <= 16 else ""
+    return text if re.fullmatch(r"[A-Z0-9_ ]{1,16}", text) else ""
 
 
 def _groups(found: Any, frame: int, name: str) -> Any:
