@@ -195,7 +195,9 @@ class Classifier(Pipeline):
             details["operating_point"] = {"positive": self.labels.positive} | rates
         if "set" in answers.column_names:
             sets, targets = answers["set"].to_pylist(), answers["target"].to_pylist()
-            details["conformal"] = self.labels.conformal | {"measured": conformal.coverage_of(sets, targets)}
+            measured = {"measured": conformal.coverage_of(sets, targets)}
+            measured["by_class"] = conformal.coverage_by_class(sets, targets, self.labels.labels)
+            details["conformal"] = self.labels.conformal | measured
         return details
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:

@@ -30,7 +30,7 @@ def lesions() -> pa.Table:
         grain, light, site, sex = own.uniform(1.5, 3), own.normal(95, 12), SITES[patient % 2], own.choice(["f", "m"])
         for number in range(EACH):
             mask = np.zeros((SIDE, SIDE), bool)
-            tissue = light + 12 * _smooth(own, grain) + 10 * _smooth(own, 8) + 26 * _vessel(own)
+            tissue = light + 8 * _smooth(own, grain) + 6 * _smooth(own, 8) + 20 * _vessel(own)
             if ill and own.random() < SEEN:
                 mask = _blob(own)
                 tissue = tissue + own.uniform(35, 75) * _blurred(mask, 1.2)
@@ -64,12 +64,12 @@ def _vessel(draw: np.random.Generator) -> np.ndarray:
 
 
 def _blob(draw: np.random.Generator) -> np.ndarray:
-    """Return an irregular round region, bool: radius 5 to 10 pixels, its border in waves."""
+    """Return an irregular round region, bool: radius 6 to 12 pixels, its border in waves."""
     down, across = np.mgrid[:SIDE, :SIDE]
     x, y = draw.uniform(14, SIDE - 14, 2)
     angle, distance = np.arctan2(down - y, across - x), np.hypot(down - y, across - x)
     waves = sum(draw.normal(0, 0.1) * np.cos(turn * angle + draw.uniform(0, 6.3)) for turn in (2, 3, 5))
-    return distance < draw.uniform(5, 10) * (1 + waves)
+    return distance < draw.uniform(6, 12) * (1 + waves)
 
 
 def _png(pixels: np.ndarray) -> bytes:

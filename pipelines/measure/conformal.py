@@ -29,6 +29,22 @@ def fitted_quantile(targets: np.ndarray, scores: np.ndarray, coverage: float) ->
     return (least + float(strange[strange > least + SAME].min(initial=1 + 2 * SAME))) / 2
 
 
+def coverage_by_class(sets: list[list[str]], targets: list[str], labels: tuple[str, ...]) -> list[dict]:
+    """Return for each class its rows and how often the sets hold it (None where it has no rows).
+
+    Sets are promised for the mix of classes that they were fitted on; in another mix the coverage moves towards that of the
+    class that there is more of.
+    """
+    held = {
+        label: [label in members for members, target in zip(sets, targets, strict=True) if target == label]
+        for label in labels
+    }
+    return [
+        {"label": label, "rows": len(rows), "coverage": float(np.mean(rows)) if rows else None}
+        for label, rows in held.items()
+    ]
+
+
 def coverage_of(sets: list[list[str]], targets: list[str]) -> dict[str, float]:
     """Return how often the sets hold the target, with its exact binomial interval (Clopper & Pearson 1934), their mean size,
 

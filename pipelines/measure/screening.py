@@ -10,6 +10,10 @@ from horngate.pipelines.measure.intervals import Measure, Uncomputable
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)  # of a decision curve
 
 
+class Chance(Outcome):
+    """Answers that know nothing of the rows: among those said positive, the share of positives is that of all."""
+
+
 def _share(hit: np.ndarray, of: np.ndarray, lacking: str) -> Measure:
     """Return the weight of `hit` among that of `of`."""
     if not of.any():
@@ -43,13 +47,13 @@ def specificity(outcome: Outcome) -> Measure:
 def ppv(outcome: Outcome) -> Measure:
     """Positive predictive value: share of the positive answers that are right."""
     said, true = _said(outcome)
-    return _share(true, said, "no answer is positive")
+    return _share(true, said | isinstance(outcome, Chance), "no answer is positive")
 
 
 def npv(outcome: Outcome) -> Measure:
     """Negative predictive value: share of the negative answers that are right."""
     said, true = _said(outcome)
-    return _share(~true, ~said, "no answer is negative")
+    return _share(~true, ~said | isinstance(outcome, Chance), "no answer is negative")
 
 
 RATES = {
@@ -65,6 +69,8 @@ def at_prevalence(share: float) -> dict[str, Spec]:
 
     def prepared(positive: bool):
         def prepare(outcome: Outcome) -> Measure:
+            if isinstance(outcome, Chance):
+                return lambda weights: share if positive else 1 - share
             found, spared = sensitivity(outcome), specificity(outcome)
 
             def measure(weights: np.ndarray) -> float:

@@ -18,7 +18,7 @@ class Diagnose(Decision, Pictured, Transfer, Optimisation, Scans):
         "input": ("input", "path", "image", "file", "filename"),
         "target": ("target", "label", "class", "labels", "diagnosis", "finding"),
     }
-    looking = (*Decision.looking, "ordinal", "flip", "window", "slice")
+    looking = (*Decision.looking, "positive", "ordinal", "flip", "window", "slice")
     metrics = (
         "auroc",
         "average_precision",
@@ -34,8 +34,8 @@ class Diagnose(Decision, Pictured, Transfer, Optimisation, Scans):
         "quadratic_kappa",
     )
     recipes = {
-        "tiny": {"data": "sample:lesions", "image_size": 32, "epochs": 2},
-        "lesions": {"data": "sample:lesions", "image_size": 64, "epochs": 20, "flip": "both"},
+        "tiny": {"data": "sample:lesions", "image_size": 32, "epochs": 2, "batch_size": 8},
+        "lesions": {"data": "sample:lesions", "image_size": 64, "epochs": 12, "batch_size": 8, "flip": "both"},
         "quick": {"method": "probe"},
         "thorough": {"method": "finetune", "augment": "light", "epochs": 15},
     }

@@ -10,6 +10,7 @@ import pyarrow as pa
 from horngate.pipelines.data.checks import SHOWN, Finding
 
 SIDES = re.compile(r"(?<![a-z])(left|right|links|rechts|gauche|droite?|laterality|sinister|dexter)(?![a-z])", re.I)
+WELL = re.compile(r"normal|healthy|negative|benign|none|no[ _-].*|control|absent|clear|gesund|unauff.*", re.I)
 UNLIKE = 1.2  # largest over smallest mm per pixel, from which on spacings are said to differ
 
 
@@ -35,6 +36,18 @@ def flip_findings(labels: set[str], flip: str) -> list[Finding]:
     shown = ", ".join(f'"{name}"' for name in sided[:SHOWN])
     message = f"--flip {flip} mirrors left and right, and labels speak of them: {shown}; use --flip none or vertical"
     return [Finding("warning", "mirrored_sides", message, len(sided))]
+
+
+def positive_findings(labels: set[str], positive: str | None) -> list[Finding]:
+    """Return the warning that of two labels the one that sounds healthy counts as positive, since it is the last by name."""
+    names = sorted(labels)
+    if positive is not None or len(names) != 2 or not WELL.fullmatch(names[1]) or WELL.fullmatch(names[0]):
+        return []
+    message = (
+        f'"{names[1]}" counts as positive, being the last of two labels by name: sensitivity and others would speak of it; '
+        f'is --positive "{names[0]}" meant?'
+    )
+    return [Finding("warning", "positive_is_normal", message, 0)]
 
 
 def image_findings(table: pa.Table, facts: list[Any]) -> list[Finding]:

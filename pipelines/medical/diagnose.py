@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.files import read_table
 from horngate.pipelines.labels import Labels, split_labels
 from horngate.pipelines.measure import classification, delong, screening, thresholds
 from horngate.pipelines.measure.classification import MEASURES, Outcome, Spec, mean_auroc
@@ -53,8 +54,9 @@ class Pipeline(PictureClassifier):
     def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
         targets = (split_labels(target, self.card.label_separator) for target in table["target"].to_pylist())
         labels = {name for names in targets for name in names}
+        positive = [] if self.card.label_separator else concerns.positive_findings(labels, self.card.positive)
         sides = concerns.flip_findings(labels, self.card.flip)
-        return super().findings(table, splits) + concerns.patient_findings(table) + sides
+        return super().findings(table, splits) + concerns.patient_findings(table) + positive + sides
 
     def input_findings(self, table: pa.Table, facts: list[Facts]) -> list[Finding]:
         return concerns.image_findings(table, facts)
@@ -81,6 +83,9 @@ class Pipeline(PictureClassifier):
         shape = {"width": float(scan.width), "height": float(scan.height), "aspect": scan.width / scan.height}
         return shape | looks_of(self.as_picture(tensor))
 
+    def showable(self, data: bytes) -> bool:
+        return not self.inspect(data, "").burned_in
+
     # What does it say?
 
     def decided(self, labels: Labels, outcome: Outcome, sensitivity, specificity, coverage) -> Labels:
@@ -96,6 +101,9 @@ class Pipeline(PictureClassifier):
         self.prevalence = options.get("prevalence")
         if self.prevalence is not None and self.labels.positive is None:
             raise UserError(f"--prevalence needs two classes. Found: {len(self.labels.labels)}")
+        answered = run / "evaluation" / "validation" / "answers.parquet"
+        if answered.is_file() and not run.card.refit:
+            self.labels = self.decided(self.labels, self.outcome(read_table(answered)), None, None, None)
         changed = super().adjust(run, options)
         return changed | ({} if self.prevalence is None else {"prevalence": self.prevalence})
 
@@ -103,6 +111,10 @@ class Pipeline(PictureClassifier):
 
     def measures(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
         return prepared(self._specs(outcome), outcome)
+
+    def guess(self, outcome: Outcome) -> Outcome:
+        guessed = super().guess(outcome)
+        return screening.Chance(guessed.targets, guessed.scores, guessed.chosen, guessed.positive)
 
     def _specs(self, outcome: Outcome) -> dict[str, Spec]:
         """Return the measures of the card that fit, the headline first: of grades kappa, else the area under the curve."""

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import re
 import warnings
 import zlib
 from io import BytesIO
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.medical.scan import Scan, Window, plain
+from horngate.pipelines.medical.dicom_values import decoded, group_of, limits_of, rescaled, window_of
+from horngate.pipelines.medical.scan import Scan, plain
 
 MOST_VOXELS = 500_000_000
 NOBODY = ("", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "na", "n/a", "0")
@@ -73,7 +75,7 @@ def read_dicom(data: bytes) -> Scan:
         raise Unreadable("damaged DICOM: rows, columns or the number of frames are no numbers") from None
     if voxels > MOST_VOXELS:
         raise Unreadable(f"too many pixels: {voxels:,}; at most {MOST_VOXELS:,} are decoded")
-    stored = _decoded(found)
+    stored = decoded(found)
     try:
         return _scan(found, stored)
     except Unreadable:
@@ -97,51 +99,18 @@ def _opened(file: Any, **wishes: Any) -> Any:
 def _kind_of(found: Any) -> str:
     """Return which kind of object a file without pixels is, in brackets."""
     try:
-        name = found.SOPClassUID.name if "SOPClassUID" in found else found.file_meta.MediaStorageSOPClassUID.name
-        return f" ({name})" if name and not name[:1].isdigit() else ""
+        kind = found.SOPClassUID if "SOPClassUID" in found else found.file_meta.MediaStorageSOPClassUID
+        return f" ({kind.name})" if kind.is_valid and not kind.is_private and kind.name != kind else ""
     except Exception:  # as above
         return ""
 
 
-def _decoded(found: Any) -> np.ndarray:
-    """Return stored values, `[frames, h, w, channels]`; colours as RGB."""
-    from pydicom.pixels import apply_color_lut
-
-    syntax = getattr(getattr(found, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is None:
-        raise Unreadable("its transfer syntax is unknown: the file meta information is missing")
-    if not syntax.is_transfer_syntax or syntax.is_private:
-        raise Unreadable("unknown transfer syntax")
-    try:
-        stored = found.pixel_array
-        if found.PhotometricInterpretation == "PALETTE COLOR":
-            stored = apply_color_lut(stored, found)
-    except Exception as problem:  # as above
-        raise Unreadable(_why(problem, syntax.name)) from None
-    samples, frames = int(found.get("SamplesPerPixel") or 1), int(found.get("NumberOfFrames") or 1)
-    samples = 3 if found.PhotometricInterpretation == "PALETTE COLOR" else samples
-    if samples not in (1, 3):
-        raise Unreadable(f"{samples} samples per pixel; grey or three colours can be read")
-    if stored.size != frames * int(found.Rows) * int(found.Columns) * samples:
-        raise Unreadable("the pixels aren't as many as the header says")
-    return stored.reshape(frames, int(found.Rows), int(found.Columns), samples)
-
-
-def _why(problem: Exception, syntax: str) -> str:
-    text = str(problem)
-    if "less than expected" in text or "unexpected end" in text.lower():
-        return "truncated: fewer bytes of pixels than the header says"
-    if "missing dependencies" in text or ("plugins" in text and "missing" in text):
-        return f"its compression can't be decoded here ({syntax}): install horngate[medical]"
-    return f"its pixels can't be decoded ({syntax})"
-
-
 def _scan(found: Any, stored: np.ndarray) -> Scan:
-    photometric = str(found.get("PhotometricInterpretation", ""))
+    photometric = _code(found.get("PhotometricInterpretation"))
     colour = stored.shape[3] == 3
     if not colour and photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise Unreadable("grey pixels that are neither MONOCHROME1 nor MONOCHROME2")
-    frames = [stored] if colour else _rescaled(found, stored)
+    frames = [stored] if colour else rescaled(found, stored)
     pixels = plain(frames[0] if len(frames) == 1 else np.concatenate(frames))
     patient = " ".join(str(found.get("PatientID") or "").split())
     burned = {"YES": True, "NO": False}.get(str(found.get("BurnedInAnnotation") or "").upper())
@@ -151,10 +120,10 @@ def _scan(found: Any, stored: np.ndarray) -> Scan:
     return Scan(
         pixels=pixels,
         kind="dicom",
-        limits=_limits(found, pixels),
+        limits=limits_of(found, pixels),
         spacing=spacing,
         affine=affine,
-        window=None if colour else _window(found),
+        window=None if colour else window_of(found),
         inverted=photometric == "MONOCHROME1",
         modality=_code(found.get("Modality")),
         photometric=photometric,
@@ -169,62 +138,12 @@ def _scan(found: Any, stored: np.ndarray) -> Scan:
 def _code(value: Any) -> str:
     """Return a coded string, which is short and made of capitals; anything else says nothing."""
     text = str(value or "")
-    return text if text.isalnum() and text.isupper() and len(text) <= 16 else ""
-
-
-def _groups(found: Any, frame: int, name: str) -> Any:
-    """Return the item of a functional group of a frame, its own or the shared one; None where there is none."""
-    own = found.get("PerFrameFunctionalGroupsSequence") or ()
-    for place in (own[frame : frame + 1], found.get("SharedFunctionalGroupsSequence") or ()):
-        for group in place:
-            if group.get(name):
-                return group[name].value[0]
-    return None
-
-
-def _rescaled(found: Any, stored: np.ndarray) -> list[np.ndarray]:
-    """Return the frames after their modality's look-up table, or slope and intercept; in one part where all are alike."""
-    from pydicom.pixels import apply_modality_lut
-
-    items = [_groups(found, frame, "PixelValueTransformationSequence") for frame in range(len(stored))]
-    if not any(item is not None for item in items):
-        return [apply_modality_lut(stored, found)]
-    return [apply_modality_lut(part[None], item or found) for part, item in zip(stored, items, strict=True)]
-
-
-def _limits(found: Any, pixels: np.ndarray) -> tuple[float, float] | None:
-    """Return the range of the stored bits, where the values are those that were stored, of at most 16 bits."""
-    bits = int(found.get("BitsStored") or 0)
-    if not 1 <= bits <= 16 or pixels.dtype not in (np.uint8, np.uint16):
-        return None
-    return 0.0, float(2**bits - 1)
-
-
-def _first(value: Any) -> float:
-    return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
-
-
-def _window(found: Any) -> Window | None:
-    """Return the first of the file's own windows."""
-    item = _groups(found, 0, "FrameVOILUTSequence") or found
-    if item.get("WindowCenter") not in (None, "") and item.get("WindowWidth") not in (None, ""):
-        kind = str(item.get("VOILUTFunction") or "LINEAR").lower()
-        centre, width = _first(item.WindowCenter), _first(item.WindowWidth)
-        least = 1.0 if kind == "linear" else 0.0
-        usable = kind in ("linear", "linear_exact", "sigmoid") and width >= least and width > 0
-        return Window(centre, width, kind) if usable else None
-    if item.get("VOILUTSequence"):
-        table = item.VOILUTSequence[0]
-        values = np.asarray(
-            table.LUTData if not isinstance(table.LUTData, bytes) else memoryview(table.LUTData).cast("H")
-        )
-        return Window(float(table.LUTDescriptor[1]), table=values / float(2 ** int(table.LUTDescriptor[2]) - 1))
-    return None
+    return text if re.fullmatch(r"[A-Z]{2,8}|MONOCHROME[12]|PALETTE COLOR|YBR_[A-Z0-9_]{3,11}", text) else ""
 
 
 def _placed(found: Any, frames: int) -> tuple[tuple[float | None, ...], np.ndarray | None]:
     """Return mm between slices, rows and columns, and the affine of the first frame, where the header has them."""
-    item = _groups(found, 0, "PixelMeasuresSequence") or found
+    item = group_of(found, 0, "PixelMeasuresSequence") or found
     between = item.get("PixelSpacing") or found.get("ImagerPixelSpacing") or (None, None)
     rows, columns = (None if value is None else float(value) for value in between)
     gap = item.get("SpacingBetweenSlices") or (item.get("SliceThickness") if frames == 1 else None)
@@ -233,7 +152,7 @@ def _placed(found: Any, frames: int) -> tuple[tuple[float | None, ...], np.ndarr
         steps = np.diff(np.asarray(places, np.float64))
         gap = steps[0] if np.allclose(steps, steps[0], atol=1e-3) else None
     spacing = (None if gap in (None, "") else abs(float(gap)), rows, columns)
-    position, turned = _groups(found, 0, "PlanePositionSequence"), _groups(found, 0, "PlaneOrientationSequence")
+    position, turned = group_of(found, 0, "PlanePositionSequence"), group_of(found, 0, "PlaneOrientationSequence")
     position = (position or found).get("ImagePositionPatient")
     turned = (turned or found).get("ImageOrientationPatient")
     if position is None or turned is None or None in spacing[1:]:

@@ -4,6 +4,8 @@ from typing import Any
 
 from horngate.pipelines.page.plot import Plot
 
+LEAST = 1e-3  # net benefit that is worth a word
+
 
 def decision(curve: list[dict[str, Any]], positive: str) -> Plot:
     """Return the net benefit of acting by the scores, on all and on none, by threshold (Vickers & Elkin 2006)."""
@@ -24,8 +26,8 @@ def decision(curve: list[dict[str, Any]], positive: str) -> Plot:
         axes.legend(loc="best")
         bare(axes, "y")
 
-    useful = [place for place, gain, every in zip(places, gains, of_all, strict=True) if gain > max(every, 0)]
-    said = f"from {min(useful):.2f} to {max(useful):.2f}" if useful else "nowhere"
+    useful = [place for place, gain, every in zip(places, gains, of_all, strict=True) if gain > max(every, 0) + LEAST]
+    said = f"somewhere from {min(useful):.2f} to {max(useful):.2f}" if useful else "nowhere"
     text = f"Decision curve of {positive}: acting by the scores gains more than acting on all or on none {said}."
     caption = (
         "At a threshold of 0.1 a missed case weighs as much as nine needless actions. "

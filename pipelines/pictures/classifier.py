@@ -121,6 +121,8 @@ class PictureClassifier(Classifier):
         """Draw `grad_cam` of the most confident mistakes: the picture, and beside it what spoke for the wrong answer."""
         for name in self.drawn_from:
             chosen = report.details.get(name, [])[: options.get("grad_cam") or 0]
+            kept = zip(chosen, inputs_of(rows_of(table, [row["id"] for row in chosen])), strict=True)
+            chosen = [row for row, data in kept if self.showable(data)]
             if chosen:
                 self._drawn(chosen, table, folder, "grad_cam" if name == "mistakes" else f"grad_cam_{name}")
 
@@ -141,15 +143,21 @@ class PictureClassifier(Classifier):
     def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
         """Return the pictures as the network sees them, with Grad-CAM of the answer where an open one has spatial maps."""
         pixels = self._pixels(rows)
-        looked = [self.as_picture(tensor) for tensor in pixels]
-        if not hasattr(self, "network"):
-            return [Shown(thumbnail(picture)) for picture in looked]
         try:
-            heats = list(self._heats(pixels, answers))
+            heats = list(self._heats(pixels, answers)) if hasattr(self, "network") else [None] * len(pixels)
         except ValueError:
-            return [Shown(thumbnail(picture)) for picture in looked]
-        pairs = zip(looked, heats, strict=True)
-        return [Shown(thumbnail(picture), thumbnail(warmed(picture, heat))) for picture, heat in pairs]
+            heats = [None] * len(pixels)
+        parts = zip(inputs_of(rows), pixels, heats, strict=True)
+        return [self._shown(data, self.as_picture(tensor), heat) for data, tensor, heat in parts]
+
+    def _shown(self, data: bytes, picture: np.ndarray, heat: np.ndarray | None) -> Shown:
+        if not self.showable(data):
+            return Shown(text="not shown: it may say whose it is")
+        return Shown(thumbnail(picture), None if heat is None else thumbnail(warmed(picture, heat)))
+
+    def showable(self, data: bytes) -> bool:
+        """Whether an input may be shown to people who look at reports."""
+        return True
 
     def as_picture(self, tensor: np.ndarray) -> np.ndarray:
         """Return what `read` made of a picture as uint8 `[h, w, 3]`."""
