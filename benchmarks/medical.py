@@ -1,9 +1,9 @@
-"""Medical images sorted on public sets: PneumoniaMNIST with its official splits; each row can go on.
+"""Medical images on public sets: PneumoniaMNIST sorted by its official splits, ISBI membranes segmented; each row can go on.
 
     HORNGATE_DATA=… python benchmarks/medical.py [ROW ...]
 
-Rows: pneumonia-probe pneumonia-best pneumonia-sensitivity pneumonia-conformal (default: all). What is best is chosen by the
-area under the ROC curve on validation rows; the test rows are only measured. The backbone is the de-quantised MobileNetV2 of
+Rows: pneumonia-probe pneumonia-best pneumonia-sensitivity pneumonia-conformal isbi (default: all). What is best is chosen
+by the area under the ROC curve on validation rows; the test rows are only measured. The backbone is the de-quantised MobileNetV2 of
 the data folder's weights. Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder) until a row is finished.
 Results are merged into benchmarks/results/medical.json.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from bench import DATA, keep
+from medical_masks import isbi
 
 WORK = Path(os.environ.get("HORNGATE_BENCH_RUNS", Path(tempfile.gettempdir()) / "horngate-bench-medical"))
 WEIGHTS = DATA / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
@@ -109,6 +110,7 @@ ROWS = {
     "pneumonia-best": pneumonia_best,
     "pneumonia-sensitivity": pneumonia_sensitivity,
     "pneumonia-conformal": pneumonia_conformal,
+    "isbi": lambda: isbi(WORK),
 }
 
 

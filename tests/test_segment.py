@@ -31,7 +31,9 @@ def _own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("HORNGATE_HOME", str(tmp_path_factory.getbasetemp() / "home"))
 
 
-def write_pair(root: Path, name: str, size=(48, 40), seed: int = 0, mask: np.ndarray | None = None, folders=("images", "masks")):
+def write_pair(
+    root: Path, name: str, size=(48, 40), seed: int = 0, mask: np.ndarray | None = None, folders=("images", "masks")
+):
     """Write a picture with a bright square, and its mask."""
     draw = np.random.default_rng(seed)
     truth = np.zeros(size[::-1], np.uint8)
@@ -68,7 +70,9 @@ def lying(code: str, steps=(0.7, 1.1, 2.5)) -> np.ndarray:
     return affine
 
 
-def write_slice(path: Path, pixels: np.ndarray, place: float, series: str = "1.2.3", spacing: float = 0.5, patient: str = "P7"):
+def write_slice(
+    path: Path, pixels: np.ndarray, place: float, series: str = "1.2.3", spacing: float = 0.5, patient: str = "P7"
+):
     """Write one DICOM file of a CT."""
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -98,7 +102,10 @@ def test_masks_lie_beside_their_pictures_in_a_folder_of_equal_stems(tmp_path):
         write_pair(tmp_path, name)
     table = rows_of(tmp_path)
     assert table["id"].to_pylist() == ["images/a.png", "images/b.png"]
-    assert [Path(mask).relative_to(tmp_path).as_posix() for mask in table["mask"].to_pylist()] == ["masks/a.png", "masks/b.png"]
+    assert [Path(mask).relative_to(tmp_path).as_posix() for mask in table["mask"].to_pylist()] == [
+        "masks/a.png",
+        "masks/b.png",
+    ]
 
 
 def test_each_split_may_have_its_own_folders(tmp_path):
@@ -294,7 +301,9 @@ def test_dicom_files_of_a_series_are_one_row_in_order_of_their_place(tmp_path):
 
 def test_a_series_with_two_spacings_and_dicom_without_pixels_are_reasons(tmp_path, cli, tiny_runs):
     for number in range(3):
-        write_slice(tmp_path / "torn" / f"{number}.dcm", np.zeros((16, 16)), 2.0 * number, spacing=0.5 + 0.2 * (number == 2))
+        write_slice(
+            tmp_path / "torn" / f"{number}.dcm", np.zeros((16, 16)), 2.0 * number, spacing=0.5 + 0.2 * (number == 2)
+        )
     write_slice(tmp_path / "cut.dcm", np.zeros((64, 64)), 0.0, "9.9")
     whole = (tmp_path / "cut.dcm").read_bytes()
     (tmp_path / "cut.dcm").write_bytes(whole[:-3000])
@@ -344,7 +353,9 @@ def test_the_mask_of_a_volume_lies_on_its_affine(code, tiny_runs, cli, tmp_path)
     assert mask.shape == values.shape and int(mask.header["sform_code"]) == (2 if code != "SPL" else 1)
     found = np.asarray(mask.dataobj)
     voxel = 0.7 * 1.1 * 2.5
-    assert row["area_unit"] == "mm3" and np.allclose(row["area"], [voxel * (found == value).sum() for value in (0, 255)])
+    assert row["area_unit"] == "mm3" and np.allclose(
+        row["area"], [voxel * (found == value).sum() for value in (0, 255)]
+    )
     assert b"Jane" not in gzip.decompress(Path(row["mask"]).read_bytes())
 
 
@@ -352,7 +363,9 @@ def test_the_mask_of_a_dicom_series_lies_where_the_series_does(tiny_runs, cli, t
     draw = np.random.default_rng(0)
     for number in range(3):
         write_slice(tmp_path / "scan" / f"{number}.dcm", draw.integers(0, 2000, (16, 20)), 2.0 * number)
-    _, out, _ = cli("predict", tiny_runs("medical", "segment").folder, tmp_path, "--masks-to", tmp_path / "out", "-o", "-")
+    _, out, _ = cli(
+        "predict", tiny_runs("medical", "segment").folder, tmp_path, "--masks-to", tmp_path / "out", "-o", "-"
+    )
     mask = nibabel.load(json.loads(out)["mask"])
     assert mask.shape == (20, 16, 3) and np.allclose(mask.affine, np.diag([-0.5, -0.5, 2.0, 1.0]))
 
@@ -363,7 +376,11 @@ def test_a_volume_is_measured_in_millimetres_against_its_mask(tiny_runs, cli, tm
     for name in ("a", "b"):
         truth = np.zeros((33, 40, 4), np.uint8)
         truth[8:20, 9:30, 1:3] = 255
-        write_volume(tmp_path / "images" / f"{name}.nii", draw.integers(0, 80, truth.shape).astype(np.int16) + truth, lying("RAS"))
+        write_volume(
+            tmp_path / "images" / f"{name}.nii",
+            draw.integers(0, 80, truth.shape).astype(np.int16) + truth,
+            lying("RAS"),
+        )
         write_volume(tmp_path / "masks" / f"{name}.nii.gz", truth, lying("RAS"))
     code, out, err = cli("evaluate", run.folder, "--data", tmp_path, "--tolerance", "2", "-o", tmp_path / "e", "--json")
     report = json.loads(out)

@@ -133,6 +133,8 @@ def test_distances_of_unlike_units_are_not_averaged():
     square = np.zeros((9, 9), np.uint8)
     square[2:5, 2:5] = 1
     mixed = cases_of(*[compared(square, square, 2, None, 1.0)] * 2)
-    mixed = Cases(*(getattr(mixed, name) for name in ("counts", "hd95", "surface_dice", "diagonals")), np.array([True, False]))
+    mixed = Cases(
+        *(getattr(mixed, name) for name in ("counts", "hd95", "surface_dice", "diagonals")), np.array([True, False])
+    )
     assert "no common unit" in measures(mixed)["hd95"][1]
     assert values_of(mixed)["dice"] == 1.0

@@ -87,7 +87,7 @@ class Masks:
         tails = [parts[first:] for first in range(len(parts) if self.folder is not None else 1)]
         without = [[*parts[:place], *parts[place + 1 :]] for place in reversed(range(len(parts) - 1))]
         tried = without if self.named else tails
-        return [os.sep.join(one) for one in tried]
+        return [os.sep.join(one) for one in tried]  # noqa: PTH118
 
     @staticmethod
     def _in_each(root: Path, usual: tuple[str, ...]) -> bool:
@@ -101,7 +101,8 @@ class Masks:
         for path in walk(self.root, suffixes, Listing()):
             stem = self._stem(path) if not self.named or self.is_mask(path) else None
             if stem is not None and self.named:
-                stem = os.sep.join(part for part in stem.split(os.sep) if part not in self.named)  # noqa: PTH206
+                kept = [part for part in stem.split(os.sep) if part not in self.named]  # noqa: PTH206
+                stem = os.sep.join(kept)  # noqa: PTH118
             if stem is not None:
                 found[stem].append(os.path.join(self.root, path))  # noqa: PTH118
         return found

@@ -24,7 +24,19 @@ WRITTEN = (
     "pair_embedding",
     "spans",
 )  # by any task
-WRITTEN += ("p_value", "anomalous", "reasons", "heatmap", "map", "mask", "area", "area_unit", "user", "user_activity", "unseen")
+WRITTEN += (
+    "p_value",
+    "anomalous",
+    "reasons",
+    "heatmap",
+    "map",
+    "mask",
+    "area",
+    "area_unit",
+    "user",
+    "user_activity",
+    "unseen",
+)
 
 
 def table_blocks(path: Path, card: Data, labelled: bool, named: str | None = None) -> Iterator[pa.Table]:

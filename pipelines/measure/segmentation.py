@@ -149,7 +149,9 @@ def _mean(values_of) -> Any:
 
 def _distance(cases: Cases) -> Measure:
     if cases.spaced.any() and not cases.spaced.all():
-        raise Uncomputable("the spacing of some cases is known and of others not, so their distances have no common unit")
+        raise Uncomputable(
+            "the spacing of some cases is known and of others not, so their distances have no common unit"
+        )
     return _mean(lambda own: own.hd95)(cases)
 
 
@@ -191,7 +193,11 @@ def per_class(cases: Cases, labels: tuple[str, ...]) -> list[dict[str, Any]]:
     for number, label in enumerate(labels[1:], 1):
         means = {name: _known_mean(values[:, number]) for name, values in kinds.items()}
         there, told = truth[:, number], said[:, number]
-        counts = {"cases": int(there.sum()), "missed": int((there & ~told).sum()), "made_up": int((told & ~there).sum())}
+        counts = {
+            "cases": int(there.sum()),
+            "missed": int((there & ~told).sum()),
+            "made_up": int((told & ~there).sum()),
+        }
         found.append({"label": label, **counts, **means})
     return found
 

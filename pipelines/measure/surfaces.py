@@ -12,7 +12,9 @@ def border(mask: np.ndarray) -> np.ndarray:
     return mask & ~binary_erosion(mask)
 
 
-def border_distances(first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+def border_distances(
+    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return for each place of the first mask's border the distance to the second's, float64, and the other way round.
 
     Args:

@@ -107,7 +107,10 @@ class Segment(Pretrained, Optimisation, Scans):
         "auto", "How to learn; auto trains the decoder, then all layers, and keeps the cheaper that is not worse."
     )
     image_size: int | None = knob(
-        None, "Side of the tiles that the network sees, in pixels, a multiple of 32; default: up to 256.", low=32, high=2048
+        None,
+        "Side of the tiles that the network sees, in pixels, a multiple of 32; default: up to 256.",
+        low=32,
+        high=2048,
     )
     width: int = knob(16, "Channels of a U-Net from a random start, at its finest scale.", low=2, high=256)
     alpha: float | None = knob(None, "Width multiplier of a MobileNet.", low=0.1, high=2.0)
@@ -115,7 +118,8 @@ class Segment(Pretrained, Optimisation, Scans):
         None, "Random patches that an epoch learns from; default: as many as cover the training pictures.", low=1
     )
     augment: Literal["none", "light", "elastic"] = knob(
-        "light", "Random views while learning, of picture and mask together: turned, stretched, recoloured; elastic: bent."
+        "light",
+        "Random views while learning, of picture and mask together: turned, stretched, recoloured; elastic: bent.",
     )
     flip: Literal["none", "horizontal", "vertical", "both"] = knob("none", "Random mirror images while learning.")
     turn: bool = knob(False, "Turn by quarters at random while learning.")

@@ -12,8 +12,8 @@ from horngate.pipelines import progress
 from horngate.pipelines.data.reading import in_order
 from horngate.pipelines.errors import Unreadable
 from horngate.pipelines.measure import segmentation
-from horngate.pipelines.medical.class_maps import Classes, fitting, read_mask
 from horngate.pipelines.medical.case_facts import sized
+from horngate.pipelines.medical.class_maps import Classes, fitting, read_mask
 from horngate.pipelines.medical.mask_files import MaskFile
 from horngate.pipelines.medical.scan import window_named
 from horngate.pipelines.medical.tiles import Tiler
@@ -207,4 +207,6 @@ def cases_of(rows: list[dict[str, Any]], classes: int) -> segmentation.Cases:
         for name in ("hd95", "surface_dice")
     }
     diagonals = np.array([row["diagonal"] for row in rows], np.float64)
-    return segmentation.Cases(counts, **numbers, diagonals=diagonals, spaced=np.array([row["spaced"] for row in rows], bool))
+    return segmentation.Cases(
+        counts, **numbers, diagonals=diagonals, spaced=np.array([row["spaced"] for row in rows], bool)
+    )

@@ -73,9 +73,7 @@ def _series(root: Path, folder: str, names: list[str]) -> Iterator[tuple[str, li
         yield (folder if alone else files[0]), files
 
 
-def _block(
-    root: Path, rows: list[tuple[str, list[str]]], masks: Masks | None, wishes: tuple[bool, bool]
-) -> pa.Table:
+def _block(root: Path, rows: list[tuple[str, list[str]]], masks: Masks | None, wishes: tuple[bool, bool]) -> pa.Table:
     labelled, by_split = wishes
     columns: dict[str, list] = {name: [] for name in ("id", "input", "value", "split", "group")}
     found: list[str | None] = []

@@ -131,7 +131,9 @@ class Classes:
         return len(self.values)
 
     @classmethod
-    def named(cls, wishes: tuple[str, ...] | None, background: str | None, counts: Iterable[dict[int, int]]) -> "Classes":
+    def named(
+        cls, wishes: tuple[str, ...] | None, background: str | None, counts: Iterable[dict[int, int]]
+    ) -> "Classes":
         """Return the classes that a user names, or all values that masks hold; the background comes first.
 
         Args:

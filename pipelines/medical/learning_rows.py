@@ -52,7 +52,9 @@ class PatchRows:
         self.kept, self.cases = 0, []
         rows = table.select(["input", "value", "mask", "id"]).to_pylist()
         label = "reading pictures and masks"
-        for row, found in zip(rows, progress.tracked(in_order(self._read, rows, ahead=8), label, len(rows)), strict=True):
+        for row, found in zip(
+            rows, progress.tracked(in_order(self._read, rows, ahead=8), label, len(rows)), strict=True
+        ):
             if isinstance(found, Unreadable):
                 raise UserError(f"{row['id']} could be read before, and can't any more: {found}")
             self.cases.append(self._case(*found))

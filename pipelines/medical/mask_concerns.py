@@ -41,7 +41,9 @@ def _slips(classes: Classes, facts: list[Facts], ids: list[str]) -> list[Finding
         rows = [row for row, fact in enumerate(facts) if fact.counts.get(value)]
         count = sum(facts[row].counts[value] for row in rows)
         if 0 < len(rows) <= RARE_MASKS and count < RARE_PIXELS * pixels:
-            message = f"value {name} stands on {count} pixels of one mask alone; if it is no class, name those with --classes"
+            message = (
+                f"value {name} stands on {count} pixels of one mask alone; if it is no class, name those with --classes"
+            )
             found.append(_on("warning", "rare_value", message, rows, ids))
     return found
 
@@ -60,7 +62,9 @@ def unlearnt(classes: Classes, counts: list[dict[int, int]], splits: np.ndarray 
     """Return the error of classes that no training mask has."""
     if splits is None:
         return []
-    learnt = set().union(*(_classes_in(own, classes) for own, split in zip(counts, splits, strict=True) if split == "train"))
+    learnt = set().union(
+        *(_classes_in(own, classes) for own, split in zip(counts, splits, strict=True) if split == "train")
+    )
     there = set().union(*(_classes_in(own, classes) for own in counts))
     missing = [name for value, name in zip(classes.values, classes.names, strict=True) if value in there - learnt]
     if not missing:

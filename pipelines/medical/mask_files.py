@@ -18,7 +18,15 @@ from horngate.pipelines.medical.volumes import Laid, Volume
 
 NAMED = 80  # signs of an id in a file's name
 LAID = ("dim_info", "pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d")
-LAID += ("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units")  # no text: it may be personal
+LAID += (
+    "qoffset_x",
+    "qoffset_y",
+    "qoffset_z",
+    "srow_x",
+    "srow_y",
+    "srow_z",
+    "xyzt_units",
+)  # no text: it may be personal
 
 
 class MaskFile:

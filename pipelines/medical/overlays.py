@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from horngate.pipelines.medical.burned_in import likely_text
 from horngate.pipelines.medical.class_maps import UNLABELLED
 from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.pictures.drawing import thumbnail
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from horngate.pipelines.medical.segment import Pipeline
 
 COLOURS = np.array(
-    [[0, 0, 0], [230, 85, 60], [70, 140, 230], [90, 180, 90], [225, 170, 40], [160, 95, 200], [60, 190, 190]], np.float32
+    [[0, 0, 0], [230, 85, 60], [70, 140, 230], [90, 180, 90], [225, 170, 40], [160, 95, 200], [60, 190, 190]],
+    np.float32,
 )
 TINT = 0.45  # share of the colour in an answer that is drawn onto a picture
 
@@ -39,6 +41,9 @@ def overlaid(task: "Pipeline", row: dict[str, Any]) -> Shown:
         if wrong > most:
             worst, most = (pixels, answer, truth[place]), wrong
     pixels, answer, own = worst
+    burned = volume.first.burned_in
+    if burned or (burned is None and likely_text(pixels)):
+        return Shown(text="not shown: it may say whose it is")
     picture = np.clip(np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels, 0, 255).astype(np.uint8)
     drawn = tinted(picture, answer)
     for number in range(1, len(task.classes)):

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from horngate.pipelines import presets, progress
 from horngate.pipelines.base import Pipeline as Base
-from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json
 from horngate.pipelines.measure import segmentation

@@ -11,8 +11,6 @@ from horngate.pipelines.medical.learning_rows import PatchRows
 from horngate.pipelines.medical.volumes import Volume
 
 if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestClassifier
-
     from horngate.pipelines.medical.segment import Pipeline
 
 WIDTHS = (1.0, 2.0, 4.0)  # pixels, of the Gaussians that a pixel's surroundings are looked at through
@@ -32,11 +30,21 @@ def local_features(pixels: np.ndarray) -> np.ndarray:
     from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
     grey = np.asarray(pixels, np.float32).mean(-1)
-    found = [grey, gaussian_filter(grey, 8.0), grey - gaussian_filter(grey, 16.0), np.abs(grey - gaussian_filter(grey, 3.0))]
+    found = [
+        grey,
+        gaussian_filter(grey, 8.0),
+        grey - gaussian_filter(grey, 16.0),
+        np.abs(grey - gaussian_filter(grey, 3.0)),
+    ]
     for width in WIDTHS:
         bends = [gaussian_filter(grey, width, order) for order in ((2, 0), (0, 2), (1, 1))]
         middle, spread = (bends[0] + bends[1]) / 2, np.hypot((bends[0] - bends[1]) / 2, bends[2])
-        found += [gaussian_filter(grey, width), gaussian_gradient_magnitude(grey, width), middle + spread, middle - spread]
+        found += [
+            gaussian_filter(grey, width),
+            gaussian_gradient_magnitude(grey, width),
+            middle + spread,
+            middle - spread,
+        ]
     return np.stack(found, -1).astype(np.float32)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass
 class _Plane:
-    """A plane whose tiles are under way: the answer so far, uint8 `[h, w]`, how many tiles it waits for, and their margin."""
+    """A plane whose tiles are under way: the answer so far, uint8 `[h, w]`, how many tiles it waits for, their margin."""
 
     key: Hashable
     answer: np.ndarray

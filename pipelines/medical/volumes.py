@@ -117,7 +117,9 @@ class Volume:
 
     def _tails(self) -> tuple[float, float]:
         wanted = set(np.linspace(0, self.shape[0] - 1, LOOKED_AT).astype(int).tolist())
-        parts = [scan.pixels.ravel()[:: max(scan.pixels.size >> 16, 1)] for place, scan in self.planes() if place in wanted]
+        parts = [
+            scan.pixels.ravel()[:: max(scan.pixels.size >> 16, 1)] for place, scan in self.planes() if place in wanted
+        ]
         low, high = np.percentile(np.concatenate(parts), TAILS)
         return float(low), float(high)
 

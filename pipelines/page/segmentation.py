@@ -26,7 +26,17 @@ def table_of(by_class: list[dict[str, Any]], unit: str, tolerance: float) -> dic
         "title": "Classes, case by case",
         "said": f"Means over the cases in which a class is counted. {EMPTY} Missed: cases that have the class and no answer "
         f"of it. Surface Dice: share of both borders within {tolerance:g} {unit} of each other.",
-        "columns": ["class", "cases", "missed", "made up", "dice", "IoU", f"HD95, {unit}", "surface Dice", "volume error"],
+        "columns": [
+            "class",
+            "cases",
+            "missed",
+            "made up",
+            "dice",
+            "IoU",
+            f"HD95, {unit}",
+            "surface Dice",
+            "volume error",
+        ],
         "rows": [[row["label"], *(row[name] for name in names)] for row in by_class],
     }
 
@@ -51,7 +61,9 @@ def _boxes(values: np.ndarray, known: list[int], names: tuple[str, ...]) -> Plot
         draw_from = np.random.default_rng(0)
         for place, own in enumerate(columns, 1):
             some = own if len(own) <= MOST_DOTS else draw_from.choice(own, MOST_DOTS, replace=False)
-            axes.plot(place + draw_from.uniform(-0.18, 0.18, len(some)), some, ".", color=ACCENT, alpha=0.6, markersize=5)
+            axes.plot(
+                place + draw_from.uniform(-0.18, 0.18, len(some)), some, ".", color=ACCENT, alpha=0.6, markersize=5
+            )
         axes.set(ylim=(-0.02, 1.02), ylabel="Dice of a case")
         turn = {"rotation": 90} if max(len(names[number]) for number in known) > 8 and len(known) > 4 else {}
         axes.set_xticks(range(1, len(known) + 1), [names[number] for number in known], color=INK, **turn)
@@ -59,7 +71,15 @@ def _boxes(values: np.ndarray, known: list[int], names: tuple[str, ...]) -> Plot
 
     width = int(np.clip(120 + 70 * len(known), 260, 720))
     caption = "One dot per case; box: quartiles, line: median."
-    return Plot("dice-by-class", "Dice by class", f"Box plot of each case's Dice. Medians: {medians}.", draw, caption, width, 320)
+    return Plot(
+        "dice-by-class",
+        "Dice by class",
+        f"Box plot of each case's Dice. Medians: {medians}.",
+        draw,
+        caption,
+        width,
+        320,
+    )
 
 
 def _sizes(cases: Cases, known: list[int], names: tuple[str, ...]) -> Plot:
@@ -77,4 +97,6 @@ def _sizes(cases: Cases, known: list[int], names: tuple[str, ...]) -> Plot:
         bare(axes, "both")
 
     text = f"Answered against true size of each case; half of the cases are off by less than {off:,.0f} pixels."
-    return Plot("sizes", "Size of each case", text, draw, "All classes but the background; dashed: as large as it is.", 340, 320)
+    return Plot(
+        "sizes", "Size of each case", text, draw, "All classes but the background; dashed: as large as it is.", 340, 320
+    )
