@@ -3,9 +3,9 @@
     HORNGATE_DATA=… python benchmarks/medical.py [ROW ...]
 
 Rows: pneumonia-probe pneumonia-best pneumonia-sensitivity pneumonia-conformal isbi (default: all). What is best is chosen
-by the area under the ROC curve on validation rows; the test rows are only measured. The backbone is the de-quantised MobileNetV2 of
-the data folder's weights. Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder) until a row is finished.
-Results are merged into benchmarks/results/medical.json.
+by the area under the ROC curve on validation rows; the test rows are only measured. The backbone is the de-quantised
+MobileNetV2 of the data folder's weights. Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder) until a row
+is finished. Results are merged into benchmarks/results/medical.json.
 """
 
 import os

@@ -266,6 +266,8 @@ def test_a_mask_that_lies_elsewhere_is_a_reason(tmp_path):
     cases_ = {"spacing": thick, "elsewhere": write_volume(tmp_path / "moved.nii", values, moved)}
     cases_["10 × 12 × 7"] = write_volume(tmp_path / "short.nii", values[..., :7], lying("RAS"))
     cases_["whole numbers"] = write_volume(tmp_path / "soft.nii", np.full(values.shape, 0.5, np.float32), lying("RAS"))
+    np.save(tmp_path / "bare.npy", np.zeros((8, 12, 10), np.uint8))
+    cases_["nobody knows"] = tmp_path / "bare.npy"
     for why, path in cases_.items():
         with pytest.raises(Unreadable, match=why):
             fitting(read_mask(str(path)), volume)

@@ -25,10 +25,14 @@ INDEXED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 
 @dataclass(frozen=True)
 class Mask:
-    """A mask file's values, whole numbers `[planes, h, w]`, and where they lie: an affine as a scan has it, or None."""
+    """A mask file's values, whole numbers `[planes, h, w]`, where they lie (an affine as a scan has it, or None), and the
+
+    kind of the file, as of a scan.
+    """
 
     values: np.ndarray
     affine: np.ndarray | None = None
+    kind: str = "picture"
 
 
 def read_mask(place: str) -> Mask:
@@ -53,7 +57,7 @@ def read_mask(place: str) -> Mask:
         if not np.array_equal(whole, values) or np.abs(whole).max(initial=0) > np.iinfo(np.int32).max:
             raise Unreadable("its mask holds values that are no whole numbers")
         values = whole.astype(np.int32)
-    return Mask(values, scan.affine)
+    return Mask(values, scan.affine, scan.kind)
 
 
 def _bytes(place: str) -> bytes:
@@ -86,11 +90,13 @@ def fitting(mask: Mask, volume: Volume) -> np.ndarray:
     """Return a mask's values `[planes, h, w]`, if it lies on a volume pixel by pixel.
 
     Raises:
-        Unreadable: another size, spacing, orientation or place.
+        Unreadable: another size, spacing, orientation or place, or a place that only one of both has.
     """
     if mask.values.shape != volume.shape:
         sizes = (" × ".join(str(side) for side in _sides(shape)) for shape in (mask.values.shape, volume.shape))
         raise Unreadable("its mask is {}, the picture {}".format(*sizes))
+    if (mask.affine is None) != (volume.affine is None) and "nifti" in (mask.kind, volume.first.kind):
+        raise Unreadable("only one of mask and picture says how it lies, so nobody knows whether they fit")
     if mask.affine is None or volume.affine is None:
         return mask.values
     own, its = (np.sqrt((affine[:3, :3] ** 2).sum(0)) for affine in (volume.affine, mask.affine))

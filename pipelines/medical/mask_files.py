@@ -14,7 +14,8 @@ from PIL import Image
 from horngate.pipelines.files import whole
 from horngate.pipelines.medical.class_maps import Classes
 from horngate.pipelines.medical.nifti import FLIP, as_nifti
-from horngate.pipelines.medical.volumes import Laid, Volume
+from horngate.pipelines.medical.nifti_planes import Laid
+from horngate.pipelines.medical.volumes import Volume
 
 NAMED = 80  # signs of an id in a file's name
 LAID = ("dim_info", "pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d")
