@@ -447,16 +447,15 @@ def test_patches_depend_on_seed_epoch_and_number_alone(tiny_runs, tmp_path):
 
 
 def test_scratch_and_pretrained_weights_are_not_mixed_up(tmp_path, cli):
-    write_pair(tmp_path / "train", "a")
-    write_pair(tmp_path / "val", "b")
-    write_pair(tmp_path / "test", "c")
+    for split in ("train", "val", "test"):
+        write_pair(tmp_path / "data" / split, "a", seed=len(split))
     for words, fix in (
         (("--method", "probe"), "--backbone"),
         (("--image-size", "40"), "multiple of 32"),
         (("--backbone", "mobilenet", "--weights", tmp_path / "nowhere.h5"), "--weights"),
         (("--window", "wide"), "--window"),
     ):
-        code, _, err = cli("medical", "segment", "train", "--data", tmp_path, "-o", tmp_path / "runs", *words)
+        code, _, err = cli("medical", "segment", "train", "--data", tmp_path / "data", "-o", tmp_path / "runs", *words)
         assert code == 1 and fix in err
 
 

@@ -66,7 +66,7 @@ class Forest:
         flat = targets.ravel()
         known = np.flatnonzero(flat < classes)
         chosen = draw.choice(known, min(FITTED, len(known)), replace=False)
-        model = RandomForestClassifier(TREES, max_depth=DEPTH, min_samples_leaf=5, n_jobs=2, random_state=seed)
+        model = RandomForestClassifier(TREES, max_depth=DEPTH, min_samples_leaf=5, random_state=seed)
         self.model: RandomForestClassifier = model.fit(features[chosen], flat[chosen])
 
     def answer(self, pixels: np.ndarray) -> np.ndarray:
