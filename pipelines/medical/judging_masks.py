@@ -57,13 +57,13 @@ class Judging:
     def _worst(self, answers: pa.Table, outcome: Cases) -> list[dict[str, Any]]:
         scores = segmentation.by_case(segmentation.dice(outcome))
         order = [int(row) for row in np.argsort(scores, kind="stable") if not np.isnan(scores[row])][:WORST]
-        there = outcome.truth > 0
-        names = np.array(self.classes.names, object)
+        there, said = outcome.truth > 0, outcome.said > 0
+        names = np.array(self.classes.names, object)[1:]
         return [
             {
                 "id": answers["id"][row].as_py(),
-                "target": ", ".join(names[1:][there[row, 1:]]) or "nothing",
-                "label": f"dice {scores[row]:.3f}",
+                "target": ", ".join(names[there[row, 1:]]) or "nothing",
+                "label": f"{', '.join(names[said[row, 1:]]) or 'nothing'}, dice",
                 "score": float(scores[row]),
             }
             for row in order

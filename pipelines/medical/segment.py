@@ -48,7 +48,7 @@ class Pipeline(Answering, Judging, Base):
     caution = NO_DEVICE
     unexportable = "a mask is put together from overlapping tiles, which an exported model alone doesn't do"
     mistakes_title = "Worst cases"
-    mistakes_said = "the lowest Dice coefficients"
+    mistakes_said = "cases with the lowest Dice coefficients"
     heat_said = "the answer (in colours) inside the outline of the truth (white)"
     ranges = {"inputs": (0, 255), "outputs": (0, 1)}
     network: "Segmenter"
