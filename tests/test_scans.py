@@ -217,6 +217,12 @@ def test_a_missing_package_is_one_line_that_names_the_extra(monkeypatch, tmp_pat
         read_nifti(b"")
 
 
+def test_the_colours_of_a_palette_keep_their_range():
+    scan = scan_of((PYDICOM / "test_files/examples_palette.dcm").read_bytes())
+    levels, _ = greys(scan)
+    assert scan.colour and scan.pixels.max() > 255 and np.allclose(levels, scan.pixels / 257, atol=1)
+
+
 def test_a_window_is_the_one_of_the_standard():
     pixels = np.linspace(-1000, 1000, 256).astype(np.int16).reshape(16, 16)
     found = made(pixels, WindowCenter=40, WindowWidth=400)

@@ -40,7 +40,7 @@ def hidden(blocks: Iterator[pa.Table], card: Data, source: str) -> Iterator[pa.T
     kept = {free_name(name) for name in card.keep_column or ()} | set(card.roles) | {"time"}
     try:
         for block in blocks:
-            yield _hidden(block, pseudonyms, kept)
+            yield _hidden(block, pseudonyms, kept, card.unit)
     except UserError as problem:
         raise type(problem)(re.sub(r' Received: ".*"$', "", str(problem), flags=re.DOTALL)) from None
     pseudonyms.keep(source)
@@ -105,9 +105,9 @@ def _known(path: Path) -> dict[str, tuple[str, str]]:
         return {}
 
 
-def _hidden(block: pa.Table, pseudonyms: Pseudonyms, kept: set[str]) -> pa.Table:
+def _hidden(block: pa.Table, pseudonyms: Pseudonyms, kept: set[str], unit: str) -> pa.Table:
     columns = {name: block[name] for name in block.column_names if name in CORE or name in kept}
-    for name, kind in (("id", "row"), ("group", "patient")):
+    for name, kind in (("id", "row"), ("group", unit)):
         columns[name] = pa.array([pseudonyms.of(kind, value) for value in block[name].to_pylist()], pa.string())
     reasons = (None if reason is None else unquoted(reason) for reason in block["error"].to_pylist())
     return pa.table(columns | {"error": pa.array(list(reasons), pa.string())})

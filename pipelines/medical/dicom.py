@@ -42,7 +42,10 @@ def is_dicom(data: bytes) -> bool:
     """Whether bytes begin like a DICOM file, with its 128 bytes of preamble or without."""
     if data[128:132] == b"DICM":
         return True
-    return data[:4] in (b"\x02\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x00\x00", b"\x08\x00\x08\x00")
+    if len(data) < 132 or data[:2] not in (b"\x02\x00", b"\x08\x00") or data[3] != 0:
+        return False
+    named = data[4:6].isalpha() and data[4:6].isupper()  # a value representation, else a length
+    return named or int.from_bytes(data[4:8], "little") < 1024
 
 
 def header_of(data: Any, only: tuple[str, ...] | None = None) -> Any:

@@ -66,8 +66,13 @@ def rescaled(found: Any, stored: np.ndarray) -> list[np.ndarray]:
 
 
 def limits_of(found: Any, pixels: np.ndarray) -> tuple[float, float] | None:
-    """Return the range of the stored bits, where the values are those that were stored, of at most 16 bits."""
+    """Return the range of the stored bits, where the values are those that were stored, of at most 16 bits.
+
+    Of a palette it is the range of its colours.
+    """
     bits = int(found.get("BitsStored") or 0)
+    if found.PhotometricInterpretation == "PALETTE COLOR":
+        bits = 8 * pixels.dtype.itemsize
     if not 1 <= bits <= 16 or pixels.dtype not in (np.uint8, np.uint16):
         return None
     return 0.0, float(2**bits - 1)
