@@ -45,6 +45,20 @@ class HandedOver(ABC):
             UserError: there are none.
         """
 
+    def made_up(self, count: int) -> np.ndarray:
+        """Return made-up tensors `[count, …]` of the shape that the model takes, for golden rows where rows are private.
+
+        Each is noise of its own level and width within `ranges` (unbounded: 0 to 1), drawn from the card's seed.
+        """
+        entry, draw = self.core.inputs[0], np.random.default_rng(self.card.seed)
+        low, high = self.ranges["inputs"]
+        low, high = 0.0 if low is None else low, 1.0 if high is None else high
+        shape = (count, *(length or 1 for length in entry.shape[1:]))
+        levels = draw.uniform(size=(count, *(1,) * (len(shape) - 1)))
+        widths = draw.uniform(0.05, 1, size=levels.shape)
+        noise = levels + widths * (draw.uniform(size=shape) - 0.5)
+        return (low + np.clip(noise, 0, 1) * (high - low)).astype(entry.dtype)
+
     @property
     def ranges(self) -> dict[str, tuple[float | None, float | None]]:
         """The least and greatest values of the exported model's `inputs` and `outputs`; None where unbounded."""
