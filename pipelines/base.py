@@ -24,7 +24,9 @@ def tensors_of(row: Any) -> tuple[np.ndarray, ...]:
 
 
 class Pipeline(HandedOver, ABC):
-    """The questions that every task answers; `Listed` adds where rows come from, `RowByRow` and `BlockByBlock` how answers are made.
+    """The questions that every task answers.
+
+    `Listed` adds where rows come from, `RowByRow` and `BlockByBlock` how they are answered.
 
     Attributes:
         card: the task's knobs.
