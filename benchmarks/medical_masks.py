@@ -15,7 +15,7 @@ from bench import DATA
 ISBI = DATA / "medical" / "isbi_em"
 SLICES, FOLDS = 30, 5
 HELD = 4  # slices of each fold that choose the epoch
-KNOBS = {"width": 12, "image_size": 128, "batch_size": 8, "epochs": 30, "augment": "none", "flip": "both", "turn": True}
+KNOBS = {"width": 12, "image_size": 128, "batch_size": 8, "epochs": 24, "augment": "none", "flip": "both", "turn": True}
 
 
 def fold_table(folder: Path, fold: int) -> Path:
