@@ -143,7 +143,7 @@ def _plain(lists, rows) -> float:
 
 
 ROWS: dict[str, Callable[[int], dict]] = {
-    "beauty": lambda seeds: last_items("beauty", seeds, data=str(BEAUTY)),
+    "beauty": lambda seeds: last_items("beauty", seeds, data=str(BEAUTY), model="sasrec"),
     "video": lambda seeds: last_items("video", data=str(VIDEO), model="sasrec"),
     "movielens": movies,
     "speed": lambda seeds: speed(),
