@@ -11,7 +11,7 @@ from horngate.pipelines.runtimes import Runtime
 
 
 class HandedOver(ABC):
-    """A part of a pipeline; the whole has `answer_schema` and `carried`, and `rows` unless it says what is acted on.
+    """A part of a pipeline; the whole has `batch_size`, `answer_schema` and `carried`, and `rows` unless it says what is acted on.
 
     Attributes:
         handed_over: files of a run that `recall` needs beside schema.json.
@@ -33,6 +33,11 @@ class HandedOver(ABC):
         if self.runtime is not None:
             return self.runtime.run(batch)
         return np.asarray(self.core.predict_on_batch(batch))
+
+    @property
+    def step(self) -> int:
+        """Rows that are computed together: batches are filled up to a multiple of it."""
+        return self.batch_size if self.runtime is None else self.runtime.batch
 
     @abstractmethod
     def golden(self, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:

@@ -33,10 +33,8 @@ class RowByRow(Listed):
 
     @property
     def step(self) -> int:
-        """Rows that are computed together: batches are filled up to a multiple of it."""
-        if self.runtime is not None:
-            return self.runtime.batch
-        return min(self.batch_size, 8) if self.uneven else self.batch_size
+        size = super().step
+        return min(size, 8) if self.uneven and self.runtime is None else size
 
     @abstractmethod
     def rows(self, outputs: Sequence) -> dict[str, list]:
