@@ -1,6 +1,7 @@
 """Recommenders without gradients: a linear model of items on items, neighbours of items, and leading factors."""
 
 import numpy as np
+from scipy.linalg.lapack import spotrf, spotri
 from scipy.sparse import csr_array
 
 BLOCK = 1024
@@ -17,9 +18,26 @@ def ease(rows: csr_array, penalty: float) -> np.ndarray:
     """
     gram = (rows.T @ rows).toarray().astype(np.float32)
     gram[np.diag_indices_from(gram)] += penalty
-    inverse = np.linalg.inv(gram)
+    inverse = _inverted(gram)
     inverse /= -np.diag(inverse)
     inverse[np.diag_indices_from(inverse)] = 0.0
+    return inverse
+
+
+def _inverted(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of a symmetric positive definite matrix, float32 `[n, n]`, in its own place.
+
+    By its Cholesky factor that takes half of the work, and of the memory, that an inverse of any matrix takes.
+    """
+    factor, wrong = spotrf(matrix.T, lower=1, overwrite_a=1)
+    inverse, singular = spotri(factor, lower=1, overwrite_c=1)
+    if wrong or singular:
+        raise np.linalg.LinAlgError("the matrix is not positive definite")
+    for start in range(0, len(inverse), BLOCK):
+        own = slice(start, start + BLOCK)
+        inverse[own, start:] = inverse[start:, own].T
+        block = inverse[own, own]
+        inverse[own, own] = np.triu(block) + np.triu(block, 1).T
     return inverse
 
 

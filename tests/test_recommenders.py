@@ -187,3 +187,14 @@ def test_an_autoencoder_hides_and_blurs_only_while_it_learns():
     given = np.array([[1, 2, 0]], np.int32)
     assert (np.asarray(layer(given)) == np.asarray(layer(given))).all()
     assert (np.asarray(layer(given, training=True)) != np.asarray(layer(given, training=True))).any()
+
+
+def test_ease_is_its_closed_form_with_more_items_than_a_block():
+    from scipy.sparse import random
+
+    rows = csr_array(random(300, 1100, 0.03, random_state=0, dtype=np.float32))
+    gram = (rows.T @ rows).toarray().astype(np.float64) + 20 * np.eye(1100)
+    inverse = np.linalg.inv(gram)
+    wanted = -inverse / np.diag(inverse)
+    np.fill_diagonal(wanted, 0.0)
+    np.testing.assert_allclose(closed_form.ease(rows, 20.0), wanted, atol=1e-5)
