@@ -11,7 +11,7 @@ from horngate.pipelines.runtimes import Runtime
 
 
 class HandedOver(ABC):
-    """A part of a pipeline; the whole has `batch_size`, `answer_schema` and `carried`, and `rows` unless it says what is acted on.
+    """A part of a pipeline; the whole has `batch_size`, `answer_schema`, `carried`, and `rows` or its own `acted_on`.
 
     Attributes:
         handed_over: files of a run that `recall` needs beside schema.json.
