@@ -26,11 +26,6 @@ nibabel = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("HORNGATE_HOME", str(tmp_path_factory.getbasetemp() / "home"))
-
-
 def write_pair(
     root: Path, name: str, size=(48, 40), seed: int = 0, mask: np.ndarray | None = None, folders=("images", "masks")
 ):
