@@ -43,13 +43,14 @@ bench: setup
 	$(BIN)/python benchmarks/text_stream.py
 	$(BIN)/python benchmarks/anomaly_choices.py
 	$(BIN)/python benchmarks/anomaly.py
+	$(BIN)/python benchmarks/medical.py
 	$(BIN)/python benchmarks/recommendation.py
 	$(BIN)/python benchmarks/recommendation_sequence.py
 	$(BIN)/python benchmarks/recommendation_rank.py
 
-# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx]"
+# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx,medical]"
 wheelhouse:
-	$(PYTHON) -m pip wheel --wheel-dir wheelhouse ".[litert,onnx]"
+	$(PYTHON) -m pip wheel --wheel-dir wheelhouse ".[litert,onnx,medical]"
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse *.egg-info

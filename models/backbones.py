@@ -19,9 +19,16 @@ class BackboneError(ValueError):
 
 
 def picture_encoder(
-    name: str | None, weights: str, size: int | None, alpha: float | None, small_size: int
+    name: str | None,
+    weights: str,
+    size: int | None,
+    alpha: float | None,
+    small_size: int,
+    pixels: tuple[int, str] = (3, "uint8"),
 ) -> keras.Model:
-    """Return a model named `encoder` from uint8 pixels `[n, s, s, 3]` to features `[n, d]`, its scaling inside.
+    """Return a model named `encoder` from pixels `[n, s, s, c]` in 0…255 to features `[n, d]`, its scaling inside.
+
+    Grey pixels become three equal colours first, once, before the scaling that the backbone's own colours need.
 
     Args:
         name: an architecture in snake case, a KerasHub preset (name, handle or folder), or None for the small network.
@@ -29,13 +36,16 @@ def picture_encoder(
         size: side of the input in pixels, or None for what the backbone was made for.
         alpha: width multiplier, for the architectures that have one.
         small_size: the side for the small network, where `size` is None.
+        pixels: how many channels they have, 1 for greys or 3 for RGB, and their dtype.
 
     Raises:
         BackboneError: unknown name, weights that are not at hand or don't fit, an `alpha` that means nothing.
     """
     backbone, scaling, side, token = picture_backbone(name, weights, size, alpha, small_size)
-    inputs = keras.Input((side, side, 3), dtype="uint8", name="pixels")
-    return keras.Model(inputs, _pooled(backbone(scaling(inputs)), token), name="encoder")
+    channels, dtype = pixels
+    inputs = keras.Input((side, side, channels), dtype=dtype, name="pixels")
+    colours = inputs if channels == 3 else keras.layers.Concatenate(dtype=dtype, name="colours")([inputs] * 3)
+    return keras.Model(inputs, _pooled(backbone(scaling(colours)), token), name="encoder")
 
 
 def picture_backbone(

@@ -7,7 +7,7 @@ BATCH = 32  # pictures per forward pass
 
 
 def grad_cam(answers: keras.Model, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return heat maps float32 `[n, h, w]` in 0…1 for uint8 pixels `[n, s, s, 3]` and one class index per picture.
+    """Return heat maps float32 `[n, h, w]` in 0…1 for pixels `[n, s, s, c]` and one class index per picture.
 
     With average pooling before one dense layer, the gradient of a logit with respect to a map is that layer's weight
     divided by the map's size, so the maps weighted by the head's kernel are Grad-CAM exactly, on any Keras backend.

@@ -24,7 +24,9 @@ def tensors_of(row: Any) -> tuple[np.ndarray, ...]:
 
 
 class Pipeline(HandedOver, ABC):
-    """The questions that every task answers; `RowByRow` and `BlockByBlock` add how its answers are made.
+    """The questions that every task answers.
+
+    `Listed` adds where rows come from, `RowByRow` and `BlockByBlock` how they are answered.
 
     Attributes:
         card: the task's knobs.
@@ -224,6 +226,7 @@ class Pipeline(HandedOver, ABC):
 
     # What does its page show?
 
+    caution = ""  # what readers of any page of this task must know first
     mistakes_title = "Surest mistakes"
     mistakes_said = "wrong answers with the highest scores"
     heat_said = "what spoke for the answer (Grad-CAM, red for most)"

@@ -36,9 +36,11 @@ class Data:
     that play no other role), `featured` (roles of a tabular task whose columns are part of the input all the same),
     `history` (how many rows before it belong to a row's input: tables are series then), `blank` (roles whose cells may
     be empty), `door` (the module of `pipelines` that reads formats of the task's own and checks its targets, see
-    `pipelines/data/sources.py`), `metrics` (the first is the headline), `recipes` (named sets of knobs), `options` (by
-    verb, what the task adds to it), `looking` (knobs beside those of `Data` that `check` takes) and `belonging` (knobs
-    that are paths of what belongs to `data` and to no other source).
+    `pipelines/data/sources.py`), `private` (whether rows are about people: ids become pseudonyms, and further columns
+    are kept only when named), `unit` (what the rows of a group have in common, in one word), `metrics` (the first is
+    the headline), `recipes` (named sets of knobs), `options` (by verb, what the task adds to it), `looking` (knobs
+    beside those of `Data` that `check` takes) and `belonging` (knobs that are paths of what belongs to `data` and to no
+    other source).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -51,6 +53,8 @@ class Data:
     blank: ClassVar[tuple[str, ...]] = ()
     looking: ClassVar[tuple[str, ...]] = ()
     door: ClassVar[str | None] = None
+    private: ClassVar[bool] = False
+    unit: ClassVar[str] = "group"
     belonging: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
@@ -113,6 +117,18 @@ class Transfer(Pretrained):
         "auto", "How to learn; auto climbs from probe to finetune and keeps the cheapest that is not worse."
     )
     refit: bool = knob(False, "Fit the head once more on training and validation rows after everything is chosen.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictured:
+    """Knobs of how pictures are shown to a network that sorts them."""
+
+    image_size: int | None = knob(None, "Side of the square that the network sees, in pixels.", low=8, high=2048)
+    resize: Literal["stretch", "crop", "pad"] = knob("stretch", "How a picture becomes a square.")
+    alpha: float | None = knob(None, "Width multiplier of a MobileNet.", low=0.1, high=2.0)
+    augment: Literal["none", "light", "strong"] = knob("none", "Random crops and colour changes while learning.")
+    flip: Literal["none", "horizontal", "vertical", "both"] = knob("none", "Random mirror images while learning.")
+    views: int = knob(1, "Augmented views of each training picture that a probe sees.", low=1, high=64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from horngate.pipelines.data.checks import Finding, label_findings
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.labels import Labels, split_labels
+from horngate.pipelines.labels import MIDDLE, Labels, split_labels
 from horngate.pipelines.measure import calibration, classification, conformal, thresholds
 from horngate.pipelines.measure.classification import MEASURES, Outcome
 from horngate.pipelines.measure.intervals import prepared
@@ -140,6 +140,8 @@ class Classifier(RowByRow):
         if self.labels.several:
             least = 0.5 if threshold is None else threshold
             return f"{self.labels.separator!r}.join(name for name, score in zip(names, scores) if score >= {least})"
+        if self.labels.ordinal:
+            return f"names[np.argmax(np.cumsum(scores) >= {0.5 - MIDDLE})]"
         if threshold is None or positive is None:
             return "names[np.argmax(scores)]"
         return f"names[{positive} if scores[{positive}] >= {threshold} else {1 - positive}]"
@@ -193,7 +195,9 @@ class Classifier(RowByRow):
             details["operating_point"] = {"positive": self.labels.positive} | rates
         if "set" in answers.column_names:
             sets, targets = answers["set"].to_pylist(), answers["target"].to_pylist()
-            details["conformal"] = self.labels.conformal | {"measured": conformal.coverage_of(sets, targets)}
+            measured = {"measured": conformal.coverage_of(sets, targets)}
+            measured["by_class"] = conformal.coverage_by_class(sets, targets, self.labels.labels)
+            details["conformal"] = self.labels.conformal | measured
         return details
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:

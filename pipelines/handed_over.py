@@ -11,7 +11,7 @@ from horngate.pipelines.runtimes import Runtime
 
 
 class HandedOver(ABC):
-    """A part of a pipeline; the whole has `answer_schema` and `carried`, and `rows` unless it says what is acted on.
+    """A part of a pipeline; the whole has `batch_size`, `answer_schema`, `carried`, and `rows` or its own `acted_on`.
 
     Attributes:
         handed_over: files of a run that `recall` needs beside schema.json.
@@ -34,6 +34,11 @@ class HandedOver(ABC):
             return self.runtime.run(batch)
         return np.asarray(self.core.predict_on_batch(batch))
 
+    @property
+    def step(self) -> int:
+        """Rows that are computed together: batches are filled up to a multiple of it."""
+        return self.batch_size if self.runtime is None else self.runtime.batch
+
     @abstractmethod
     def golden(self, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
         """Return up to `count` real tensors, drawn from the rows of these splits in their order, then from others.
@@ -44,6 +49,20 @@ class HandedOver(ABC):
         Raises:
             UserError: there are none.
         """
+
+    def made_up(self, count: int) -> np.ndarray:
+        """Return made-up tensors `[count, …]` of the shape that the model takes, for golden rows where rows are private.
+
+        Each is noise of its own level and width within `ranges` (unbounded: 0 to 1), drawn from the card's seed.
+        """
+        entry, draw = self.core.inputs[0], np.random.default_rng(self.card.seed)
+        low, high = self.ranges["inputs"]
+        low, high = 0.0 if low is None else low, 1.0 if high is None else high
+        shape = (count, *(length or 1 for length in entry.shape[1:]))
+        levels = draw.uniform(size=(count, *(1,) * (len(shape) - 1)))
+        widths = draw.uniform(0.05, 1, size=levels.shape)
+        noise = levels + widths * (draw.uniform(size=shape) - 0.5)
+        return (low + np.clip(noise, 0, 1) * (high - low)).astype(entry.dtype)
 
     @property
     def ranges(self) -> dict[str, tuple[float | None, float | None]]:

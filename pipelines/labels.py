@@ -10,18 +10,21 @@ from horngate.pipelines.card import Decision
 from horngate.pipelines.errors import UserError, nearest
 from horngate.pipelines.files import read_json, write_json
 
+MIDDLE = 1e-6  # by which rounding may move a sum of scores
+
 
 @dataclass(frozen=True)
 class Labels:
     """The classes of a task in the order of the scores, and the decisions taken on validation rows.
 
     Attributes:
-        labels: names, sorted.
+        labels: names, sorted; grades from the least to the gravest.
         separator: between several labels of one row; None where a row has one.
         positive: of two classes, the one that counts as positive; None otherwise.
         prior: share of each class among the training rows.
         threshold: score of `positive` (or of any label, with several) from which on it is answered.
         conformal: coverage and quantile of the label sets, or None.
+        ordinal: whether they are grades in order.
     """
 
     labels: tuple[str, ...]
@@ -30,6 +33,7 @@ class Labels:
     prior: tuple[float, ...] = ()
     threshold: float | None = None
     conformal: dict[str, float] | None = None
+    ordinal: bool = False
 
     @classmethod
     def learnt(cls, targets: list[str], card: Decision) -> "Labels":
@@ -39,6 +43,8 @@ class Labels:
             UserError: a `positive` that is no label, or a wish that needs two classes.
         """
         names = sorted({name for target in targets for name in split_labels(target, card.label_separator)})
+        grades = getattr(card, "ordinal", None)
+        names = names if grades is None else _graded(list(grades), names, card.label_separator)
         two = len(names) == 2 and card.label_separator is None
         positive = card.positive or (names[-1] if two else None)
         if positive is not None and (not two or positive not in names):
@@ -52,7 +58,7 @@ class Labels:
             raise UserError("give --sensitivity or --specificity, not both")
         if card.conformal is not None and card.label_separator is not None:
             raise UserError("--conformal needs one label per row")
-        bare = cls(tuple(names), card.label_separator, positive)
+        bare = cls(tuple(names), card.label_separator, positive, ordinal=grades is not None)
         return replace(bare, prior=tuple(float(share) for share in bare.encode(targets).mean(0)))
 
     @property
@@ -76,12 +82,17 @@ class Labels:
         return encoded
 
     def chosen(self, scores: np.ndarray) -> np.ndarray:
-        """Return what is answered: int64 `[n]` class indices, or bool `[n, classes]` with several labels."""
+        """Return what is answered: int64 `[n]` class indices, or bool `[n, classes]` with several labels.
+
+        Of grades it is the median of the scores, which is on average the least far off.
+        """
         if self.several:
             return scores >= (0.5 if self.threshold is None else self.threshold)
         if self.threshold is not None and self.positive is not None:
             place = self.positive_index
             return np.where(scores[:, place] >= self.threshold, place, 1 - place)
+        if self.ordinal:
+            return (np.cumsum(scores, 1) >= 0.5 - MIDDLE).argmax(1)
         return scores.argmax(1)
 
     def answers(self, scores: np.ndarray) -> dict[str, list[Any]]:
@@ -112,6 +123,24 @@ class Labels:
             return cls(**values | {"labels": tuple(values["labels"]), "prior": tuple(values["prior"])})
         except (TypeError, KeyError):
             raise UserError(f"{path} is damaged: it doesn't hold labels") from None
+
+
+def _graded(grades: list[str], names: list[str], separator: str | None) -> list[str]:
+    """Return the grades, if they are the labels of the training rows.
+
+    Raises:
+        UserError: they aren't, or they can't be grades.
+    """
+    if separator is not None:
+        raise UserError("--ordinal needs one label per row; leave --label-separator out")
+    if len(set(grades)) != len(grades) or len(grades) < 3:
+        raise UserError(f"--ordinal should name three different grades or more. Received: {', '.join(grades)}")
+    if sorted(grades) != names:
+        extra, lacking = sorted(set(grades) - set(names)), sorted(set(names) - set(grades))
+        said = [f"no training row has {', '.join(extra)}"] * bool(extra)
+        said += [f"{', '.join(lacking)} should be among them"] * bool(lacking)
+        raise UserError(f"--ordinal should name all labels in their order: {'; '.join(said)}")
+    return grades
 
 
 def split_labels(target: str | None, separator: str | None) -> list[str]:

@@ -3,14 +3,12 @@
 import os
 from pathlib import Path
 
-from horngate.pipelines import offline
+from horngate.pipelines import home, offline
 
 
 def folder() -> Path:
-    """Return where presets are kept: `$HORNGATE_PRESETS`, else the platform's data folder of this user."""
-    from platformdirs import user_data_path
-
-    return Path(os.environ.get("HORNGATE_PRESETS") or user_data_path("horngate") / "presets")
+    """Return where presets are kept: `$HORNGATE_PRESETS`, else `presets` in horngate's own folder."""
+    return Path(os.environ.get("HORNGATE_PRESETS") or home.folder() / "presets")
 
 
 def found(name: str | None) -> str | None:

@@ -7,40 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.base import Pipeline
-from horngate.pipelines.run import Run
+from horngate.pipelines.listed import Listed
 
 
-class RowByRow(Pipeline):
+class RowByRow(Listed):
     """What tasks answer whose rows are read, computed and told one by one."""
-
-    # What is a row?
-
-    def survey(self) -> Any:
-        from horngate.pipelines.data.survey import survey
-
-        return survey(self)
-
-    def own_rows(self, run: Run, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
-        from horngate.pipelines.data.listed_again import own_rows
-
-        return own_rows(run, self.suffixes, split)
-
-    def other_rows(self, data: str, split: str | None) -> pa.Table:
-        from horngate.pipelines.data.listed_again import other_rows
-
-        return other_rows(self.card, self.suffixes, data, split)
-
-    @abstractmethod
-    def inspect(self, data: bytes, suffix: str) -> Any:
-        """Return facts of one input for `check`: `converted` (texts) and `thumbnail` (uint8 [32, 32] or None).
-
-        Args:
-            suffix: of the file that held the bytes, in lower case; empty where there was none.
-
-        Raises:
-            Unreadable: with the reason.
-        """
 
     # A row may hold several tensors (two texts that are compared, windows of a long one): `read` returns a tuple of them
     # then. Each is computed by itself, and the outputs of a row are joined; `rows` takes a list of what they make.
@@ -62,10 +33,8 @@ class RowByRow(Pipeline):
 
     @property
     def step(self) -> int:
-        """Rows that are computed together: batches are filled up to a multiple of it."""
-        if self.runtime is not None:
-            return self.runtime.batch
-        return min(self.batch_size, 8) if self.uneven else self.batch_size
+        size = super().step
+        return min(size, 8) if self.uneven and self.runtime is None else size
 
     @abstractmethod
     def rows(self, outputs: Sequence) -> dict[str, list]:
@@ -74,10 +43,3 @@ class RowByRow(Pipeline):
     def answered(self, listed: pa.Table, outputs: np.ndarray) -> dict[str, list]:
         """Return what `rows` does, for a task whose answers need the listed rows themselves, one for each output."""
         return self.rows(outputs)
-
-    # How is it handed over?
-
-    def golden(self, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
-        from horngate.pipelines.data.listed_again import read_again
-
-        return read_again(self, run, data, count, splits)

@@ -19,6 +19,7 @@ TASKS = None
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     os.environ["HORNGATE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["HORNGATE_HOME"] = str(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

@@ -89,8 +89,8 @@ def duplicate_findings(table: pa.Table, found: Duplicates, splits: np.ndarray) -
     return findings
 
 
-def group_findings(table: pa.Table, splits: np.ndarray) -> list[Finding]:
-    """Return the error of a group (a patient, a speaker, …) that stands on two sides of given splits."""
+def group_findings(table: pa.Table, splits: np.ndarray, unit: str = "group") -> list[Finding]:
+    """Return the error of a group (a patient, a speaker, …; `unit` says what) that stands on two sides of given splits."""
     sides = defaultdict(set)
     for group, split in zip(table["group"].to_pylist(), splits, strict=True):
         if group is not None and split:
@@ -98,7 +98,7 @@ def group_findings(table: pa.Table, splits: np.ndarray) -> list[Finding]:
     torn = sorted(group for group, names in sides.items() if len(names) > 1)
     if not torn:
         return []
-    message = f"{len(torn)} groups stand on several sides of the given splits (first: {torn[0]})"
+    message = f"{len(torn)} {unit}s stand on several sides of the given splits (first: {torn[0]})"
     return [Finding("error", "torn_groups", message, len(torn))]
 
 

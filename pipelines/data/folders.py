@@ -16,7 +16,7 @@ from horngate.pipelines.files import printable
 if TYPE_CHECKING:
     from horngate.pipelines.data.masks import Masks
 
-CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
+CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "DICOMDIR")
 
 
 def class_folders(
@@ -70,7 +70,16 @@ def globbed(pattern: str) -> Iterator[pa.Table]:
 
 
 def walk(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[str]:
-    """Yield paths relative to `root`, sorted within each folder; hidden files are left out, loops of links refused."""
+    """Yield paths relative to `root`, sorted within each folder; hidden files are left out, loops of links refused.
+
+    Args:
+        suffixes: of inputs, in lower case; an empty one stands for names without a suffix, or with a number for one.
+    """
+    named = tuple(suffix for suffix in suffixes if suffix)
+
+    def wanted(name: str) -> bool:
+        suffix = Path(name).suffix
+        return name.lower().endswith(named) or ("" in suffixes and (not suffix or suffix[1:].isdigit()))
 
     def below(folder: Path, relative: str, above: frozenset) -> Iterator[str]:
         try:
@@ -87,7 +96,7 @@ def walk(root: Path, suffixes: tuple[str, ...], listing: Listing) -> Iterator[st
             path = f"{relative}{os.sep}{entry.name}" if relative else entry.name
             if _is_folder(entry):
                 yield from below(folder / entry.name, path, above | {key})
-            elif entry.name.lower().endswith(suffixes):
+            elif wanted(entry.name):
                 yield path
             else:
                 listing.skipped[Path(entry.name).suffix.lower() or "no suffix"] += 1

@@ -170,6 +170,12 @@ def _textures() -> pa.Table:
     return textures()
 
 
+def _lesions() -> pa.Table:
+    from horngate.pipelines.data.lesions import lesions
+
+    return lesions()
+
+
 def _made_up(name: str) -> pa.Table:
     from horngate.pipelines.data import made_up_events
 
@@ -178,6 +184,6 @@ def _made_up(name: str) -> pa.Table:
 
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": lambda: _few(_docstrings(), 8)}
 SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names, "names-few": lambda: _few(_names(), 5)}
-SAMPLES |= {"breast-cancer": _breast_cancer, "textures": _textures}
+SAMPLES |= {"breast-cancer": _breast_cancer, "textures": _textures, "lesions": _lesions}
 SAMPLES |= {"made-up-clicks": lambda: _made_up("clicks"), "made-up-ratings": lambda: _made_up("ratings")}
 SERIES = {"made-up-pumps": pumps}

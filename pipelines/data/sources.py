@@ -46,6 +46,7 @@ class Listing:
     skipped: Counter = field(default_factory=Counter)  # suffix -> files that are no input of this task
     loops: list[str] = field(default_factory=list)  # folders that lead back into themselves
     converted: Counter = field(default_factory=Counter)  # what was read as something else -> how often
+    masks_left: int = 0  # masks that belong to no picture
 
 
 def block(columns: dict[str, list], kept: dict[str, list] | None = None) -> pa.Table:
@@ -71,7 +72,18 @@ def examples(card: Data, suffixes: tuple[str, ...], listing: Listing | None = No
 
 
 def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
-    """Yield the blocks of a labelled source."""
+    """Yield the blocks of a labelled source; of a task whose rows are about people, with pseudonyms."""
+    found = _labelled(source, card, suffixes, listing)
+    yield from _private(found, card, source) if card.private else found
+
+
+def _private(blocks: Iterator[pa.Table], card: Data, source: str) -> Iterator[pa.Table]:
+    from horngate.pipelines.data.privacy import hidden
+
+    yield from hidden(blocks, card, source)
+
+
+def _labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     door, path = _door(card), Path(source)
     if door is None:
         yield from _common(source, card, suffixes, listing)
@@ -114,32 +126,36 @@ def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing
 
 def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of inputs to predict: files, folders, globs and tables, in the order given."""
+    for source in inputs:
+        found = _unlabelled(source, card, suffixes, listing)
+        yield from _private(found, card, source) if card.private else found
+
+
+def _unlabelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     from horngate.pipelines.data.folders import files_below, globbed
     from horngate.pipelines.data.masks import masks_of
     from horngate.pipelines.data.samples import sample
     from horngate.pipelines.data.tables import live_blocks, table_blocks
 
-    door = _door(card)
-    for source in inputs:
-        path = Path(source)
-        if source.startswith("sample:") and hasattr(door, "sampled"):
-            yield door.sampled(source.removeprefix("sample:"))
-        elif source.startswith("sample:"):
-            yield from map(_without_masks, sample(source.removeprefix("sample:"), card, labelled=False))
-        elif source == "-" and (card.inline or card.tabular):
-            yield from live_blocks(card)
-        elif door is not None and path.exists() and door.opens(path, False):
-            yield from door.blocks(path, card, False, listing)
-        elif path.is_dir() and card.history:
-            yield from table_files(path, card, listing, labelled=False)
-        elif path.is_dir():
-            yield from files_below(path, suffixes, listing, masks_of(card, path, labelled=False))
-        elif path.suffix.lower() in TABLES and path.is_file():
-            yield from table_blocks(path, card, labelled=False)
-        elif path.is_symlink() or path.exists() or not any(sign in source for sign in "*?["):
-            yield from files_below(path, suffixes, listing)  # a single file; a missing one becomes an error row
-        else:
-            yield from globbed(source)
+    door, path = _door(card), Path(source)
+    if source.startswith("sample:") and hasattr(door, "sampled"):
+        yield door.sampled(source.removeprefix("sample:"))
+    elif source.startswith("sample:"):
+        yield from map(_without_masks, sample(source.removeprefix("sample:"), card, labelled=False))
+    elif source == "-" and (card.inline or card.tabular):
+        yield from live_blocks(card)
+    elif door is not None and path.exists() and door.opens(path, False):
+        yield from door.blocks(path, card, False, listing)
+    elif path.is_dir() and card.history:
+        yield from table_files(path, card, listing, labelled=False)
+    elif path.is_dir():
+        yield from files_below(path, suffixes, listing, masks_of(card, path, labelled=False))
+    elif path.suffix.lower() in TABLES and path.is_file():
+        yield from table_blocks(path, card, labelled=False)
+    elif path.is_symlink() or path.exists() or not any(sign in source for sign in "*?["):
+        yield from files_below(path, suffixes, listing)  # a single file; a missing one becomes an error row
+    else:
+        yield from globbed(source)
 
 
 def _without_masks(table: pa.Table) -> pa.Table:

@@ -17,7 +17,7 @@ from horngate.pipelines.data.duplicates import Duplicates
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.sources import Listing, examples
 from horngate.pipelines.errors import Unreadable
-from horngate.pipelines.row_by_row import RowByRow
+from horngate.pipelines.listed import Listed
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Survey:
         return [finding for finding in self.findings if finding.grade == "error"]
 
 
-def survey(pipeline: RowByRow) -> Survey:
+def survey(pipeline: Listed) -> Survey:
     """List, read and compare all rows of the pipeline's data.
 
     Raises:
@@ -75,11 +75,13 @@ def survey(pipeline: RowByRow) -> Survey:
     facts, prints, quarantined, kept = [], [], [], []
 
     def look(row: tuple) -> tuple[Any, str]:
-        data = content(*row)
+        data = content(*row[:3])
         suffix = Path(os.fsdecode(row[0])).suffix.lower() if row[0] else ""
-        return pipeline.inspect(data, suffix), hashlib.sha256(data).hexdigest()[:32]
+        return pipeline.inspect(data, suffix, *row[3:]), hashlib.sha256(data).hexdigest()[:32]
 
     columns = [table[name] for name in ("input", "value", "error")]
+    nothing = pa.nulls(table.num_rows, pa.string())
+    columns += [table[name] if name in table.column_names else nothing for name in pipeline.beside]
     rows = zip(*(_values(column) for column in columns), strict=True)
     ids = table["id"].to_pylist()
     for row, seen in enumerate(progress.tracked(in_order(look, rows), "looking at the data", table.num_rows)):
@@ -102,8 +104,10 @@ def survey(pipeline: RowByRow) -> Survey:
     same = duplicates.find(prints, stack, texts)
     findings = checks.quarantine_findings(quarantined, len(ids), pipeline.card.max_quarantine)
     if kept:
-        findings += _of_rows(pipeline, usable, same) + _conversions(usable, facts)
-    findings += _of_listing(listing)
+        findings += (
+            _of_rows(pipeline, usable, same) + pipeline.input_findings(usable, facts) + _conversions(usable, facts)
+        )
+    findings += _of_listing(listing, pipeline.card.private)
     if pipeline.repeating:
         same = duplicates.find([str(row) for row in range(len(prints))])
     order = {"error": 0, "warning": 1, "note": 2}
@@ -115,10 +119,10 @@ def _values(column: pa.ChunkedArray):
     return (value.as_py() for value in column)
 
 
-def _of_rows(pipeline: RowByRow, table: pa.Table, same: Duplicates) -> list[Finding]:
+def _of_rows(pipeline: Listed, table: pa.Table, same: Duplicates) -> list[Finding]:
     given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
     findings = pipeline.findings(table, given if "train" in given and "" not in given else None)
-    torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given)
+    torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given, pipeline.card.unit)
     alike = checks.duplicate_findings(table, same, given)
     return findings + torn + [finding for finding in alike if not pipeline.repeating or finding.code == "duplicates"]
 
@@ -130,7 +134,7 @@ def _conversions(table: pa.Table, facts: list[Any]) -> list[Finding]:
     return [Finding("note", "converted", f"{total} inputs are converted when read: {shown}", total)] if counts else []
 
 
-def _of_listing(listing: Listing) -> list[Finding]:
+def _of_listing(listing: Listing, private: bool) -> list[Finding]:
     findings = []
     if listing.skipped:
         shown = ", ".join(f"{suffix} ({count})" for suffix, count in listing.skipped.most_common(5))
@@ -143,7 +147,12 @@ def _of_listing(listing: Listing) -> list[Finding]:
     if listing.converted:
         shown = ", ".join(f"{name} ({count})" for name, count in listing.converted.most_common(5))
         findings.append(Finding("note", "converted", f"read as something else: {shown}", listing.converted.total()))
+    if listing.masks_left:
+        message = f"{listing.masks_left} masks have no picture"
+        findings.append(Finding("warning", "masks_without_picture", message, listing.masks_left))
     if listing.loops:
         message = f"{len(listing.loops)} links lead back into a folder above them and are not followed"
-        findings.append(Finding("warning", "link_loops", message, len(listing.loops), tuple(listing.loops[:5])))
+        findings.append(
+            Finding("warning", "link_loops", message, len(listing.loops), () if private else tuple(listing.loops[:5]))
+        )
     return findings

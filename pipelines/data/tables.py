@@ -24,7 +24,19 @@ WRITTEN = (
     "pair_embedding",
     "spans",
 )  # by any task
-WRITTEN += ("p_value", "anomalous", "reasons", "heatmap", "map", "mask", "user", "user_activity", "unseen")
+WRITTEN += (
+    "p_value",
+    "anomalous",
+    "reasons",
+    "heatmap",
+    "map",
+    "mask",
+    "area",
+    "area_unit",
+    "user",
+    "user_activity",
+    "unseen",
+)
 
 
 def table_blocks(path: Path, card: Data, labelled: bool, named: str | None = None) -> Iterator[pa.Table]:
@@ -105,6 +117,8 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
 
 
 def _kept(card: Data, names: list[str], roles: dict[str, str], path: Path) -> list[str]:
+    if card.keep_column is None and card.private:
+        return []
     if card.keep_column is None:
         dropped = getattr(card, "drop_column", None) or ()
         return [name for name in names if name not in roles.values() and (not card.tabular or name in dropped)]

@@ -131,6 +131,16 @@ def macro_average_precision(outcome: Outcome) -> Measure:
     return lambda weights: float(np.nanmean([part(weights) for part in parts]))
 
 
+def mean_auroc(outcome: Outcome) -> Measure:
+    """Area under the ROC curve of each class against the rest, averaged over those that some row has and some row lacks."""
+    places = range(outcome.targets.shape[1])
+    usable = [place for place in places if 0 < outcome.targets[:, place].sum() < len(outcome.targets)]
+    if not usable:
+        raise Uncomputable("no class that some rows have and others lack")
+    parts = [Ranking(outcome.targets[:, place], outcome.scores[:, place]).measure(area_of) for place in usable]
+    return lambda weights: float(np.nanmean([part(weights) for part in parts]))
+
+
 def micro_f1(outcome: Outcome) -> Measure:
     """F1 over all (row, label) pairs together."""
     hits = (outcome.chosen & (outcome.targets > 0)).sum(1).astype(np.float64)

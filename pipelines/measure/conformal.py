@@ -29,10 +29,35 @@ def fitted_quantile(targets: np.ndarray, scores: np.ndarray, coverage: float) ->
     return (least + float(strange[strange > least + SAME].min(initial=1 + 2 * SAME))) / 2
 
 
+def coverage_by_class(sets: list[list[str]], targets: list[str], labels: tuple[str, ...]) -> list[dict]:
+    """Return for each class its rows and how often the sets hold it (None where it has no rows).
+
+    Sets are promised for the mix of classes that they were fitted on; in another mix the coverage moves towards that of the
+    class that there is more of.
+    """
+    held = {
+        label: [label in members for members, target in zip(sets, targets, strict=True) if target == label]
+        for label in labels
+    }
+    return [
+        {"label": label, "rows": len(rows), "coverage": float(np.mean(rows)) if rows else None}
+        for label, rows in held.items()
+    ]
+
+
 def coverage_of(sets: list[list[str]], targets: list[str]) -> dict[str, float]:
-    """Return how often the sets hold the target, their mean size, and the share of rows to abstain on."""
+    """Return how often the sets hold the target, with its exact binomial interval (Clopper & Pearson 1934), their mean size,
+
+    and the share of rows to abstain on.
+    """
+    from scipy.stats import binomtest
+
+    held = sum(target in members for members, target in zip(sets, targets, strict=True))
+    span = binomtest(held, len(sets)).proportion_ci()
     return {
-        "coverage": float(np.mean([target in members for members, target in zip(sets, targets, strict=True)])),
+        "coverage": held / len(sets),
+        "low": float(span.low),
+        "high": float(span.high),
         "mean_size": float(np.mean([len(members) for members in sets])),
         "abstained": float(np.mean([len(members) != 1 for members in sets])),
     }

@@ -32,6 +32,7 @@ TITLES = {
     "decisions": "Decisions",
     "slices": "Slices",
     "mistakes": "Surest mistakes",
+    "borderline": "Positives near the threshold",
     "duplicates": "Near-duplicates across splits",
     "drift": "Drift",
     "cost": "Cost",
@@ -55,7 +56,8 @@ def page_of(evaluation: Evaluation) -> str:
         "calibration": [plot for plot in plots if plot["section"] == "calibration"],
         "decisions": {name: report["details"].get(name) for name in ("operating_point", "conformal", "thresholds")},
         "slices": slices(report),
-        "mistakes": _mistakes(evaluation),
+        "mistakes": _looked_at(evaluation, "mistakes"),
+        "borderline": _looked_at(evaluation, "borderline"),
         "duplicates": leaks(report),
         "drift": report["details"].get("drift"),
         "cost": cost(evaluation.summary, report["protocol"]),
@@ -65,7 +67,12 @@ def page_of(evaluation: Evaluation) -> str:
     there = {"scores", "repeat", *(name for name in TITLES if _filled(values.get(name)))}
     titles = TITLES | {"mistakes": pipeline.mistakes_title}
     sections = {name: titles[name] for name in titles if name in there}
-    said = {"mistakes_said": pipeline.mistakes_said, "heat_said": pipeline.heat_said}
+    said = {
+        "unit": pipeline.card.unit,
+        "caution": pipeline.caution,
+        "mistakes_said": pipeline.mistakes_said,
+        "heat_said": pipeline.heat_said,
+    }
     return render("report.html.j2", sections=sections, **said, **values)
 
 
@@ -82,21 +89,24 @@ def _sample(evaluation: Evaluation) -> pa.Table:
     return good.take(pa.array(np.sort(places)))
 
 
-def _mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return the surest mistakes as the task shows them; as texts alone where the rows can't be read any more."""
-    mistakes = evaluation.report.details.get("mistakes", [])[:MISTAKES]
-    if not mistakes:
+def _looked_at(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:
+    """Return a list of the report's details (such as the surest mistakes) as the task shows these rows; as texts alone
+
+    where they can't be read any more.
+    """
+    chosen = evaluation.report.details.get(name, [])[:MISTAKES]
+    if not chosen:
         return []
     try:
-        shown = evaluation.pipeline.shown(rows_of(evaluation.table, [row["id"] for row in mistakes]), mistakes)
+        shown = evaluation.pipeline.shown(rows_of(evaluation.table, [row["id"] for row in chosen]), chosen)
     except UserError:
         shown = []
-    shown = shown or [Shown()] * len(mistakes)
+    shown = shown or [Shown()] * len(chosen)
     return [
         row
         | {name: _uri(getattr(part, name)) for name in ("picture", "heat", "mask")}
         | {"text": part.text, "marks": part.marks}
-        for row, part in zip(mistakes, shown, strict=True)
+        for row, part in zip(chosen, shown, strict=True)
     ]
 
 

@@ -5,15 +5,16 @@ from typing import Any
 import tensorflow as tf
 
 
-def decoded(files: Any, size: int, resize: str) -> Any:
-    """Return uint8 pixels `[n, size, size, 3]` of encoded JPEG, PNG, GIF or BMP pictures, string `[n]`.
+def decoded(files: Any, size: int, resize: str, channels: int = 3) -> Any:
+    """Return uint8 pixels `[n, size, size, channels]` (1 for greys, 3 for RGB) of encoded JPEG, PNG, GIF or BMP pictures.
 
-    No EXIF rotation, no TIFF or WebP, transparency is dropped. Rounding differs from the reader's by a level or two.
+    `files` is a string tensor `[n]`. No EXIF rotation, no TIFF or WebP, transparency is dropped. Rounding differs from the
+    reader's by a level or two.
     """
 
     def one(file: Any) -> Any:
-        pixels = tf.image.decode_image(file, channels=3, expand_animations=False)
-        pixels.set_shape((None, None, 3))
+        pixels = tf.image.decode_image(file, channels=channels, expand_animations=False)
+        pixels.set_shape((None, None, channels))
         shape = tf.shape(pixels)
         if resize == "crop":
             side = tf.minimum(shape[0], shape[1])
@@ -25,4 +26,4 @@ def decoded(files: Any, size: int, resize: str) -> Any:
         smooth = tf.image.resize(pixels, (size, size), "bilinear", antialias=True)
         return tf.cast(tf.clip_by_value(tf.round(smooth), 0, 255), tf.uint8)
 
-    return tf.map_fn(one, files, fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8))
+    return tf.map_fn(one, files, fn_output_signature=tf.TensorSpec((size, size, channels), tf.uint8))

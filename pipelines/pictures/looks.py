@@ -18,13 +18,22 @@ def statistics(data: bytes, pixels: np.ndarray) -> dict[str, float]:
             saturation, red and blue above brightness, all between 0 and 1, and sharpness (the mean absolute Laplacian).
     """
     width, height = shape_of(data)
+    return {"width": float(width), "height": float(height), "aspect": width / height} | looks_of(pixels)
+
+
+def looks_of(pixels: np.ndarray) -> dict[str, float]:
+    """Return what `statistics` says of pixels uint8 `[h, w, 3]`."""
     colours = pixels.astype(np.float32) / 255
     grey = colours @ LUMA
     highest = colours.max(-1)
     saturation = (highest - colours.min(-1)) / np.maximum(highest, 1 / 255)
     laplacian = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    found = {"width": width, "height": height, "aspect": width / height, "brightness": grey.mean()}
-    found |= {"contrast": grey.std(), "saturation": saturation.mean(), "sharpness": np.abs(laplacian).mean()}
+    found = {
+        "brightness": grey.mean(),
+        "contrast": grey.std(),
+        "saturation": saturation.mean(),
+        "sharpness": np.abs(laplacian).mean(),
+    }
     found |= {"redness": (colours[..., 0] - grey).mean(), "blueness": (colours[..., 2] - grey).mean()}
     return {name: float(value) for name, value in found.items()}
 

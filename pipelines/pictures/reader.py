@@ -120,11 +120,13 @@ class Change:
         return x, y, min(x + width, right), min(y + height, bottom)
 
     def recoloured(self, pixels: np.ndarray) -> np.ndarray:
-        """Return uint8 pixels of the same shape with brightness and contrast changed, and mirrored."""
+        """Return pixels in 0…255 of the same shape and dtype with brightness and contrast changed, and mirrored."""
         if self.colour:
             brightness, contrast = 1 + self.colour * (2 * self.draws[4:6] - 1)
-            levels = (np.arange(256) * brightness - 128) * contrast + 128
-            pixels = np.clip(levels, 0, 255).astype(np.uint8)[pixels]
+            whole = pixels.dtype == np.uint8
+            levels = ((np.arange(256) if whole else pixels) * brightness - 128) * contrast + 128
+            levels = np.clip(levels, 0, 255).astype(pixels.dtype)
+            pixels = levels[pixels] if whole else levels
         if self.mirror:
             pixels = pixels[:, ::-1]
         return pixels[::-1] if self.upend else pixels

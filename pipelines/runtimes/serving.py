@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from horngate.pipelines.labels import Labels
+from horngate.pipelines.labels import MIDDLE, Labels
 
 
 def labelled(labels: Labels, scores: Any) -> dict[str, Any]:
@@ -18,6 +18,8 @@ def labelled(labels: Labels, scores: Any) -> dict[str, Any]:
     if labels.threshold is not None and labels.positive is not None:
         place = labels.positive_index
         chosen = tf.where(scores[:, place] >= labels.threshold, place, 1 - place)
+    elif labels.ordinal:
+        chosen = tf.argmax(tf.cast(tf.cumsum(scores, 1) >= 0.5 - MIDDLE, tf.int32), 1, output_type=tf.int32)
     else:
         chosen = tf.argmax(scores, 1, output_type=tf.int32)
     return {"label": tf.gather(names, chosen), "score": tf.gather(scores, chosen, batch_dims=1), "scores": scores}

@@ -66,7 +66,7 @@ def with_runtime(
     wish = wish or getattr(pipeline.card, "runtime", "auto")
     if not isinstance(pipeline, RowByRow):
         if wish == "litert":
-            raise UserError("this task's answers are lists that TensorFlow makes; leave --runtime litert out")
+            raise UserError("this task's answers are put together through TensorFlow; leave --runtime litert out")
         return iter(blocks), Verdict("tensorflow")
     rows, first, blocks = counted(blocks)
     track = Track(run.folder, "answers", pipeline.core, pipeline.batch_size, wish)
@@ -100,7 +100,8 @@ def _table(
     """Return a block's table of answers; the arguments are those of `_columns`."""
     said = _columns(pipeline, rows, places, errors, labelled)
     own = pipeline.answer_schema().names
-    kept = [name for name in block.column_names if name not in (*CORE, *pipeline.carried)]
+    left = ("mask",) if pipeline.card.private else ()  # it is a path
+    kept = [name for name in block.column_names if name not in (*CORE, *pipeline.carried, *own, *left)]
     said |= {name: _carried(block, name) for name in pipeline.carried}
     columns = {"id": block["id"]} | {name: said.pop(name) for name in own} | {"error": pa.array(errors, pa.string())}
     columns |= {name: block[name] for name in (TRUTH if labelled else ())} | said | {name: block[name] for name in kept}

@@ -44,7 +44,7 @@ def measured(
     if good.num_rows == 0:
         raise UserError(f"none of the {answers.num_rows} rows of {split} could be read and measured")
     outcome, named = pipeline.outcome(good), numbered(good["group"].to_pylist())
-    groups, drawn = drawn_together(outcome, named)
+    groups, drawn = drawn_together(outcome, named, pipeline.card.unit)
     seed = pipeline.card.seed
     metrics = scores_of(pipeline, outcome, groups, seed)
     details = pipeline.details(good, outcome)
@@ -71,15 +71,16 @@ def measured(
     )
 
 
-def drawn_together(outcome: Any, groups: np.ndarray | None) -> tuple[np.ndarray | None, str]:
+def drawn_together(outcome: Any, groups: np.ndarray | None, unit: str = "group") -> tuple[np.ndarray | None, str]:
     """Return int64 `[n]`, what a bootstrap draws together (None for single rows), and what that is in words.
 
     Args:
         groups: numbers of the groups of the rows, or None.
+        unit: what a group is, in one word.
     """
     if getattr(outcome, "units", None) is not None:
         return outcome.units, outcome.drawn
-    return groups, "rows" if groups is None else "groups"
+    return groups, "rows" if groups is None else f"{unit}s"
 
 
 def scores_of(

@@ -1,13 +1,12 @@
 """Vision: cards of its tasks."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from horngate.pipelines.card import Data, Decision, Optimisation, Option, Transfer, knob
+from horngate.pipelines.card import Data, Decision, Optimisation, Option, Pictured, Transfer, knob
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classify(Decision, Transfer, Optimisation, Data):
+class Classify(Decision, Pictured, Transfer, Optimisation, Data):
     """Sort pictures into classes: one label a picture, or several."""
 
     roles = {
@@ -31,9 +30,3 @@ class Classify(Decision, Transfer, Optimisation, Data):
 
     input_column: str | None = knob(None, "Column of picture paths; default: input, path, image, file or filename.")
     target_column: str | None = knob(None, "Column of labels; default: target, label, class or labels.")
-    image_size: int | None = knob(None, "Side of the square that the network sees, in pixels.", low=8, high=2048)
-    resize: Literal["stretch", "crop", "pad"] = knob("stretch", "How a picture becomes a square.")
-    alpha: float | None = knob(None, "Width multiplier of a MobileNet.", low=0.1, high=2.0)
-    augment: Literal["none", "light", "strong"] = knob("none", "Random crops and colour changes while learning.")
-    flip: Literal["none", "horizontal", "vertical", "both"] = knob("none", "Random mirror images while learning.")
-    views: int = knob(1, "Augmented views of each training picture that a probe sees.", low=1, high=64)

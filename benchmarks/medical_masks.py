@@ -1,0 +1,69 @@
+"""Masks on public sets: membranes of the ISBI 2012 challenge, in folds by blocks of slices; a row of medical.py.
+
+    HORNGATE_DATA=… python benchmarks/medical.py isbi
+
+The 30 slices of one stack lie one behind another, so that neighbours look alike: folds are blocks of six, and the four
+slices that choose the epoch lie at the far ends of what is left. Knobs are chosen on validation slices of the first fold.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from bench import DATA
+
+ISBI = DATA / "medical" / "isbi_em"
+SLICES, FOLDS = 30, 5
+HELD = 4  # slices of each fold that choose the epoch
+KNOBS = {"width": 12, "image_size": 128, "batch_size": 8, "epochs": 24, "augment": "none", "flip": "both", "turn": True}
+
+
+def fold_table(folder: Path, fold: int) -> Path:
+    """Write the table of one fold: a block of slices is the test, the farthest of the others are for validation."""
+    each = SLICES // FOLDS
+    test = range(fold * each, (fold + 1) * each)
+    middle = fold * each + (each - 1) / 2
+    others = sorted((row for row in range(SLICES) if row not in test), key=lambda row: -abs(row - middle))
+    held = set(others[:HELD])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"fold-{fold}.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "mask", "split"])
+        for row in range(SLICES):
+            split = "test" if row in test else "validation" if row in held else "train"
+            writer.writerow([ISBI / "image" / f"{row}.png", ISBI / "label" / f"{row}.png", split])
+    return path
+
+
+def isbi(work: Path, folds: int = FOLDS) -> dict:
+    """Segment membranes in every fold, or go on with what an earlier call began; return mean, spread and all folds."""
+    from horngate.pipelines import train
+    from horngate.pipelines.files import read_json
+    from horngate.pipelines.medical import Segment
+    from horngate.pipelines.run import list_runs
+
+    found: dict[str, list] = {}
+    seconds = []
+    for fold in range(folds):
+        folder = work / f"isbi-{fold}"
+        before = list_runs(folder) if folder.is_dir() else []
+        card = Segment(
+            data=str(fold_table(work, fold)),
+            split_column="split",
+            allow_outside=True,
+            classes=("255=cell", "0=membrane"),
+            output=str(folder),
+            **KNOBS,
+        )
+        run = train(resume=before[-1]) if before else train(card)
+        report = read_json(run / "evaluation" / "test" / "report.json")
+        seconds.append(run.summary["costs_seconds"]["scratch"])
+        for name, score in report["metrics"].items():
+            found.setdefault(name, []).append(score["value"])
+        for rival, scores in report["references"].items():
+            for name in ("pixel_accuracy", "dice"):
+                found.setdefault(f"{rival} {name}", []).append(scores[name]["value"])
+        found.setdefault("trivial pixel_accuracy", []).append(report["metrics"]["pixel_accuracy"]["baseline"])
+    means = {name: [float(np.mean(values)), float(np.std(values, ddof=1))] for name, values in found.items()}
+    return {"mean and spread": means, "folds": found, "seconds": seconds, "knobs": KNOBS}

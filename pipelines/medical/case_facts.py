@@ -1,0 +1,84 @@
+"""The first look at a picture or volume and its mask, plane by plane."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from horngate.pipelines.errors import Unreadable
+from horngate.pipelines.medical.burned_in import likely_text
+from horngate.pipelines.medical.class_maps import counted, fitting, read_mask
+from horngate.pipelines.medical.scan import window_named
+from horngate.pipelines.medical.volumes import Volume, volume_of
+from horngate.pipelines.pictures.reader import LEAST_SIDE, THUMBNAIL
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen of one case; the names of its header's fields are those of `look.Facts`.
+
+    Attributes:
+        shape: planes, rows and columns.
+        counts: how many pixels of its mask have each value.
+    """
+
+    shape: tuple[int, int, int]
+    counts: dict[int, int]
+    converted: tuple[str, ...]
+    thumbnail: np.ndarray
+    colour: bool
+    deep: bool
+    modality: str
+    photometric: str
+    spacing: tuple[float, float] | None
+    personal: tuple[str, ...]
+    burned_in: bool
+
+
+def facts_of(data: bytes, mask: str | None, window: str) -> Facts:
+    """Return the facts of a case from its bytes and the place of its mask; all of its planes are read once.
+
+    Raises:
+        Unreadable: the picture, or its mask, can't be used, with the reason.
+    """
+    volume = sized(volume_of(None, data)).shown_by(window_named(window))
+    if mask is None:
+        raise Unreadable("no mask")
+    counts = counted(fitting(read_mask(mask), volume))
+    middle, deep, converted = np.zeros((1, 1, 1)), False, set(volume.first.converted)
+    for number, (place, pixels) in enumerate(volume.greys()):
+        deep |= pixels.dtype != np.uint8
+        if number == 0 or place == volume.shape[0] // 2:
+            middle = pixels
+    first = volume.first
+    return Facts(
+        shape=volume.shape,
+        counts=counts,
+        converted=tuple(sorted(converted)),
+        thumbnail=thumbnail_of(middle),
+        colour=first.colour,
+        deep=bool(deep) and not first.colour,
+        modality=first.modality,
+        photometric=first.photometric,
+        spacing=None if None in volume.spacing[1:] else volume.spacing[1:],
+        personal=first.personal,
+        burned_in=bool(first.burned_in) or (first.burned_in is None and volume.flat and likely_text(middle)),
+    )
+
+
+def sized(volume: Volume) -> Volume:
+    """Return a volume whose planes are large enough to look at.
+
+    Raises:
+        Unreadable: they aren't.
+    """
+    _, height, width = volume.shape
+    if min(height, width) < LEAST_SIDE:
+        raise Unreadable(f"too small: {width} × {height}; each side should have at least {LEAST_SIDE} pixels")
+    return volume
+
+
+def thumbnail_of(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels `[h, w, c]` in 0…255 as a grey thumbnail, uint8 `[32, 32]`."""
+    grey = np.clip(np.rint(np.asarray(pixels, np.float32).mean(-1)), 0, 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(grey).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
