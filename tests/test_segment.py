@@ -6,8 +6,10 @@ import os
 import tracemalloc
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pyarrow as pa
+import pydicom
 import pytest
 from PIL import Image
 
@@ -21,9 +23,6 @@ from horngate.pipelines.medical.tiles import Tiler
 from horngate.pipelines.medical.views import View
 from horngate.pipelines.medical.volumes import volume_of
 from horngate.pipelines.tasks import pipeline_of
-
-nibabel = pytest.importorskip("nibabel")
-pydicom = pytest.importorskip("pydicom")
 
 
 def write_pair(

@@ -6,16 +6,16 @@ import numpy as np
 from PIL import Image
 
 from horngate.pipelines.errors import Unreadable
-from horngate.pipelines.medical.burned_in import likely_text
 from horngate.pipelines.medical.class_maps import counted, fitting, read_mask
+from horngate.pipelines.medical.facts import Seen, header_of, refuse_small
 from horngate.pipelines.medical.scan import window_named
 from horngate.pipelines.medical.volumes import Volume, volume_of
-from horngate.pipelines.pictures.reader import LEAST_SIDE, THUMBNAIL
+from horngate.pipelines.pictures.reader import THUMBNAIL
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What was seen of one case; the names of its header's fields are those of `look.Facts`.
+@dataclass(frozen=True, kw_only=True)
+class Facts(Seen):
+    """What was seen of one case.
 
     Attributes:
         shape: planes, rows and columns.
@@ -24,15 +24,6 @@ class Facts:
 
     shape: tuple[int, int, int]
     counts: dict[int, int]
-    converted: tuple[str, ...]
-    thumbnail: np.ndarray
-    colour: bool
-    deep: bool
-    modality: str
-    photometric: str
-    spacing: tuple[float, float] | None
-    personal: tuple[str, ...]
-    burned_in: bool
 
 
 def facts_of(data: bytes, mask: str | None, window: str) -> Facts:
@@ -50,19 +41,14 @@ def facts_of(data: bytes, mask: str | None, window: str) -> Facts:
         deep |= pixels.dtype != np.uint8
         if number == 0 or place == volume.shape[0] // 2:
             middle = pixels
-    first = volume.first
     return Facts(
         shape=volume.shape,
         counts=counts,
         converted=tuple(sorted(converted)),
         thumbnail=thumbnail_of(middle),
-        colour=first.colour,
-        deep=bool(deep) and not first.colour,
-        modality=first.modality,
-        photometric=first.photometric,
-        spacing=None if None in volume.spacing[1:] else volume.spacing[1:],
-        personal=first.personal,
-        burned_in=bool(first.burned_in) or (first.burned_in is None and volume.flat and likely_text(middle)),
+        deep=bool(deep) and not volume.first.colour,
+        **header_of(volume.first, middle if volume.flat else None)
+        | {"spacing": None if None in volume.spacing[1:] else volume.spacing[1:]},
     )
 
 
@@ -73,8 +59,7 @@ def sized(volume: Volume) -> Volume:
         Unreadable: they aren't.
     """
     _, height, width = volume.shape
-    if min(height, width) < LEAST_SIDE:
-        raise Unreadable(f"too small: {width} × {height}; each side should have at least {LEAST_SIDE} pixels")
+    refuse_small(width, height)
     return volume
 
 

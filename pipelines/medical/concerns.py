@@ -13,6 +13,11 @@ SIDES = re.compile(r"(?<![a-z])(left|right|links|rechts|gauche|droite?|lateralit
 WELL = re.compile(r"normal|healthy|negative|benign|none|no[ _-].*|control|absent|clear|gesund|unauff.*", re.I)
 UNLIKE = 1.2  # largest over smallest mm per pixel, from which on spacings are said to differ
 
+NO_DEVICE = (
+    "This is not a medical device: nobody has cleared it for use on patients. It was measured on the rows of this report "
+    "alone; other hospitals, scanners and people may differ from them in ways that no number here shows."
+)
+
 
 def patient_findings(table: pa.Table) -> list[Finding]:
     """Return the warning that rows have no known patient."""

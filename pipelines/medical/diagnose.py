@@ -14,6 +14,7 @@ from horngate.pipelines.measure.classification import MEASURES, Outcome, Spec, m
 from horngate.pipelines.measure.intervals import Uncomputable, numbered, prepared
 from horngate.pipelines.measure.ordinal import quadratic_kappa
 from horngate.pipelines.medical import concerns
+from horngate.pipelines.medical.concerns import NO_DEVICE
 from horngate.pipelines.medical.look import Facts, Look
 from horngate.pipelines.medical.reading import SUFFIXES, scan_of
 from horngate.pipelines.medical.scan import window_named
@@ -27,10 +28,6 @@ from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 
 BORDERLINE = 20  # positives near the threshold, in a report
-NO_DEVICE = (
-    "This is not a medical device: nobody has cleared it for use on patients. It was measured on the rows of this report "
-    "alone; other hospitals, scanners and people may differ from them in ways that no number here shows."
-)
 
 
 class Pipeline(PictureClassifier):

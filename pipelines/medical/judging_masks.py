@@ -9,7 +9,7 @@ from horngate.pipelines.measure import segmentation
 from horngate.pipelines.measure.segmentation import Cases
 from horngate.pipelines.medical.answering_masks import MEASURED, cases_of
 from horngate.pipelines.medical.class_maps import Classes
-from horngate.pipelines.medical.diagnose import NO_DEVICE
+from horngate.pipelines.medical.concerns import NO_DEVICE
 from horngate.pipelines.medical.overlays import overlaid
 from horngate.pipelines.page import segmentation as drawn
 from horngate.pipelines.page.plot import Plot, Shown

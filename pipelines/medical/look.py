@@ -6,39 +6,18 @@ import numpy as np
 from PIL import Image
 
 from horngate.pipelines.errors import Unreadable
-from horngate.pipelines.medical.burned_in import likely_text
+from horngate.pipelines.medical.facts import Seen, header_of, refuse_small
 from horngate.pipelines.medical.reading import scan_of
 from horngate.pipelines.medical.scan import Scan, greys, window_named
-from horngate.pipelines.pictures.reader import LEAST_SIDE, THUMBNAIL, Change
+from horngate.pipelines.pictures.reader import THUMBNAIL, Change
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What was seen of one file.
-
-    Attributes:
-        width, height: in pixels.
-        converted: what is read as something else.
-        thumbnail: uint8 [32, 32], grey.
-        colour: whether it has colours.
-        deep: whether its greys are more than 8 bits hold.
-        modality, photometric: as its header says; empty where it doesn't.
-        spacing: mm between rows and between columns, or None.
-        personal: header fields that hold personal data.
-        burned_in: whether text is burned in, by the header or by the looks of it.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Facts(Seen):
+    """What was seen of one file; `width` and `height` are in pixels."""
 
     width: int
     height: int
-    converted: tuple[str, ...]
-    thumbnail: np.ndarray
-    colour: bool
-    deep: bool
-    modality: str
-    photometric: str
-    spacing: tuple[float, float] | None
-    personal: tuple[str, ...]
-    burned_in: bool
 
 
 @dataclass(frozen=True)
@@ -95,19 +74,12 @@ class Look:
             height=scan.height,
             converted=converted,
             thumbnail=np.ascontiguousarray(grey),
-            colour=scan.colour,
             deep=levels.dtype != np.uint8 and not scan.colour,
-            modality=scan.modality,
-            photometric=scan.photometric,
-            spacing=None if None in scan.spacing[1:] else scan.spacing[1:],
-            personal=scan.personal,
-            burned_in=bool(scan.burned_in) or (scan.burned_in is None and likely_text(levels[0])),
+            **header_of(scan, levels[0]),
         )
 
     def _chosen(self, scan: Scan) -> Scan:
-        if min(scan.width, scan.height) < LEAST_SIDE:
-            sides = f"{scan.width} × {scan.height}"
-            raise Unreadable(f"too small: {sides}; each side should have at least {LEAST_SIDE} pixels")
+        refuse_small(scan.width, scan.height)
         if scan.slices == 1:
             return scan
         if self.slice == "only":

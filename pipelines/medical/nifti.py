@@ -18,6 +18,55 @@ def is_nifti(data: bytes) -> bool:
     return data[344:348] == b"n+1\x00" or data[4:8] == b"n+2\x00"
 
 
+def kind_of(beginning: bytes) -> type:
+    """Return nibabel's class of a NIfTI file by its first bytes.
+
+    Raises:
+        UserError: nibabel isn't installed.
+    """
+    try:
+        import nibabel
+    except ImportError:
+        raise UserError("reading NIfTI needs nibabel: install horngate[medical]") from None
+    return nibabel.Nifti1Image if beginning[344:348] == b"n+1\x00" else nibabel.Nifti2Image
+
+
+def whole_shape(shape: tuple[int, ...], dtype: np.dtype) -> tuple[int, int, int]:
+    """Return columns, rows and planes of a file, which are 1 where it has no such axis.
+
+    Raises:
+        Unreadable: another number of dimensions, no plain numbers, or too large.
+    """
+    if len(shape) < 2 or any(length != 1 for length in shape[3:]) or min(shape) < 1:
+        sides = " × ".join(map(str, shape))
+        raise Unreadable(f"{len(shape)} dimensions ({sides}); a plane or one volume can be read, no series of them")
+    if dtype.fields is not None or dtype.kind not in "uif":
+        raise Unreadable("its values are no plain numbers (colours or complex ones)")
+    count = int(np.prod(shape, dtype=np.int64))
+    if count > MOST_VOXELS:
+        raise Unreadable(f"too many pixels: {count:,}; at most {MOST_VOXELS:,} are decoded")
+    return (*shape[:3], *(1,) * (3 - len(shape[:3])))
+
+
+def placing(affine: np.ndarray, whole: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return how axes are turned to those of DICOM, as nibabel has it, and the affine from the turned ones to LPS mm.
+
+    Raises:
+        Unreadable: the affine is singular.
+    """
+    from nibabel import orientations
+
+    try:
+        turn = orientations.ornt_transform(
+            orientations.io_orientation(affine), orientations.axcodes2ornt(("L", "P", "S"))
+        )
+    except Exception as problem:  # whatever nibabel and NumPy raise on numbers that are none
+        raise Unreadable(f"damaged affine ({type(problem).__name__})") from None
+    if np.isnan(turn).any():
+        raise Unreadable("its affine is singular, so nobody knows which way it lies")
+    return turn, FLIP @ affine @ orientations.inv_ornt_aff(turn, whole)
+
+
 def read_nifti(data: bytes) -> Scan:
     """Return the scan of a NIfTI file, its slices from the feet to the head, rows to the back, columns to the left.
 
@@ -27,37 +76,21 @@ def read_nifti(data: bytes) -> Scan:
         Unreadable: another number of dimensions, no plain numbers, truncated, or too large.
         UserError: nibabel isn't installed.
     """
-    try:
-        import nibabel
-        from nibabel import orientations
-    except ImportError:
-        raise UserError("reading NIfTI needs nibabel: install horngate[medical]") from None
-    kind = nibabel.Nifti1Image if data[344:348] == b"n+1\x00" else nibabel.Nifti2Image
+    kind = kind_of(data)
     try:
         image = kind.from_bytes(data)
         shape, dtype = image.shape, image.get_data_dtype()
     except Exception as problem:  # whatever nibabel raises on a damaged header
         raise Unreadable(f"damaged NIfTI header ({type(problem).__name__})") from None
-    whole = (*shape[:3], *(1,) * (3 - len(shape[:3])))
-    if len(shape) < 2 or any(length != 1 for length in shape[3:]) or 0 in shape:
-        sides = " × ".join(map(str, shape))
-        raise Unreadable(f"{len(shape)} dimensions ({sides}); a plane or one volume can be read, no series of them")
-    if dtype.fields is not None or dtype.kind not in "uif":
-        raise Unreadable("its values are no plain numbers (colours or complex ones)")
-    if int(np.prod(whole, dtype=np.int64)) > MOST_VOXELS:
-        raise Unreadable(
-            f"too many pixels: {int(np.prod(whole, dtype=np.int64)):,}; at most {MOST_VOXELS:,} are decoded"
-        )
+    whole = whole_shape(shape, dtype)
     try:
         values = np.asanyarray(image.dataobj).reshape(whole)
         affine = np.asarray(image.affine, np.float64)
-        turn = orientations.ornt_transform(
-            orientations.io_orientation(affine), orientations.axcodes2ornt(("L", "P", "S"))
-        )
     except Exception as problem:  # as above
         raise Unreadable(f"truncated or damaged NIfTI ({type(problem).__name__})") from None
-    if np.isnan(turn).any():
-        raise Unreadable("its affine is singular, so nobody knows which way it lies")
+    turn, placed = placing(affine, whole)
+    from nibabel.orientations import apply_orientation
+
     converted = []
     if int(image.header["qform_code"]) == 0 and int(image.header["sform_code"]) == 0:
         converted.append("no orientation in the header: axes as they are stored")
@@ -67,8 +100,7 @@ def read_nifti(data: bytes) -> Scan:
             raise Unreadable("none of its values is a number")
         values = np.nan_to_num(values, nan=finite.min(), posinf=finite.max(), neginf=finite.min())
         converted.append("values that are no numbers: the lowest")
-    turned = orientations.apply_orientation(values, turn)
-    placed = FLIP @ affine @ orientations.inv_ornt_aff(turn, whole)
+    turned = apply_orientation(values, turn)
     pixels = plain(np.ascontiguousarray(turned.transpose(2, 1, 0)))
     across, down, through = np.sqrt((placed[:3, :3] ** 2).sum(0)).tolist()
     return Scan(

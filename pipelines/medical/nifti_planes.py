@@ -8,9 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.medical.dicom import MOST_VOXELS
-from horngate.pipelines.medical.nifti import FLIP
+from horngate.pipelines.errors import Unreadable
+from horngate.pipelines.medical.nifti import kind_of, placing, whole_shape
 from horngate.pipelines.medical.scan import Scan, plain
 
 HEADER = 540  # bytes of the larger NIfTI header
@@ -78,32 +77,15 @@ def laid_of(beginning: bytes) -> tuple[Laid, np.ndarray]:
         Unreadable: another number of dimensions, no plain numbers, too large, or damaged.
         UserError: nibabel isn't installed.
     """
-    try:
-        import nibabel
-        from nibabel import orientations
-    except ImportError:
-        raise UserError("reading NIfTI needs nibabel: install horngate[medical]") from None
-    kind = nibabel.Nifti1Image if beginning[344:348] == b"n+1\x00" else nibabel.Nifti2Image
+    kind = kind_of(beginning)
     try:
         header = kind.header_class(beginning[: kind.header_class.template_dtype.itemsize], check=True)
         shape, dtype = tuple(int(side) for side in header.get_data_shape()), header.get_data_dtype()
         affine = np.asarray(header.get_best_affine(), np.float64)
-        turn = orientations.ornt_transform(
-            orientations.io_orientation(affine), orientations.axcodes2ornt(("L", "P", "S"))
-        )
     except Exception as problem:  # whatever nibabel raises on a damaged header
         raise Unreadable(f"damaged NIfTI header ({type(problem).__name__})") from None
-    if len(shape) < 2 or any(length != 1 for length in shape[3:]) or min(shape) < 1:
-        sides = " × ".join(map(str, shape))
-        raise Unreadable(f"{len(shape)} dimensions ({sides}); a plane or one volume can be read, no series of them")
-    if dtype.fields is not None or dtype.kind not in "uif":
-        raise Unreadable("its values are no plain numbers (colours or complex ones)")
-    if np.isnan(turn).any():
-        raise Unreadable("its affine is singular, so nobody knows which way it lies")
-    if int(np.prod(shape, dtype=np.int64)) > MOST_VOXELS:
-        raise Unreadable(f"too many pixels: {int(np.prod(shape, dtype=np.int64)):,}; at most {MOST_VOXELS:,} are read")
-    whole = (*shape[:3], *(1,) * (3 - len(shape[:3])))
-    return Laid(kind, header, shape, turn), FLIP @ affine @ orientations.inv_ornt_aff(turn, whole)
+    turn, placed = placing(affine, whole_shape(shape, dtype))
+    return Laid(kind, header, shape, turn), placed
 
 
 def stored_planes(laid: Laid, file: BinaryIO, affine: np.ndarray) -> Iterator[tuple[int, Scan]]:

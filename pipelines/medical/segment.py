@@ -19,7 +19,7 @@ from horngate.pipelines.medical import concerns, mask_concerns
 from horngate.pipelines.medical.answering_masks import MEASURED, Answering, cases_of
 from horngate.pipelines.medical.case_facts import Facts, facts_of
 from horngate.pipelines.medical.class_maps import Classes
-from horngate.pipelines.medical.diagnose import NO_DEVICE
+from horngate.pipelines.medical.concerns import NO_DEVICE
 from horngate.pipelines.medical.judging_masks import Judging
 from horngate.pipelines.medical.reading import SUFFIXES
 from horngate.pipelines.medical.scan import window_named
