@@ -150,10 +150,12 @@ def speed_predict(rows: int, items: int = 10_000) -> dict:
     if not log.exists():
         users = np.repeat(np.arange(rows), 5)
         met = (items * draw.random(len(users)) ** 2).astype(np.int64)
-        pq.write_table(pa.table({"user": users, "item": met}), log)
+        split = np.full(len(users), "train", object)
+        split[3:50_000:5], split[4:50_000:5] = "validation", "test"  # of 10,000 users
+        pq.write_table(pa.table({"user": users, "item": met, "split": split}), log)
         for name, count in (("few", rows // 10), ("all", rows)):
             pq.write_table(pa.table({"user": np.arange(count)}), folder / f"{name}.parquet")
-    run = learnt(f"predict-{rows}/runs", data=str(log), model="mf", epochs=1, validation=0.01, test=0.01)
+    run = learnt(f"predict-{rows}/runs", data=str(log), split_rule="per-user", model="mf", epochs=1, batch_size=4096)
     found: dict = {"users": rows, "items": items}
     for name, count in (("few", rows // 10), ("all", rows)):
         words = ["predict", run.folder, folder / f"{name}.parquet", "--overwrite", "-o", folder / f"{name}.out.parquet"]

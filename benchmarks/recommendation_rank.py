@@ -117,7 +117,7 @@ def speed() -> dict:
     from horngate.models.optimizer import adamw
     from horngate.models.rankers import Forgetting, Layout, Shape, compiled, ranker, scaling_of
 
-    draw, count = np.random.default_rng(0), 204_800
+    draw, count = np.random.default_rng(0), 614_400
     entries = ((0, 1, 100_000), (1, 1, 10_000), *((place, 1, 50) for place in range(2, 6)))
     rows = np.stack([draw.integers(0, size, count) for _, _, size in entries], 1).astype(np.float32)
     rows = np.concatenate([rows, draw.normal(size=(count, 4)).astype(np.float32)], 1)

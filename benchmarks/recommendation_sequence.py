@@ -63,7 +63,7 @@ def speed() -> dict:
     plan = Plan("speed", 1, 128, 0, monitor=None)
 
     def made() -> keras.Model:
-        model = Following(network("sasrec", lists.count, Wishes("speed")), lists.items)
+        model = Following(network("sasrec", lists.count, Wishes(0)), lists.items)
         model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
         return model
 
@@ -127,7 +127,7 @@ def _plain(lists, rows) -> float:
     class Plain(keras.Model):
         def __init__(self):
             super().__init__()
-            self.layer = network("sasrec", lists.count, Wishes("speed"))
+            self.layer = network("sasrec", lists.count, Wishes(0))
 
         def call(self, items, training=False):
             return ops.matmul(self.layer.states(items, training), ops.transpose(self.layer.item_vectors))

@@ -13,7 +13,14 @@ from PIL import Image
 
 from horngate.pipelines import progress
 
-TASKS = None
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keep the tests of a file on one worker, since they share what was trained; of several tasks, those of each task."""
+    for item in items:
+        own = getattr(item, "callspec", None)
+        task = (own.params[name] for name in ("domain", "task") if name in own.params) if own else ()
+        item.add_marker(pytest.mark.xdist_group(" ".join([item.path.stem, *map(str, task)])))
 
 
 @pytest.fixture(scope="session", autouse=True)

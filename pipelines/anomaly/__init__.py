@@ -139,7 +139,7 @@ class Series(Detection, Optimisation, Data):
         "seconds", "Unit of times that are numbers."
     )
     gap: float = knob(10.0, "A step of more usual steps than this begins the series anew.", low=1.0)
-    window: int = knob(64, "Rows that a score looks at: the row itself and those before it.", low=2, high=4096)
+    window: int = knob(32, "Rows that a score looks at: the row itself and those before it.", low=2, high=4096)
     smooth: int | None = knob(None, "Rows whose errors a score averages; default: a quarter of the window.", low=1)
     detector: Literal["auto", "linear", "forecaster", "recurrent", "nearest", "pca"] = knob(
         "auto", "What scores the rows; auto: linear, nearest and pca together."
