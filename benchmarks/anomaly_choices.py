@@ -227,7 +227,7 @@ def scores_of(values: np.ndarray, window: int, smooth: int, kinds: tuple) -> dic
 
 
 def series() -> dict:
-    """Return the mean VUS-PR of each detector and of means of several, by window and smoothing; what is best on both sets."""
+    """Return the mean VUS-PR of each detector and of means of several, by window and smoothing; and on both."""
     found = {name: series_of(name) for name in ("nab", "skab")}
     joint = {key: round((value + found["skab"][key]) / 2, 4) for key, value in found["nab"].items()}
     return found | {"both": dict(sorted(joint.items(), key=lambda pair: -pair[1]))}

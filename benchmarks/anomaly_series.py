@@ -6,10 +6,10 @@ EVERY takes each so-manieth file only. NAB (Ahmad et al. 2017): the first 15 % o
 test; files without a labelled window are left out of the mean and give false alarms a day. SKAB (Katser & Kozitsin 2020):
 the first 400 rows of each file are learnt from, and the threshold comes from them: 4/3 of what one of a hundred rows
 exceeds, as in that benchmark's own notebooks. Both are measured with the default window and smoothing, which were chosen
-with what is averaged by anomalies put into training rows (anomaly_choices.py). nab-long: NAB with a longer look back, for events as
-long as those that are labelled there, a tenth of a file; that setting was found while scores of the test were looked at.
-Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder) and are not repeated. Results are merged into
-benchmarks/results/anomaly.json.
+with what is averaged by anomalies put into training rows (anomaly_choices.py). nab-long: NAB with a longer look back, for
+events as long as those that are labelled there, a tenth of a file; that setting was found while scores of the test were
+looked at. Runs lie in $HORNGATE_BENCH_RUNS (default: below the temporary folder) and are not repeated. Results are merged
+into benchmarks/results/anomaly.json.
 """
 
 import csv
