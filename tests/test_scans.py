@@ -2,6 +2,8 @@
 
 import gzip
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -328,3 +330,22 @@ def test_two_spacings_in_a_series_are_refused(tmp_path):
             one.scan()
         said.append(str(problem.value))
     assert "gaps between slices from 2.5 to 5 mm" in said[0] and "two spacings" in said[1] and "same place" in said[2]
+
+
+def test_headers_of_arrays_are_parsed_one_at_a_time(monkeypatch):
+    # Python before 3.11.8 may raise SystemError when two threads parse literals at once
+    data, load, inside, most = as_bytes(np.zeros((40, 40), np.uint8)), np.load, [], []
+
+    def slow(*words, **knobs):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        found = load(*words, **knobs)
+        inside.pop()
+        return found
+
+    monkeypatch.setattr(np, "load", slow)
+    with ThreadPoolExecutor(4) as pool:
+        scans = list(pool.map(lambda _: scan_of(data), range(8)))
+    assert max(most) == 1
+    assert all(scan.pixels.shape == (1, 40, 40, 1) for scan in scans)

@@ -1,6 +1,7 @@
 """The one door for pixels: bytes of a DICOM, NIfTI, picture or array file in, a scan out, known by what it begins with."""
 
 from io import BytesIO
+from threading import Lock
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,9 @@ from horngate.pipelines.pictures.reader import SUFFIXES as PICTURES
 
 SUFFIXES = (".dcm", ".dicom", ".dcm.gz", ".nii", ".nii.gz", *PICTURES)
 MOST_BYTES = 1 << 31  # of an unzipped file
+_one_header = (
+    Lock()
+)  # Python 3.11 may fail to parse the headers of arrays in two threads at once (CPython issue 106905)
 ARRAY = b"\x93NUMPY"
 
 
@@ -44,7 +48,8 @@ def as_bytes(pixels: np.ndarray) -> bytes:
 
 def _array(data: bytes) -> Scan:
     try:
-        pixels = np.load(BytesIO(data), allow_pickle=False)
+        with _one_header:
+            pixels = np.load(BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError):
         raise Unreadable("a damaged or truncated array, or one that isn't of plain numbers") from None
     if pixels.dtype.kind not in "uifb":
