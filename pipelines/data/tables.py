@@ -101,7 +101,7 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
         if role in card.optional and not found:
             continue
         if len(found) != 1 or found[0] not in names:
-            why = f"has no column {wish}.{nearest(wish, names)}" if wish else f"has no clear {role} column"
+            why = f"has no column {wish}.{nearest(wish, names)}" if wish else f"has no clear {role} column."
             hint = (
                 "" if len(names) > 1 or ";" not in names[0] else " Is it separated by semicolons? Save it with commas."
             )
