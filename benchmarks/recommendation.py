@@ -155,7 +155,7 @@ def speed_predict(rows: int, items: int = 10_000) -> dict:
         pq.write_table(pa.table({"user": users, "item": met, "split": split}), log)
         for name, count in (("few", rows // 10), ("all", rows)):
             pq.write_table(pa.table({"user": np.arange(count)}), folder / f"{name}.parquet")
-    run = learnt(f"predict-{rows}/runs", data=str(log), split_rule="per-user", model="mf", epochs=1, batch_size=4096)
+    run = learnt(f"predict-{rows}/runs", data=str(log), split_column="split", model="mf", epochs=1, batch_size=4096)
     found: dict = {"users": rows, "items": items}
     for name, count in (("few", rows // 10), ("all", rows)):
         words = ["predict", run.folder, folder / f"{name}.parquet", "--overwrite", "-o", folder / f"{name}.out.parquet"]

@@ -355,7 +355,7 @@ def test_ties_never_favour_what_was_held_out(trained):
     assert task.known.log.items.to_pylist() != sorted(task.known.log.items.to_pylist())
 
 
-def test_users_unknown_to_the_run_get_what_is_popular_and_are_told(trained, tmp_path):
+def test_users_unknown_to_the_run_get_what_is_popular_and_are_told(trained, tmp_path, heard):
     path = written(tmp_path / "users.csv", [("u3", "x"), ("stranger", "y"), ("", "z")], ("user", "note"))
     done = predict(trained(), path, tmp_path / "recs.parquet", k=5)
     rows = pq.read_table(tmp_path / "recs.parquet").to_pylist()
@@ -363,6 +363,7 @@ def test_users_unknown_to_the_run_get_what_is_popular_and_are_told(trained, tmp_
     assert [row["fallback"] for row in rows] == [None, "popularity", None] and rows[2]["error"] == "no user"
     assert [row["note"] for row in rows] == ["x", "y", "z"] and len(rows[0]["items"]) == len(rows[1]["items"]) == 5
     assert rows[2]["items"] is None
+    assert "1 user got what is popular, since the run knows nothing of them; `fallback` says who" in heard.notices
 
 
 def test_seen_items_come_back_on_request(trained, tmp_path):

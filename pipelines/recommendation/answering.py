@@ -30,6 +30,7 @@ class Answering:
         allowed: bool `[items]`, the only ones to choose from, or None.
         sampled: how many drawn items those held out are ranked against, or None for all there are.
         past: `[users, items]`, what each user met before what is answered, in the order of time.
+        fallen_back: users so far who got what is popular.
     """
 
     known: Known
@@ -41,6 +42,7 @@ class Answering:
     sampled: int | None = None
     why = False
     include_seen = False
+    fallen_back = 0
 
     def said(self, block: pa.Table, labelled: bool) -> tuple[dict[str, Any] | None, list[int], list[str | None]]:
         errors = _errors(block)
@@ -77,6 +79,7 @@ class Answering:
         allowed = self.rankable if self.allowed is None else self.rankable & self.allowed
         codes, scores = np.full((len(users), self.depth), -1, np.int32), np.zeros((len(users), self.depth), np.float32)
         able = self.answerable(users)
+        self.fallen_back += int((~able).sum())
         for part, lister in ((able, self._best), (~able, self.popular)):
             if part.any():
                 own = None if only is None else only[part]
@@ -91,6 +94,11 @@ class Answering:
         if self.why:
             columns["why"] = nearest_past(self, users, codes)
         return columns
+
+    def remarks(self) -> list[str]:
+        count = f"{self.fallen_back:,} {'user' if self.fallen_back == 1 else 'users'}"
+        said = f"{count} got what is popular, since the run knows nothing of them; `fallback` says who"
+        return [said] if self.fallen_back else []
 
     def _best(
         self, users: np.ndarray, seen: "csr_array", allowed: np.ndarray, depth: int, only: "csr_array | None"
