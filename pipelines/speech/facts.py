@@ -1,6 +1,7 @@
 """What `check` and `settle` want to know of one recording."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def _thumbnail(powers: np.ndarray, rate: int) -> np.ndarray:
     edges = np.linspace(0, len(bands), SIDE + 1)
     means = [
         bands[int(start) : max(int(np.ceil(end)), int(start) + 1)].mean(0)
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in pairwise(edges)
     ]
     levels = 10 * np.log10(np.maximum(np.array(means), 1e-12))
     return np.clip((levels - levels.max() + RANGE) * 255 / RANGE, 0, 255).astype(np.uint8).T.copy()
