@@ -48,9 +48,9 @@ bench: setup
 	$(BIN)/python benchmarks/recommendation_sequence.py
 	$(BIN)/python benchmarks/recommendation_rank.py
 
-# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx,medical]"
+# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx,medical,speech]"
 wheelhouse:
-	$(PYTHON) -m pip wheel --wheel-dir wheelhouse ".[litert,onnx,medical]"
+	$(PYTHON) -m pip wheel --wheel-dir wheelhouse ".[litert,onnx,medical,speech]"
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse *.egg-info

@@ -18,7 +18,7 @@ class LogMel(layers.Layer):
         rate: samples per second.
         bands: mel filters, evenly on the mel scale from `low` Hz to `high` (default: nearly half the rate).
         window, hop: seconds, of a frame and from one to the next.
-        span: decibels below the loudest cell of a clip that are told apart; None leaves levels as they are, in decibels / 10.
+        span: decibels below the loudest cell of a clip that count; None leaves levels as they are, in decibels / 10.
     """
 
     def __init__(self, rate, bands=40, window=0.025, hop=0.01, low=60.0, high=None, span=60.0, **kwargs):
@@ -26,13 +26,7 @@ class LogMel(layers.Layer):
         self.rate, self.bands, self.window, self.hop = rate, bands, window, hop
         self.low, self.high, self.span = low, high, span
         self.length, self.step = round(window * rate), round(hop * rate)
-
-    def build(self, input_shape):
-        kernel, filters = self._kernel()
-        self.kernel = self.add_weight(shape=kernel.shape, initializer="zeros", trainable=False, name="kernel")
-        self.filters = self.add_weight(shape=filters.shape, initializer="zeros", trainable=False, name="filters")
-        self.kernel.assign(kernel)
-        self.filters.assign(filters)
+        self.kernel, self.filters = self._constants()
 
     def call(self, samples):
         """Return float32 `[n, frames, bands]` from samples float32 `[n, samples]`."""
@@ -53,7 +47,7 @@ class LogMel(layers.Layer):
         names = ("rate", "bands", "window", "hop", "low", "high", "span")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
-    def _kernel(self) -> tuple[np.ndarray, np.ndarray]:
+    def _constants(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the cosines and sines of the frequencies that the filters reach `[length, 1, 2k]`, and the filters."""
         points = 2 ** int(np.ceil(np.log2(self.length)))
         filters = mel_filters(self.bands, points // 2 + 1, self.rate, self.low, self.high or 0.475 * self.rate)

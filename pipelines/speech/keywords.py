@@ -1,0 +1,89 @@
+"""Short sounds into classes."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines import progress
+from horngate.pipelines.classifier import Classifier
+from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.labels import Labels
+from horngate.pipelines.measure import classification, trials
+from horngate.pipelines.measure.classification import MEASURES, Outcome, Spec
+from horngate.pipelines.measure.intervals import prepared
+from horngate.pipelines.speech import concerns, rivals
+from horngate.pipelines.speech.facts import Facts, facts_of
+from horngate.pipelines.speech.listening import Ear, window_of
+from horngate.pipelines.speech.sounds import SUFFIXES, sound_of
+from horngate.pipelines.speech.views import View
+
+if TYPE_CHECKING:
+    from horngate.models.network import Network
+
+LONGEST = 60.0  # seconds of a clip
+ADVICE = "; `horngate speech keywords listen` finds keywords in long recordings"
+
+
+class Pipeline(Classifier):
+    """`horngate speech keywords`."""
+
+    suffixes = SUFFIXES
+    batch_size = 32
+    ranges = {"inputs": (None, None), "outputs": (0, 1)}
+
+    # What is a row?
+
+    def inspect(self, data: bytes, suffix: str) -> Facts:
+        return facts_of(sound_of(data, LONGEST, suffix, ADVICE))
+
+    def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
+        return super().findings(table, splits) + concerns.speaker_findings(table)
+
+    def input_findings(self, table: pa.Table, facts: list[Facts]) -> list[Finding]:
+        return concerns.sound_findings(table, facts)
+
+    def settle(self, facts: list[Facts]) -> None:
+        rate = self.card.rate or concerns.common_rate(facts)
+        window = self.card.window or window_of([fact.seconds for fact in facts])
+        self.schema = {"kind": "sound", "rate": rate, "samples": round(window * rate)}
+
+    def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
+        view = None if seed is None else View(self.card.augment, seed)
+        return Ear(self.schema["rate"], self.schema["samples"]).read(sound_of(data, LONGEST, "", ADVICE), view)
+
+    def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
+        fact = facts_of(sound_of(data, LONGEST))
+        return {
+            "seconds": fact.seconds,
+            "rate": float(fact.rate),
+            "level": 20 * np.log10(max(fact.level, 1e-6)),
+            "highest frequency": fact.highest,
+        }
+
+    # How does it learn?
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the encoder starts from pretrained weights."""
+        return self.card.backbone is not None and self.card.weights != "none"
+
+    def build(self, labels: Labels) -> "Network":
+        from horngate.models.keywords import keyword_encoder
+        from horngate.models.network import Network
+        from horngate.models.sounds import Masking
+
+        progress.notice(f"no pretrained weights: {self.card.model} starts from random weights")
+        masking = Masking(seed=self.card.seed, name="masking")
+        encoder = keyword_encoder(self.card.model, self.schema["rate"], self.schema["samples"], masking)
+        return Network.around(encoder, len(labels.labels), labels.several, seed=self.card.seed)
+
+    def references(self, table: pa.Table, splits: np.ndarray, facts: list[Facts]) -> dict[str, dict[str, np.ndarray]]:
+        return {"mfcc_kernel_ridge": rivals.kernel_ridge(self.labels, table, splits, facts, self.card.seed)}
+
+    # How good is it?
+
+    def measures(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
+        known = MEASURES | {"eer": Spec(trials.eer, higher_is_better=False)}
+        names = classification.names_for(self.card.metrics, outcome)
+        return prepared({name: known[name] for name in dict.fromkeys((*names, "eer"))}, outcome)
