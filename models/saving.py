@@ -10,6 +10,7 @@ import keras
 from horngate.models import (  # noqa: F401 - register the classes of saved models
     autoencoder,
     columns,
+    ctc,
     detectors,
     fields,
     keywords,
@@ -27,6 +28,7 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     sequences,
     sounds,
     tagging,
+    transcribing,
     trees,
     windows,
 )

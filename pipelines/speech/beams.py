@@ -74,7 +74,8 @@ class Search:
             scores: log-probabilities float32 `[frames, units + 1]`, the blank first.
         """
         self.grown.clear()
-        beams = {_Prefix(None, None, (), "", 0.0): (0.0, NEVER)}  # log-probability of ending in a blank, and in the last unit
+        # Of each beginning: the log-probabilities that it ended in a blank, and in its last unit.
+        beams = {_Prefix(None, None, (), "", 0.0): (0.0, NEVER)}
         for frame in scores.astype(np.float64):
             beams = self._stepped(beams, frame)
         ended = [(_joint(*ends) + prefix.told + self._end(prefix), prefix) for prefix, ends in beams.items()]

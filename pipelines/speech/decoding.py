@@ -1,6 +1,7 @@
 """From the log-probabilities of a CTC network (Graves et al. 2006) to the units it heard, and when it heard them."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def greedy(scores: np.ndarray) -> tuple[int, ...]:
 
 def needed(numbers: tuple[int, ...] | list[int]) -> int:
     """Return the least frames that a CTC path for these units has: repeats need a blank between them."""
-    return len(numbers) + sum(left == right for left, right in zip(numbers, numbers[1:], strict=False))
+    return len(numbers) + sum(left == right for left, right in pairwise(numbers))
 
 
 def heard(scores: np.ndarray, numbers: tuple[int, ...]) -> Heard:

@@ -91,10 +91,7 @@ def _thumbnail(powers: np.ndarray, rate: int) -> np.ndarray:
     """Return mel bands by time as 8-bit greys; those up to 4 kHz, so that one recording at two rates looks the same."""
     bands = powers @ mel_bands(SIDE, powers.shape[1], rate, 60.0, 3800.0).T
     edges = np.linspace(0, len(bands), SIDE + 1)
-    means = [
-        bands[int(start) : max(int(np.ceil(end)), int(start) + 1)].mean(0)
-        for start, end in pairwise(edges)
-    ]
+    means = [bands[int(start) : max(int(np.ceil(end)), int(start) + 1)].mean(0) for start, end in pairwise(edges)]
     levels = 10 * np.log10(np.maximum(np.array(means), 1e-12))
     return np.clip((levels - levels.max() + RANGE) * 255 / RANGE, 0, 255).astype(np.uint8).T.copy()
 

@@ -29,7 +29,9 @@ def normalised(text: str, normaliser: str) -> str:
     text = unicodedata.normalize("NFKC", text).lower()
     text = APOSTROPHE.sub("'", text)
     inside = {found.start() for found in APOSTROPHE.finditer(text)}
-    kept = [sign if place in inside or unicodedata.category(sign)[0] in "LMN" else " " for place, sign in enumerate(text)]
+    kept = [
+        sign if place in inside or unicodedata.category(sign)[0] in "LMN" else " " for place, sign in enumerate(text)
+    ]
     return " ".join("".join(kept).split())
 
 
@@ -85,8 +87,8 @@ class Units:
         return " ".join((" " if self.kind == "words" else "").join(parts).split())
 
     def write(self, path: Path) -> None:
-        """Write `units.json`."""
-        write_json(path, {"kind": self.kind, "names": list(self.names)})
+        """Write `labels.json`: what the network's outputs stand for, the blank first."""
+        write_json(path, {"units": self.kind, "labels": ["(blank)", *self.names]})
 
     @classmethod
     def read(cls, path: Path) -> "Units":
@@ -97,6 +99,6 @@ class Units:
         """
         try:
             kept = read_json(path)
-            return cls(kept["kind"], tuple(kept["names"]))
+            return cls(kept["units"], tuple(kept["labels"][1:]))
         except (KeyError, TypeError):
-            raise UserError(f"{path} is damaged: it should hold `kind` and `names`") from None
+            raise UserError(f"{path} is damaged: it should hold `units` and `labels`") from None

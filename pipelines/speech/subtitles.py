@@ -1,5 +1,7 @@
 """Segments of a transcript as people read them: phrases with times, and files of subtitles."""
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ PAUSE = 0.6  # seconds of silence that end a phrase
 LONGEST = 7.0  # seconds of a phrase
 SIGNS = 84  # of a phrase: two lines of subtitles
 LINE = 42  # signs of a line
+NAMED = 80  # signs of an id in a file's name
 
 Timed = tuple[float, float, str]
 
@@ -48,35 +51,23 @@ def vtt(segments: list[Timed]) -> str:
 FORMATS = {"srt": srt, "vtt": vtt}
 
 
-class Files:
-    """Writes one file of subtitles for each recording, named as its id.
+def write(folder: str, kind: str, name: str, segments: list[Timed]) -> Path:
+    """Write the subtitles of one recording, and return their path: it begins like the recording's name, and is another one
+
+    for every id.
 
     Args:
         folder: where; made when it isn't there.
         kind: `srt` or `vtt`.
+        name: the row's id.
+
+    Raises:
+        UserError: the folder can't be written.
     """
-
-    def __init__(self, folder: str | Path, kind: str):
-        self.folder, self.kind, self.taken = Path(folder), kind, {}
-
-    def write(self, name: str, segments: list[Timed]) -> Path:
-        """Write the file of one recording and return its path.
-
-        Raises:
-            UserError: the folder can't be written.
-        """
-        plain = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in Path(name).stem)[:120]
-        plain = plain.strip(".") or "recording"
-        number = 1
-        while self.taken.setdefault(self._numbered(plain, number).lower(), name) != name:
-            number += 1
-        path = self.folder / f"{self._numbered(plain, number)}.{self.kind}"
-        write_text(path, FORMATS[self.kind](segments))
-        return path
-
-    @staticmethod
-    def _numbered(plain: str, number: int) -> str:
-        return plain if number == 1 else f"{plain}-{number}"
+    stem = re.sub(r"[^\w.-]+", "_", Path(name).stem)[-NAMED:].strip("._") or "recording"
+    path = Path(folder) / f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.{kind}"
+    write_text(path, FORMATS[kind](segments))
+    return path
 
 
 def plain_segments(segments: list[Timed]) -> list[dict[str, Any]]:

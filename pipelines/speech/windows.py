@@ -6,6 +6,7 @@ both sides are heard beyond it, so that no word is lost there.
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 import numpy as np
 
@@ -62,15 +63,15 @@ def _heard(cuts: list[tuple[int, bool]], rate: int, context: float) -> list[Wind
     beyond[0] = beyond[-1] = 0
     return [
         Window(start, end, start - beyond[place], end + beyond[place + 1], silent)
-        for place, ((start, silent), (end, _)) in enumerate(zip(cuts, cuts[1:], strict=False))
+        for place, ((start, silent), (end, _)) in enumerate(pairwise(cuts))
     ]
 
 
 def _levels(samples: np.ndarray, rate: int) -> np.ndarray:
     """Return the level in dB of each step, smoothed over five of them, float64."""
     size = max(int(STEP * rate), 1)
-    count = -(-len(samples) // size)
-    power = np.add.reduceat(np.square(samples, dtype=np.float64), np.arange(count) * size) / size
+    whole = samples[: len(samples) // size * size].reshape(-1, size)
+    power = np.einsum("ij,ij->i", whole, whole).astype(np.float64) / size
     smooth = np.convolve(np.pad(power, 2, mode="edge"), np.full(5, 0.2), "valid")
     return 10 * np.log10(smooth + 1e-10)
 
@@ -86,19 +87,21 @@ def _cut(levels: np.ndarray, quiet: np.ndarray) -> tuple[int, bool]:
     return int(levels.argmin()), False
 
 
-def stitched(left: list[str], right: list[str], most: int = 12) -> list[str]:
-    """Return the words of two windows that overlap, what both heard only once.
+def overlap(left: list[str], right: list[str], most: int = 12) -> tuple[int, int]:
+    """Return how many words at the end of the left and at the beginning of the right to leave out, so that what both
 
-    The last words of the left are laid over the first of the right where most of them agree; of the longest run that agrees,
-    what stands before comes from the left and what stands after from the right. Where nothing agrees, nothing is dropped.
+    windows heard stands there once.
+
+    The last words of the left are laid over the first of the right where the longest run of them agrees: up to its end the
+    left counts, after it the right. Where nothing agrees, nothing is left out.
 
     Args:
+        left, right: words of two windows that overlap.
         most: words at either side of the border that may be the same.
     """
     tail, head = left[-most:], right[:most]
-    bare = [[word.lower().strip(".,;:!?\"'") for word in part] for part in (tail, head)]
+    bare = [["".join(filter(str.isalnum, word.casefold())) for word in part] for part in (tail, head)]
     run = SequenceMatcher(None, *bare, autojunk=False).find_longest_match()
     if not run.size or not any(bare[0][run.a : run.a + run.size]):
-        return [*left, *right]
-    kept = len(left) - len(tail) + run.a + run.size
-    return [*left[:kept], *right[run.b + run.size :]]
+        return 0, 0
+    return len(tail) - run.a - run.size, run.b + run.size

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, write_json
 
 END = "</s>"  # of a text; no normalised word holds these signs
 
@@ -63,23 +62,19 @@ class Ngrams:
             return shorter
         return (counts[word] + len(counts) * shorter) / (self.totals[history] + len(counts))
 
-    def write(self, path: Path) -> None:
-        """Write `ngrams.json`."""
+    def plain(self) -> dict[str, Any]:
+        """Return the counts as plain values."""
         counts = [[list(history), dict(found)] for history, found in sorted(self.followers.items())]
-        write_json(path, {"order": self.order, "counts": counts})
+        return {"order": self.order, "counts": counts}
 
     @classmethod
-    def read(cls, path: Path) -> "Ngrams":
-        """Return what `write` wrote.
+    def of(cls, plain: dict[str, Any]) -> "Ngrams":
+        """Return what `plain` returned.
 
         Raises:
-            UserError: missing or damaged.
+            KeyError, TypeError, ValueError: it is something else.
         """
-        kept: Any = read_json(path)
-        try:
-            return cls(kept["order"], {tuple(history): Counter(found) for history, found in kept["counts"]})
-        except (KeyError, TypeError, ValueError):
-            raise UserError(f"{path} is damaged: it should hold `order` and `counts`") from None
+        return cls(plain["order"], {tuple(history): Counter(found) for history, found in plain["counts"]})
 
 
 def lines_of(path: str, encoding: str, flag: str) -> list[str]:
