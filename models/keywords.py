@@ -27,11 +27,11 @@ def _ds_tc_resnet(x, width: int, dropout: float):
 
     After MatchboxNet (Majumdar & Ginsburg 2020, arXiv 2004.08531) and TC-ResNet (Choi et al. 2019, arXiv 1904.03814).
     """
-    x = _convolved(x, 2 * width, 11, strides=2)
+    x = _convolved(x, width, 11, strides=2)
     for kernel, channels in ((13, width), (15, width), (17, width)):
         x = _block(x, channels, kernel, 2, dropout)
     x = _convolved(x, 2 * width, 29, dilation=2)
-    x = layers.Activation("relu")(layers.BatchNormalization()(layers.Conv1D(2 * width, 1, use_bias=False)(x)))
+    x = layers.Activation("relu")(layers.BatchNormalization()(layers.Conv1D(3 * width // 2, 1, use_bias=False)(x)))
     mean, most = layers.GlobalAveragePooling1D(name="mean")(x), layers.GlobalMaxPooling1D(name="most")(x)
     return layers.Concatenate(name="pool", dtype="float32")([mean, most])
 

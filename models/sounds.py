@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+WHISPER_RATE = 16_000  # samples per second, of all its presets
 LEAST = 1e-7  # power of a mel band, of full scale, below which nothing is told apart
 
 
@@ -83,23 +84,31 @@ class Masking(layers.Layer):
 
     Args:
         times, bands: how many masks of each kind; their widths are drawn up to `time_share` and `band_share` of all.
-        stretch: how far frequencies are stretched or squeezed at most, as a share.
+        stretch, tempo: how far frequencies and times are stretched or squeezed at most, as a share.
+        tilt: how far low frequencies are raised against high ones at most, or the other way, as another microphone would.
         seed: of the draws.
     """
 
-    def __init__(self, times=2, bands=2, time_share=0.15, band_share=0.2, stretch=0.0, seed=0, **kwargs):
+    def __init__(
+        self, times=2, bands=2, time_share=0.15, band_share=0.2, stretch=0.0, tempo=0.0, tilt=0.0, seed=0, **kwargs
+    ):
         super().__init__(**kwargs | {"dtype": "float32"})
         self.times, self.bands, self.time_share, self.band_share = times, bands, time_share, band_share
-        self.stretch, self.seed = stretch, seed
+        self.stretch, self.tempo, self.tilt, self.seed = stretch, tempo, tilt, seed
         self.draws = keras.random.SeedGenerator(seed)
 
     def call(self, levels, training=None):
         """Return float32 of the same shape `[n, frames, bands]`."""
         if not training:
             return levels
-        if self.stretch:
-            levels = self._stretched(levels)
         shape = ops.shape(levels)
+        if self.stretch:
+            levels = ops.matmul(levels, self._stretching(shape[0], shape[2], self.stretch, 0.0))
+        if self.tempo:
+            levels = ops.matmul(ops.transpose(self._stretching(shape[0], shape[1], self.tempo, 0.5), (0, 2, 1)), levels)
+        if self.tilt:
+            slope = keras.random.uniform((shape[0], 1, 1), -self.tilt, self.tilt, seed=self.draws)
+            levels = levels + slope * ops.cast(ops.linspace(-1.0, 1.0, levels.shape[-1]), "float32")
         nothing = ops.min(levels, axis=(1, 2), keepdims=True)
         kept = ops.ones_like(levels[:, :1, :1])
         for _ in range(self.times):
@@ -116,17 +125,68 @@ class Masking(layers.Layer):
         place = ops.cast(ops.arange(length), "float32")[None]
         return 1 - ops.cast((place >= start) & (place < start + width), "float32")
 
-    def _stretched(self, levels):
-        """Return levels whose bands lie at other frequencies, by one factor for each clip, linearly interpolated."""
-        count, bands = ops.shape(levels)[0], levels.shape[-1]
-        factor = 1 + keras.random.uniform((count, 1), -self.stretch, self.stretch, seed=self.draws)
-        at = ops.clip(ops.cast(ops.arange(bands), "float32")[None] * factor, 0.0, bands - 1.0)
-        near = 1 - ops.abs(ops.expand_dims(at, 1) - ops.cast(ops.arange(bands), "float32")[None, :, None])
-        return ops.matmul(levels, ops.maximum(near, 0.0))
+    def _stretching(self, count, length, most: float, middle: float):
+        """Return float32 `[count, length, length]`: what each place is made of when a clip is stretched by a random factor
+
+        around a share of the length, linearly interpolated.
+        """
+        places = ops.cast(ops.arange(length), "float32")
+        factor = 1 + keras.random.uniform((count, 1), -most, most, seed=self.draws)
+        last = ops.cast(length - 1, "float32")
+        at = ops.clip((places[None] - middle * last) * factor + middle * last, 0.0, last)
+        return ops.maximum(1 - ops.abs(at[:, None] - places[None, :, None]), 0.0)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        names = ("times", "bands", "time_share", "band_share", "stretch", "seed")
+        names = ("times", "bands", "time_share", "band_share", "stretch", "tempo", "tilt", "seed")
         return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable("horngate")
+class WhisperMel(LogMel):
+    """The log-mel spectra that Whisper was trained on (Radford et al. 2022): as KerasHub's WhisperAudioConverter makes them."""
+
+    def __init__(self, bands=80, **kwargs):
+        kwargs = {key: value for key, value in kwargs.items() if key in ("name", "trainable", "dtype")}
+        super().__init__(WHISPER_RATE, bands, 0.025, 0.01, 0.0, WHISPER_RATE / 2, 80.0, **kwargs)
+
+    def call(self, samples):
+        """Return float32 `[n, frames, bands]` from samples float32 `[n, samples]`."""
+        half = self.length // 2
+        before, after = samples[:, 1 : half + 1], samples[:, -half - 1 : -1]
+        samples = ops.concatenate([ops.flip(before, 1), samples, ops.flip(after, 1)], 1)
+        waves = ops.conv(ops.expand_dims(samples, -1), self.kernel, strides=self.step, padding="valid")[:, :-1]
+        part = self.kernel.shape[-1] // 2
+        powers = ops.matmul(ops.square(waves[..., :part]) + ops.square(waves[..., part:]), self.filters)
+        levels = ops.log(ops.maximum(powers, 1e-10)) / np.log(10.0)
+        return (ops.maximum(levels, ops.max(levels, axis=(1, 2), keepdims=True) - 8.0) + 4.0) / 4.0
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], None if input_shape[1] is None else input_shape[1] // self.step, self.bands)
+
+    def get_config(self):
+        config = super().get_config()
+        return {name: config[name] for name in ("name", "trainable", "dtype", "bands")}
+
+    def _constants(self) -> tuple[np.ndarray, np.ndarray]:
+        from keras_hub.layers import WhisperAudioConverter
+
+        angles = 2 * np.pi * np.outer(np.arange(self.length), np.arange(self.length // 2 + 1)) / self.length
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.length) / self.length)
+        waves = np.concatenate([np.cos(angles), np.sin(angles)], 1) * window[:, None]
+        filters = WhisperAudioConverter(num_mels=self.bands).mel_filters
+        return waves[:, None].astype(np.float32), np.asarray(filters, np.float32)
+
+
+@keras.saving.register_keras_serializable("horngate")
+class AllHeard(layers.Layer):
+    """Makes the mask of samples none of which is padding."""
+
+    def call(self, samples):
+        """Return bool `[n, samples]`, all true."""
+        return ops.ones_like(samples, dtype="bool")
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

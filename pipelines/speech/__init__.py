@@ -20,10 +20,13 @@ class Keywords(Decision, Transfer, Optimisation, Sounds):
         "target": ("target", "label", "class", "labels", "keyword", "word"),
     }
     looking = (*Decision.looking, *Sounds.looking, "window")
+    families = ("MoonshineAudioToText", "WhisperBackbone")
     metrics = ("accuracy", "macro_f1", "log_loss", "ece", "eer")
     recipes = {
         "tiny": {"data": "sample:spoken-words", "epochs": 2},
         "spoken-words": {"data": "sample:spoken-words"},
+        "quick": {"method": "probe", "augment": "light"},
+        "thorough": {"epochs": 60},
     }
 
     target_column: str | None = knob(None, "Column of labels; default: target, label, class, keyword or word.")
@@ -37,6 +40,7 @@ class Keywords(Decision, Transfer, Optimisation, Sounds):
         "strong",
         "Random views while learning: moved, faster or slower, louder or softer, in noise, with masked spectra.",
     )
+    views: int = knob(1, "Random views of each training clip that a probe hears beside the plain one.", low=1, high=64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import progress
+from horngate.pipelines import presets, progress
 from horngate.pipelines.classifier import Classifier
 from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.labels import Labels
 from horngate.pipelines.measure import classification, trials
 from horngate.pipelines.measure.classification import MEASURES, Outcome, Spec
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from horngate.models.network import Network
 
 LONGEST = 60.0  # seconds of a clip
+PRESET_RATE = 16_000  # samples per second that Whisper and Moonshine hear
+# --augment -> what is masked, stretched and tilted of the spectra while a network learns
+MASKED: dict[str, dict[str, Any]] = {"none": {"times": 0, "bands": 0}, "light": {"times": 1, "bands": 1}}
+MASKED["strong"] = {"stretch": 0.15, "tempo": 0.15, "tilt": 0.1}
 ADVICE = "; `horngate speech keywords listen` finds keywords in long recordings"
 
 
@@ -44,9 +49,16 @@ class Pipeline(Classifier):
         return concerns.sound_findings(table, facts)
 
     def settle(self, facts: list[Facts]) -> None:
-        rate = self.card.rate or concerns.common_rate(facts)
+        rate = self._rate(facts)
         window = self.card.window or window_of([fact.seconds for fact in facts])
         self.schema = {"kind": "sound", "rate": rate, "samples": round(window * rate)}
+
+    def _rate(self, facts: list[Facts]) -> int:
+        if self.card.backbone is None:
+            return self.card.rate or concerns.common_rate(facts)
+        if self.card.rate not in (None, PRESET_RATE):
+            raise UserError(f"presets hear {PRESET_RATE:,} samples per second: leave --rate out, or the --backbone")
+        return PRESET_RATE
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
         view = None if seed is None else View(self.card.augment, seed)
@@ -64,19 +76,43 @@ class Pipeline(Classifier):
     # How does it learn?
 
     @property
+    def variation(self) -> str:
+        return self.card.augment
+
+    @property
+    def views(self) -> int:
+        return self.card.views if self.card.augment != "none" else 1
+
+    @property
     def pretrained(self) -> bool:
         """Whether the encoder starts from pretrained weights."""
         return self.card.backbone is not None and self.card.weights != "none"
 
     def build(self, labels: Labels) -> "Network":
-        from horngate.models.keywords import keyword_encoder
         from horngate.models.network import Network
+
+        encoder = self._started() if self.card.backbone is None else self._preset()
+        if not self.pretrained:
+            progress.notice(
+                f"no pretrained weights: {self.card.backbone or self.card.model} starts from random weights"
+            )
+        return Network.around(encoder, len(labels.labels), labels.several, seed=self.card.seed)
+
+    def _started(self) -> Any:
+        from horngate.models.keywords import keyword_encoder
         from horngate.models.sounds import Masking
 
-        progress.notice(f"no pretrained weights: {self.card.model} starts from random weights")
-        masking = Masking(seed=self.card.seed, name="masking")
-        encoder = keyword_encoder(self.card.model, self.schema["rate"], self.schema["samples"], masking)
-        return Network.around(encoder, len(labels.labels), labels.several, seed=self.card.seed)
+        masking = Masking(**MASKED[self.card.augment], seed=self.card.seed, name="masking")
+        return keyword_encoder(self.card.model, self.schema["rate"], self.schema["samples"], masking)
+
+    def _preset(self) -> Any:
+        from horngate.models.backbones import BackboneError
+        from horngate.models.spoken import speech_encoder
+
+        try:
+            return speech_encoder(presets.found(self.card.backbone), self.schema["samples"], self.pretrained)
+        except BackboneError as problem:
+            raise UserError(str(problem)) from None
 
     def references(self, table: pa.Table, splits: np.ndarray, facts: list[Facts]) -> dict[str, dict[str, np.ndarray]]:
         return {"mfcc_kernel_ridge": rivals.kernel_ridge(self.labels, table, splits, facts, self.card.seed)}

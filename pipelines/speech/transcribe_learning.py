@@ -87,8 +87,8 @@ class SpokenRows:
         long = {row for row, length in enumerate(lengths) if length > most}
         if long:
             progress.notice(
-                f"{len(long)} {what} recordings are longer than --window {self.task.schema['window']:g} seconds and are left "
-                "out: nothing says which of their words lie where"
+                f"{len(long)} {what} recordings are longer than --window {self.task.schema['window']:g} seconds and are "
+                "left out: nothing says which of their words lie where"
             )
         tight = {row for row in range(len(lengths)) if row not in long and not self._long_enough(row)}
         if tight:
