@@ -14,9 +14,10 @@ from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_json
 from horngate.pipelines.listed import Listed
 from horngate.pipelines.run import Run
-from horngate.pipelines.speech import concerns, transcript_concerns
+from horngate.pipelines.speech import concerns, preset, transcript_concerns
 from horngate.pipelines.speech.facts import Facts
 from horngate.pipelines.speech.language import Decoder, wished
+from horngate.pipelines.speech.moonshine_ear import MoonshineEar
 from horngate.pipelines.speech.recordings import Spoken, heard_at, looked_at, spoken_of, together
 from horngate.pipelines.speech.sounds import SUFFIXES, sound_of
 from horngate.pipelines.speech.spelling import SAID, Units, normalised
@@ -27,6 +28,7 @@ from horngate.pipelines.speech.transcribe_judging import Judging
 from horngate.pipelines.speech.windows import Window
 
 if TYPE_CHECKING:
+    from horngate.models.moonshine import Moonshine
     from horngate.models.transcribing import Transcriber
 
 STRIDES = {"words": 4, "characters": 2}  # frames of 10 ms that one frame of the answer stands for
@@ -47,6 +49,7 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
     units: Units
     decoder: Decoder
     network: "Transcriber"
+    moonshine: "Moonshine"
 
     def __init__(self, card: Any):
         super().__init__(card)
@@ -70,8 +73,14 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
         return concerns.sound_findings(table, facts) + transcript_concerns.transcript_findings(table, facts)
 
     def settle(self, facts: list[Spoken]) -> None:
-        rate = self.card.rate or concerns.common_rate(facts)
-        self.schema = {"kind": "speech", "model": "ctc", "rate": rate, "window": self.card.window}
+        model = preset.model_of(self.card)
+        rate = preset.rate_of(self.card) if model == "moonshine" else self.card.rate or concerns.common_rate(facts)
+        self.schema = {"kind": "speech", "model": model, "rate": rate, "window": self.card.window}
+
+    @property
+    def from_preset(self) -> bool:
+        """Whether the model is Moonshine's; else it is a CTC network."""
+        return self.schema.get("model") == "moonshine"
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
         """Return the first seconds of a recording, float32 `[samples]`, at most a window: what stands for it elsewhere."""
@@ -95,6 +104,23 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
     def fit(
         self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
     ) -> dict[str, Any]:
+        summary = (self._fit_preset if self.from_preset else self._fit_network)(table, splits, run, device)
+        summary["protocol"] |= {
+            "normaliser": f"{self.card.normaliser}: {SAID[self.card.normaliser]}",
+            "window": f"recordings longer than {self.card.window:g} seconds are cut at silences",
+        }
+        return summary
+
+    def _fit_preset(self, table: pa.Table, splits: np.ndarray, run: Run, device: Any) -> dict[str, Any]:
+        from horngate.pipelines.speech.moonshine_learning import MoonshineLearning
+
+        with device.scope():
+            self.moonshine = preset.opened(self.card)
+        summary = MoonshineLearning(self, table, splits, run, device).climb()
+        summary["protocol"]["decoding"] = preset.DECODING
+        return summary | {"parameters": int(self.moonshine.logits.count_params())}
+
+    def _fit_network(self, table: pa.Table, splits: np.ndarray, run: Run, device: Any) -> dict[str, Any]:
         from horngate.pipelines.speech.transcribe_learning import Learning
 
         texts = self.normal(table["target"].to_pylist())
@@ -108,11 +134,7 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
         self.units.write(run / "labels.json")
         self.decoder.write(run / "language.json")
         spelt = f"{len(self.units)} {self.units.kind} of the training transcripts, and the blank of CTC"
-        summary["protocol"] |= self.decoder.told() | {
-            "normaliser": f"{self.card.normaliser}: {SAID[self.card.normaliser]}",
-            "units": spelt,
-            "window": f"recordings longer than {self.card.window:g} seconds are cut at silences",
-        }
+        summary["protocol"] |= self.decoder.told() | {"units": spelt}
         return summary | {"parameters": int(self.network.answers.count_params())}
 
     def _built(self) -> "Transcriber":
@@ -143,6 +165,10 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
         wishes = {name: options[name] for name in ("decoding", "beam") if options.get(name) is not None}
         if not wishes:
             return {}
+        if self.from_preset:
+            raise UserError(
+                "--decoding and --beam are for CTC networks; Moonshine writes its likeliest text token by token"
+            )
         if wishes.get("decoding", "greedy") not in ("greedy", "beam"):
             raise UserError(f"--decoding should be greedy or beam. Received: {wishes['decoding']}")
         from dataclasses import replace
@@ -155,40 +181,52 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
 
     def recall(self, folder: Path) -> None:
         self.schema = read_json(folder / "schema.json")
+        if self.from_preset:
+            return
         self.units = Units.read(folder / "labels.json")
         self.decoder = Decoder.read(folder / "language.json", self.units)
 
     def load(self, run: Run) -> None:
         from horngate.models.transcribing import Transcriber
 
+        if self.from_preset:
+            self.moonshine = preset.kept(self.kept_model(run), run / "tokenizer.spm")
+            return
         self.network = Transcriber.within(self.kept_model(run))
         if self.network.answers.output_shape[-1] != len(self.units) + 1:
             raise UserError(f"{run / 'labels.json'} doesn't belong to {run / 'model.keras'}: another number of units")
 
     @property
     def core(self) -> Any:
-        return self.network.answers
+        return self.moonshine.logits if self.from_preset else self.network.answers
 
     @cached_property
     def _encoder(self) -> Any:
         return self.network.features()
 
-    def features(self, batch: np.ndarray) -> np.ndarray:
-        return np.asarray(self._encoder.predict_on_batch(batch))
+    def features(self, batch: np.ndarray) -> np.ndarray | None:
+        return None if self.from_preset else np.asarray(self._encoder.predict_on_batch(batch))
 
     @property
-    def speller(self) -> Speller:
-        """What tells words from log-probabilities."""
+    def ear(self) -> Speller | MoonshineEar:
+        """What tells words from what the model makes of windows."""
         rate = self.schema["rate"]
+        if self.from_preset:
+            return MoonshineEar(self.moonshine, rate)
         return Speller(self.units, self.decoder, round(0.01 * rate) * self.schema["stride"], rate)
 
-    def heard(self, batch: np.ndarray) -> list[np.ndarray]:
-        return list(self.forward(batch))
+    def heard(self, batch: np.ndarray) -> list[Any]:
+        return self.ear.heard(batch) if self.from_preset else list(self.forward(batch))
 
     def told(self, windows: list[Window], outputs: list[np.ndarray]) -> Told:
-        return self.speller.told(windows, outputs)
+        return self.ear.told(windows, outputs)
 
     # How is it handed over?
+
+    @property
+    def unexportable(self) -> str | None:
+        """Why the model can't be exported, or None."""
+        return preset.UNEXPORTABLE if self.from_preset else None
 
     def acted_on(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return the text of each row by the best path, as an export's own example finds it."""

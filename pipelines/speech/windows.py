@@ -13,7 +13,8 @@ import numpy as np
 STEP = 0.01  # seconds, of the levels that silences are looked for in
 PAUSE = 0.15  # seconds: a shorter silence may lie inside a word
 BELOW = 30.0  # dB under the loudest moments: quieter than that is silence
-ABOVE = 10.0  # dB over the quietest moments: so much louder is no silence
+ABOVE = 10.0  # dB over the quietest moments: quieter than that is silence too, in a recording with noise
+LEAST_RANGE = 6.0  # dB between quiet and loud moments, without which nothing counts as silence
 CONTEXT = 1.0  # seconds that both sides of a cut without silence are heard beyond it
 FADE = 0.2  # seconds that are heard beyond a silent cut
 
@@ -47,7 +48,7 @@ def windows(samples: np.ndarray, rate: int, longest: float) -> list[Window]:
         return [Window(0, total, 0, total, True)]
     room = most - 2 * int(min(CONTEXT, longest / 8) * rate)
     levels = _levels(samples, rate)
-    quiet = levels < max(np.quantile(levels, 0.98) - BELOW, np.quantile(levels, 0.02) + ABOVE)
+    quiet = levels < _silence(levels)
     cuts = [(0, True)]
     while total - cuts[-1][0] > room:
         start = cuts[-1][0]
@@ -74,6 +75,14 @@ def _levels(samples: np.ndarray, rate: int) -> np.ndarray:
     power = np.einsum("ij,ij->i", whole, whole).astype(np.float64) / size
     smooth = np.convolve(np.pad(power, 2, mode="edge"), np.full(5, 0.2), "valid")
     return 10 * np.log10(smooth + 1e-10)
+
+
+def _silence(levels: np.ndarray) -> float:
+    """Return the level in dB below which a recording is silent: far below its loudest moments, or near its quietest."""
+    low, high = np.quantile(levels, [0.02, 0.98])
+    if high - low < LEAST_RANGE:
+        return -np.inf
+    return max(high - BELOW, low + min(ABOVE, 0.4 * (high - low)))
 
 
 def _cut(levels: np.ndarray, quiet: np.ndarray) -> tuple[int, bool]:
