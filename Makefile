@@ -44,6 +44,7 @@ bench: setup
 	$(BIN)/python benchmarks/anomaly_choices.py
 	$(BIN)/python benchmarks/anomaly.py
 	$(BIN)/python benchmarks/medical.py
+	$(BIN)/python benchmarks/speech_transcripts.py
 	$(BIN)/python benchmarks/recommendation.py
 	$(BIN)/python benchmarks/recommendation_sequence.py
 	$(BIN)/python benchmarks/recommendation_rank.py

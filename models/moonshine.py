@@ -52,16 +52,14 @@ class Moonshine:
             if Path(name).is_dir():
                 check_preset(Path(name))
             backbone = keras_hub.models.Backbone.from_preset(name, load_weights=weights)
-            tokenizer = keras_hub.tokenizers.Tokenizer.from_preset(name)
+            preprocessor = keras_hub.models.MoonshineAudioToTextPreprocessor.from_preset(name)
         except Untrusted as problem:
             raise BackboneError(str(problem)) from None
         except Exception as problem:  # KerasHub raises what its sources do
             why = " ".join(str(problem).split())[:160]
             said = "it should be a Moonshine preset of KerasHub with its tokenizer, by its folder or its name"
             raise BackboneError(f"no backbone {name} at hand: {said} ({why})") from None
-        if not isinstance(backbone, keras_hub.models.MoonshineBackbone):
-            raise BackboneError(f"{name} is a {type(backbone).__name__}; only Moonshine can write down what it hears")
-        return cls(backbone, tokenizer)
+        return cls(backbone, preprocessor.tokenizer)
 
     @classmethod
     def opened(cls, backbone: keras.Model, tokenizer: Path) -> "Moonshine":

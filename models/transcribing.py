@@ -60,8 +60,9 @@ class Transcriber:
         keras.utils.set_random_seed(wishes.seed)
         samples = keras.Input((None,), dtype="float32", name="samples")
         mel = LogMel(wishes.rate, name="log_mel")
-        levels = mel(samples)
-        there = Sounding(mel.length, mel.step, wishes.stride, name="sounding")(samples)
+        followed = ops.pad(samples, [[0, 0], [0, mel.length]])  # so that the shortest sound has a frame
+        levels = mel(followed)
+        there = Sounding(mel.length, mel.step, wishes.stride, name="sounding")(followed)
         if wishes.masked:
             levels = Masking(times=2, bands=2, time_share=0.05, seed=wishes.seed, name="masking")(levels)
         found = _body(_stem(levels, wishes) * there, there, wishes)

@@ -1,5 +1,7 @@
 """What turns sounds into texts without a network: spelling, decoding, word lists, windows, subtitles, measures."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -193,7 +195,7 @@ def test_windows_cover_a_recording_without_gaps_and_none_is_too_long(pauses):
     samples = speech(37.3, pauses)
     found = windows(samples, 1000, 6.0)
     assert (found[0].start, found[-1].end) == (0, len(samples))
-    assert all(left.end == right.start for left, right in zip(found, found[1:], strict=False))
+    assert all(left.end == right.start for left, right in pairwise(found))
     for window in found:
         assert 0 <= window.first <= window.start < window.end <= window.last <= len(samples)
         assert window.last - window.first <= 6000
@@ -246,9 +248,7 @@ def test_phrases_end_at_pauses_and_before_they_get_too_long():
 
 def test_subtitles_are_srt_and_vtt():
     segments = [(0.0, 1.5, "a <b> & c"), (3661.0, 3661.0, "x --> y")]
-    assert srt(segments) == (
-        "1\n00:00:00,000 --> 00:00:01,500\na <b> & c\n\n2\n01:01:01,000 --> 01:01:01,001\nx → y\n"
-    )
+    assert srt(segments) == ("1\n00:00:00,000 --> 00:00:01,500\na <b> & c\n\n2\n01:01:01,000 --> 01:01:01,001\nx → y\n")
     assert vtt(segments).startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.500\na &lt;b&gt; &amp; c\n")
     assert "x --&gt; y" in vtt(segments)
     lines = srt([(0, 5, "word " * 16)]).splitlines()[2:]
@@ -269,7 +269,9 @@ def test_every_recording_has_subtitles_of_its_own(tmp_path):
 
 def test_word_errors_are_all_errors_over_all_words():
     said = ["the cat sat", "", "made up", "b"]
-    found = transcripts.compared(["the cat sat", "one two three four", "", "a"], said, [1, 2, 3, 4], [0.1, 0.2, 0.3, 0.4])
+    found = transcripts.compared(
+        ["the cat sat", "one two three four", "", "a"], said, [1, 2, 3, 4], [0.1, 0.2, 0.3, 0.4]
+    )
     values = {name: measure(np.ones(4)) for name, (_, measure) in transcripts.measures(found).items()}
     assert found.words.tolist() == [[3, 0, 0, 0], [0, 0, 4, 0], [0, 0, 0, 2], [0, 1, 0, 0]]
     assert values["wer"] == (4 + 2 + 1) / 8

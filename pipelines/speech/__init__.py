@@ -56,7 +56,7 @@ class Transcribe(Pretrained, Optimisation, Sounds):
     families = ("MoonshineAudioToText",)
     metrics = ("wer", "cer", "sentence_error_rate", "real_time_factor")
     recipes = {
-        "tiny": {"data": "sample:spoken-phrases", "epochs": 2, "width": 32, "depth": 2},
+        "tiny": {"data": "sample:spoken-phrases", "epochs": 1, "batch_size": 16, "width": 16, "depth": 1},
         "spoken-phrases": {"data": "sample:spoken-phrases"},
         "thorough": {"network": "conformer", "width": 144, "depth": 8, "decoding": "beam", "ngram": 3},
     }

@@ -23,9 +23,7 @@ def model_of(card: Any) -> str:
     """
     if card.backbone is None:
         if card.method in ("untuned", "finetune"):
-            raise UserError(
-                f"--method {card.method} needs a Moonshine preset: name its folder with --backbone"
-            )
+            raise UserError(f"--method {card.method} needs a Moonshine preset: name its folder with --backbone")
         return "ctc"
     if card.method == "scratch":
         raise UserError("--method scratch trains a CTC network from random weights: leave --backbone out")
