@@ -34,7 +34,9 @@ class View:
         """Return float32 `[length]` at a rate."""
         from horngate.pipelines.speech.listening import loudest, placed
 
-        factor = round(1 + self.speed * self.draw.uniform(-1, 1), 2)  # whole hundredths: soxr has short filters for them
+        factor = round(
+            1 + self.speed * self.draw.uniform(-1, 1), 2
+        )  # whole hundredths: soxr has short filters for them
         samples = loudest(resampled(sound.samples, round(sound.rate * factor), rate), length)
         share = self.draw.uniform() if self.speed else 0.5
         out = placed(samples, length, share)
