@@ -19,10 +19,11 @@ from horngate.pipelines.measure.intervals import prepared
 from horngate.pipelines.page import trials as drawn
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
+from horngate.pipelines.run import Run
 from horngate.pipelines.speech import concerns, hearing, players, rivals
 from horngate.pipelines.speech.facts import Facts, facts_of
 from horngate.pipelines.speech.listening import Ear, window_of
-from horngate.pipelines.speech.sounds import SUFFIXES, sound_of
+from horngate.pipelines.speech.sounds import SUFFIXES, Sound, sound_of
 from horngate.pipelines.speech.views import View
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ LONGEST = 60.0  # seconds of a clip
 PRESET_RATE = 16_000  # samples per second that Whisper and Moonshine hear
 # --augment -> what is masked, stretched and tilted of the spectra while a network learns
 MASKED: dict[str, dict[str, Any]] = {"none": {"times": 0, "bands": 0}, "light": {"times": 1, "bands": 1}}
-MASKED["strong"] = {"stretch": 0.15, "tempo": 0.15, "tilt": 0.1}
+MASKED["strong"] = {"times": 1, "bands": 1, "time_share": 0.1, "band_share": 0.15}
+MASKED["strong"] |= {"stretch": 0.15, "tempo": 0.15, "tilt": 0.1}
+LEAST_STEPS = 1500  # of learning from a random start, where its epochs are not given
+MOST_KEPT = 256 << 20  # bytes of samples that are kept in memory between epochs
 ADVICE = "; `horngate speech keywords listen` finds keywords in long recordings"
 
 
@@ -41,7 +45,13 @@ class Pipeline(Classifier):
 
     suffixes = SUFFIXES
     batch_size = 32
+    scratch_rate = 4e-3
     ranges = {"inputs": (None, None), "outputs": (0, 1)}
+
+    def __init__(self, card: Any):
+        super().__init__(card)
+        self.kept: dict[bytes, Sound] = {}
+        self.room = MOST_KEPT
 
     # What is a row?
 
@@ -68,7 +78,17 @@ class Pipeline(Classifier):
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
         view = None if seed is None else View(self.card.augment, seed)
-        return Ear(self.schema["rate"], self.schema["samples"]).read(sound_of(data, LONGEST, "", ADVICE), view)
+        return Ear(self.schema["rate"], self.schema["samples"]).read(self._sound(data, view is not None), view)
+
+    def _sound(self, data: bytes, again: bool) -> Sound:
+        """Return the recording; what will be heard `again` is decoded once, as long as there is room."""
+        sound = self.kept.get(data)
+        if sound is None:
+            sound = sound_of(data, LONGEST, "", ADVICE)
+            if again and self.room > 0:
+                self.kept[data] = sound
+                self.room -= len(data) + sound.samples.nbytes
+        return sound
 
     def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
         fact = facts_of(sound_of(data, LONGEST))
@@ -103,6 +123,16 @@ class Pipeline(Classifier):
                 f"no pretrained weights: {self.card.backbone or self.card.model} starts from random weights"
             )
         return Network.around(encoder, len(labels.labels), labels.several, seed=self.card.seed)
+
+    def fit(
+        self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
+    ) -> dict[str, Any]:
+        batch = self.card.batch_size or 32
+        rows = max(int((splits == "train").sum()), 1)
+        self.scratch_epochs = int(np.clip(LEAST_STEPS * batch / rows, 30, 200))
+        summary = super().fit(table, splits, fingerprints, run, device)
+        self.kept.clear()
+        return summary
 
     def _started(self) -> Any:
         from horngate.models.keywords import keyword_encoder

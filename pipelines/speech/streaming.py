@@ -8,7 +8,7 @@ import numpy as np
 
 REMEMBERED = 10.0  # seconds in which the quietest moment counts as the background
 WAITED = 3  # windows without a better score after which an event is told
-QUIET = 1e-6  # power: what is softer (−60 dB) is silence
+QUIET = 1e-6  # power: what is softer (-60 dB) is silence
 
 
 @dataclass
@@ -109,10 +109,10 @@ class Events:
         mean = np.mean(self.recent, 0)
         mean[self.ignored] = 0.0
         place, now = int(mean.argmax()), self.number * self.manner.hop
-        if mean[place] >= self.manner.threshold and now >= self.quiet_until and self._sounding():
-            if self.best is None or mean[place] > self.best["score"]:
-                self.best, self.waited = self._event(place, float(mean[place]), now), 0
-                return None
+        heard = mean[place] >= self.manner.threshold and now >= self.quiet_until and self._sounding()
+        if heard and (self.best is None or mean[place] > self.best["score"]):
+            self.best, self.waited = self._event(place, float(mean[place]), now), 0
+            return None
         if self.best is None:
             return None
         self.waited += 1
