@@ -23,35 +23,31 @@ def keyword_encoder(
 
 
 def _ds_tc_resnet(x, width: int, dropout: float):
-    """Depthwise-separable temporal convolutions with residuals, bands as channels.
+    """Depthwise-separable temporal convolutions with residuals, bands as channels, two steps in time becoming one twice.
 
     After MatchboxNet (Majumdar & Ginsburg 2020, arXiv 2004.08531) and TC-ResNet (Choi et al. 2019, arXiv 1904.03814).
     """
-    x = _convolved(x, width, 11, strides=2)
-    for kernel, channels in ((13, width), (15, width), (17, width)):
-        x = _block(x, channels, kernel, 2, dropout)
-    x = _convolved(x, 2 * width, 29, dilation=2)
-    x = layers.Activation("relu")(layers.BatchNormalization()(layers.Conv1D(3 * width // 2, 1, use_bias=False)(x)))
+    x = _normal(layers.Conv1D(width, 5, strides=2, padding="same", use_bias=False)(x))
+    for channels, strides in ((width, 1), (3 * width // 2, 2), (3 * width // 2, 1)):
+        x = _block(x, channels, strides, dropout)
+    x = _normal(layers.Conv1D(2 * width, 1, use_bias=False)(x))
     mean, most = layers.GlobalAveragePooling1D(name="mean")(x), layers.GlobalMaxPooling1D(name="most")(x)
     return layers.Concatenate(name="pool", dtype="float32")([mean, most])
 
 
-def _convolved(x, channels: int, kernel: int, strides: int = 1, dilation: int = 1):
-    if strides > 1:  # a depthwise one would see each band by itself
-        x = layers.Conv1D(channels, kernel, strides=strides, padding="same", use_bias=False)(x)
-        return layers.Activation("relu")(layers.BatchNormalization()(x))
-    x = layers.SeparableConv1D(channels, kernel, padding="same", dilation_rate=dilation, use_bias=False)(x)
+def _normal(x):
     return layers.Activation("relu")(layers.BatchNormalization()(x))
 
 
-def _block(x, channels: int, kernel: int, depth: int, dropout: float):
-    beside = layers.BatchNormalization()(layers.Conv1D(channels, 1, use_bias=False)(x))
-    for place in range(depth):
-        x = layers.SeparableConv1D(channels, kernel, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
-        if place < depth - 1:
-            x = layers.Dropout(dropout)(layers.Activation("relu")(x))
-    return layers.Dropout(dropout)(layers.Activation("relu")(layers.Add()([x, beside])))
+def _block(x, channels: int, strides: int, dropout: float, kernel: int = 9):
+    beside = x
+    if strides > 1 or x.shape[-1] != channels:
+        beside = layers.Conv1D(channels, 1, strides=strides, padding="same", use_bias=False)(x)
+        beside = layers.BatchNormalization()(beside)
+    x = layers.SeparableConv1D(channels, kernel, strides=strides, padding="same", use_bias=False)(x)
+    x = layers.Dropout(dropout)(_normal(x))
+    x = layers.BatchNormalization()(layers.SeparableConv1D(channels, kernel, padding="same", use_bias=False)(x))
+    return layers.Activation("relu")(layers.Add()([x, beside]))
 
 
 def _transformer(x, width: int, dropout: float, depth: int = 4):

@@ -146,7 +146,7 @@ class Masking(layers.Layer):
 
 @keras.saving.register_keras_serializable("horngate")
 class WhisperMel(LogMel):
-    """The log-mel spectra that Whisper was trained on (Radford et al. 2022): as KerasHub's WhisperAudioConverter makes them."""
+    """The log-mel spectra that Whisper was trained on (Radford et al. 2022), as KerasHub's converter makes them."""
 
     def __init__(self, bands=80, **kwargs):
         kwargs = {key: value for key, value in kwargs.items() if key in ("name", "trainable", "dtype")}

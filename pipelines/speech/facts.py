@@ -49,7 +49,7 @@ class Facts:
 def facts_of(sound: Sound) -> Facts:
     """Return the facts of a recording."""
     samples = sound.samples.astype(np.float64)
-    powers = _powers(samples, sound.rate)
+    powers = powers_of(samples, sound.rate)
     by_frequency = np.cumsum(powers.mean(0))
     total = by_frequency[-1]
     place = int(np.searchsorted(by_frequency, 0.999 * total)) if total > 0 else 0
@@ -79,7 +79,7 @@ def _clipped(samples: np.ndarray) -> float:
     return float(lengths[lengths >= RUN].sum() / len(samples))
 
 
-def _powers(samples: np.ndarray, rate: int) -> np.ndarray:
+def powers_of(samples: np.ndarray, rate: int) -> np.ndarray:
     """Return the power spectra of frames of 32 ms, half overlapping, without their mean, float64 `[frames, bins]`."""
     length = max(64, int(FRAME * rate))
     samples = np.pad(samples - samples.mean(), (0, max(0, length - len(samples))))

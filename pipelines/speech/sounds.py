@@ -1,7 +1,9 @@
 """The one door for sound: bytes of a file in, float32 samples in one channel out, at the rate that is asked for."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,13 +135,18 @@ def _refuse_truncated(data: bytes, container: str) -> None:
 
 def _decoded(opened: Any, frames: int) -> np.ndarray:
     """Return float32 `[frames, channels]`."""
-    try:
-        values = opened.read(dtype="float32", always_2d=True)
-    except Exception as problem:  # libsndfile says what it likes
-        raise Unreadable(f"damaged or truncated sound ({' '.join(str(problem).split())[:80]})") from None
+    values = _read(opened, -1)
     if len(values) < frames:
         raise Unreadable(f"truncated: {len(values):,} samples, its header says {frames:,}")
     return values
+
+
+def _read(opened: Any, frames: int) -> np.ndarray:
+    """Return the next float32 `[frames, channels]`, all of them where `frames` is -1."""
+    try:
+        return opened.read(frames, dtype="float32", always_2d=True)
+    except Exception as problem:  # libsndfile says what it likes
+        raise Unreadable(f"damaged or truncated sound ({' '.join(str(problem).split())[:80]})") from None
 
 
 def _mixed(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -168,3 +175,26 @@ def _soxr() -> Any:
     except ImportError:
         raise UserError("changing the rate of sound needs soxr: install horngate[speech]") from None
     return soxr
+
+
+def chunks_of(path: Path, seconds: float = 5.0) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield (mean of all channels float32 `[n]`, rate) of a file of any length, some seconds at a time.
+
+    Raises:
+        Unreadable: no sound, no samples, damaged, a rate that can't be true, NaN or infinite samples.
+    """
+    soundfile, read = _soundfile(), 0
+    try:
+        opened = soundfile.SoundFile(path)
+    except Exception:  # libsndfile says what it likes
+        raise Unreadable("no sound") from None
+    with opened:
+        rate, step = opened.samplerate, int(seconds * opened.samplerate)
+        _refuse(rate, 0, opened.channels, 0.0, "")
+        while len(values := _read(opened, step)):
+            read += len(values)
+            if not np.isfinite(values).all():
+                raise Unreadable(f"its samples hold NaN or infinity after {read / rate:.0f} seconds")
+            yield np.ascontiguousarray(values.mean(1, dtype=np.float32)), rate
+    if not read:
+        raise Unreadable("no samples: a header and nothing behind it")

@@ -1,5 +1,6 @@
 """Random views of recordings while a model learns: other speeds, places, levels and noises."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # strength -> widest change of speed, share of clips with noise, lowest and highest ratio of speech to noise in decibels
-STRENGTHS = {"none": (0.0, 0.0, (0.0, 0.0)), "light": (0.08, 0.3, (10.0, 30.0)), "strong": (0.2, 0.6, (0.0, 30.0))}
+STRENGTHS = {"none": (0.0, 0.0, (0.0, 0.0)), "light": (0.08, 0.3, (10.0, 30.0)), "strong": (0.15, 0.5, (0.0, 30.0))}
 LOUDER = 10.0  # decibels: widest change of level
+SLOPES = (0.0, 0.5, 1.0, 1.5, 2.0)  # of the noises that are learnt with
+LONG = 1 << 18  # samples of each of them that are kept
 FLOOR = 1e-8  # power of what counts as silence
 
 
@@ -42,11 +45,25 @@ class View:
         out = placed(samples, length, share)
         if self.noisy and self.draw.uniform() < self.noisy:
             power = float(np.square(samples, dtype=np.float64).mean()) if len(samples) else 0.0
-            ratio, slope = self.draw.uniform(*self.ratios), self.draw.uniform(0, 2)
-            out = out + noise(length, slope, power / 10 ** (ratio / 10), self.draw)
+            ratio, slope = self.draw.uniform(*self.ratios), float(self.draw.choice(SLOPES))
+            out = out + _kept_noise(length, slope, power / 10 ** (ratio / 10), self.draw)
         if self.speed:
             out = out * np.float32(10 ** (self.draw.uniform(-LOUDER, LOUDER) / 20))
         return out
+
+
+def _kept_noise(length: int, slope: float, power: float, draw: np.random.Generator) -> np.ndarray:
+    """Return what `noise` does, cut at random from noise that is made once."""
+    kept = _long_noise(slope)
+    if length >= len(kept):
+        return noise(length, slope, power, draw)
+    start = int(draw.integers(len(kept) - length))
+    return kept[start : start + length] * np.float32(draw.choice([-1, 1]) * np.sqrt(power))
+
+
+@cache
+def _long_noise(slope: float) -> np.ndarray:
+    return noise(LONG, slope, 1.0, np.random.default_rng(round(100 * slope)))
 
 
 def noise(length: int, slope: float, power: float, draw: np.random.Generator) -> np.ndarray:
