@@ -1,25 +1,30 @@
 """What transcribing says of its answers: measures, what is confused, the worst transcripts, and what a page shows."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.measure import transcripts
 from horngate.pipelines.measure.transcripts import Transcripts, alignment
 from horngate.pipelines.page import transcription as drawn
 from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
+from horngate.pipelines.speech import players
+from horngate.pipelines.speech.recordings import heard_at
 from horngate.pipelines.speech.spelling import SAID, normalised
 
 WORST, CONFUSED, SPEAKERS = 20, 20, 30  # in a report
 
 
 class Judging:
-    """The part of a transcribing task that judges; the whole has `card`."""
+    """The part of a transcribing task that judges; the whole has `card` and `schema`."""
 
     card: Any
+    schema: dict[str, Any]
 
     # How good is it?
 
@@ -87,10 +92,13 @@ class Judging:
         return drawn.plots(outcome, answers["confidence"].to_numpy(), report.details["errors"])
 
     def shown(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
-        """Return the alignment of each answer with its target."""
+        """Return the alignment of each answer with its target, and the beginning of each recording to be played."""
         pairs = [(row["target"], row["said"]) for row in answers]
         normal = [tuple(normalised(text or "", self.card.normaliser) for text in pair) for pair in pairs]
-        return [Shown(marks=drawn.marks(alignment(*pair))) for pair in normal]
+        rate = self.schema["rate"]
+        heard = [players.shown(heard_at(data, rate), rate) for data in inputs_of(rows)]
+        pairs = zip(heard, normal, strict=True)
+        return [replace(one, marks=drawn.marks(alignment(*pair))) for one, pair in pairs]
 
     def model_card(self) -> dict[str, str]:
         said = f" Texts are compared after normalisation ({self.card.normaliser}: {SAID[self.card.normaliser]})."
