@@ -79,9 +79,8 @@ class Transcriber:
     def features(self) -> keras.Model:
         """Return the model from samples to features `[n, d]`: the mean of the last features over the frames with sound."""
         there = self.answers.get_layer("sounding").output
-        found = self.answers.get_layer("features").output * there
-        mean = ops.sum(found, 1) / ops.maximum(ops.sum(there, 1), 1.0)
-        return keras.Model(self.answers.input, mean)
+        found = self.answers.get_layer("features").output
+        return keras.Model(self.answers.input, SoundingMean(name="sounding_mean")(found, there))
 
     def compile(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Make the logits ready to learn from targets as `CtcLoss` takes them."""
@@ -125,6 +124,18 @@ def frames(samples, length: int, step: int, stride: int):
         length, step, stride: as of `Sounding`.
     """
     return (samples - length) // (step * stride) + 1
+
+
+@keras.saving.register_keras_serializable("horngate")
+class SoundingMean(layers.Layer):
+    """The mean of features over the frames with sound; zeros where there are none."""
+
+    def call(self, features, there):
+        """Return `[n, d]` from features `[n, frames, d]` and `[n, frames, 1]` of 0 and 1."""
+        return ops.sum(features * there, 1) / ops.maximum(ops.sum(there, 1), 1.0)
+
+    def compute_output_shape(self, features_shape, there_shape):
+        return (features_shape[0], features_shape[-1])
 
 
 @keras.saving.register_keras_serializable("horngate")

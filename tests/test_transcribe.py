@@ -19,13 +19,14 @@ RATE = 8000
 TONES = {"low": 300.0, "mid": 900.0, "high": 2400.0}
 
 
-def said(words: str, seed: int = 0, pause: float = 0.12) -> np.ndarray:
-    """Return a recording of words: a tone for each, with pauses."""
+def said(words: str, seed: int = 0, after: float = 0.0) -> np.ndarray:
+    """Return a recording of words: a tone for each, with pauses, and `after` so many seconds of noise."""
     draw = np.random.default_rng(seed)
     parts = [np.zeros(int(draw.uniform(0.05, 0.15) * RATE))]
     for word in words.split():
         times = np.arange(int(draw.uniform(0.14, 0.2) * RATE)) / RATE
-        parts += [0.3 * np.sin(2 * np.pi * TONES[word] * times) * np.hanning(len(times)), np.zeros(int(pause * RATE))]
+        parts += [0.3 * np.sin(2 * np.pi * TONES[word] * times) * np.hanning(len(times)), np.zeros(int(0.12 * RATE))]
+    parts.append(np.zeros(int(after * RATE)))
     samples = np.concatenate(parts)
     return (samples + draw.normal(0, 1e-3, len(samples))).astype(np.float32)
 
@@ -97,7 +98,7 @@ def test_the_page_shows_errors_and_how_worst_transcripts_align(run, tones, tmp_p
 
 def test_long_recordings_are_cut_and_put_together_with_times(run, tmp_path):
     words = ["low mid high", "mid mid", "high low", "low"] * 3
-    parts = [np.concatenate([said(text, seed), np.zeros(RATE, np.float32)]) for seed, text in enumerate(words)]
+    parts = [said(text, seed, after=1.0) for seed, text in enumerate(words)]
     soundfile.write(tmp_path / "long.flac", np.concatenate(parts), RATE)
     predict(run, [tmp_path / "long.flac"], tmp_path / "out.jsonl", srt=str(tmp_path / "srt"), vtt=str(tmp_path / "vtt"))
     row = json.loads((tmp_path / "out.jsonl").read_text())
@@ -141,6 +142,11 @@ def test_what_cannot_be_heard_is_an_error_row_and_silence_is_no_text(run, tmp_pa
     assert all(rows[name]["text"] is None for name in ("text.wav", "empty.wav", "none.wav", "nan.wav"))
     assert (rows["silent.wav"]["text"], rows["silent.wav"]["segments"]) == ("", [])
     assert rows["short.wav"]["error"] is None
+
+
+def test_other_recordings_are_compared_with_those_of_the_training(run, tones, tmp_path):
+    found = check(Transcribe(data=str(tones)), against=run.folder)["drift"]
+    assert found["alarm"] is False and found["features"]["distance"] is not None
 
 
 def test_an_answer_does_not_depend_on_its_neighbours(run, tones, tmp_path):
