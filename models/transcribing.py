@@ -159,7 +159,7 @@ def _stem(levels, wishes: Wishes):
     """Return `[n, frames, width]`: one frame for each `stride`, padded by hand so that the length doesn't move anything."""
     padded = layers.ZeroPadding1D((KERNEL // 2, KERNEL // 2))(levels)
     found = layers.Conv1D(wishes.width, KERNEL, strides=wishes.stride, name="stem")(padded)
-    return layers.Activation("gelu")(layers.LayerNormalization()(found))
+    return layers.Activation("silu")(layers.LayerNormalization()(found))
 
 
 def _body(found, there, wishes: Wishes):
@@ -175,7 +175,7 @@ def _convolved(found, there, wishes: Wishes, name: str, kernel: int = 9):
     """Return a residual block of a convolution in time for each channel, and one of all channels."""
     inner = layers.LayerNormalization(name=f"{name}_norm")(found) * there
     inner = layers.DepthwiseConv1D(kernel, padding="same", name=f"{name}_time")(inner)
-    inner = layers.Dense(2 * wishes.width, activation="gelu", name=f"{name}_wide")(inner)
+    inner = layers.Dense(2 * wishes.width, activation="silu", name=f"{name}_wide")(inner)
     inner = layers.Dense(wishes.width, name=f"{name}_narrow")(inner)
     return (found + layers.Dropout(wishes.dropout, seed=wishes.seed)(inner)) * there
 

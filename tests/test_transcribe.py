@@ -35,7 +35,7 @@ def write_table(folder, rows: list[tuple[str, str, str]], seed: int = 0):
     """Write a recording for each (name, text that is said, text that stands in the table), and the table."""
     folder.mkdir(parents=True, exist_ok=True)
     for place, (name, words, _) in enumerate(rows):
-        soundfile.write(folder / name, said(words, seed + place), RATE)
+        soundfile.write(folder / name, said(words, seed + place, after=place % 3 * 0.5), RATE)
     with (folder / "rows.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["audio", "text", "voice"])
@@ -62,7 +62,7 @@ def run(tones, tmp_path_factory):
     card = Transcribe(
         data=str(tones),
         output=str(tmp_path_factory.mktemp("runs")),
-        epochs=14,
+        epochs=30,
         batch_size=6,
         width=32,
         depth=2,
