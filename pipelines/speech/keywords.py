@@ -45,7 +45,7 @@ class Pipeline(Classifier):
 
     suffixes = SUFFIXES
     batch_size = 32
-    scratch_rate = 4e-3
+    scratch_rate = 6e-3
     ranges = {"inputs": (None, None), "outputs": (0, 1)}
 
     def __init__(self, card: Any):
