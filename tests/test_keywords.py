@@ -376,3 +376,24 @@ def test_recordings_that_cannot_be_used_are_error_rows_in_their_places(tiny_runs
     for row, said in zip(rows, ("no sound", "empty: 0 bytes", "no samples", None, "missing"), strict=True):
         assert row["error"] is None if said is None else said in row["error"]
     assert rows[3]["label"] in spoken_words()["target"].to_pylist()
+
+
+def test_the_example_of_an_export_reads_what_the_run_reads(opened, tmp_path):
+    path, names = tmp_path / "clip.wav", {}
+    exec(opened.example(), names)  # the source that a bundle carries
+    for samples, rate in ((stream_of(1)[4000:6000], 8000), (stream_of(3), 44_100), (stream_of(3), 8000)):
+        path.write_bytes(written(samples, rate))
+        assert np.array_equal(names["read"](path), opened.read(path.read_bytes()))
+
+
+def test_several_labels_of_a_clip_are_learnt_together(cli, tmp_path):
+    clips, rows = spoken_words().slice(0, 48), ["path,labels"]
+    for number, (word, data) in enumerate(zip(*(clips[name].to_pylist() for name in ("target", "value")), strict=True)):
+        (tmp_path / f"{number:02d}.wav").write_bytes(data)
+        rows.append(f"{number:02d}.wav,{word}|{'short' if len(word) == 2 else 'long'}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    words = ("speech", "keywords", "train", "--data", tmp_path / "clips.csv", "--label-separator", "|", "--epochs", "1")
+    code, out, err = cli(*words, "--augment", "light", "-o", tmp_path / "runs")
+    assert code == 0, err
+    report = json.loads(open(f"{out.strip()}/evaluation/test/report.json").read())  # noqa: PTH123, SIM115
+    assert "micro_f1" in report["metrics"] and "eer" not in report["metrics"]
