@@ -48,6 +48,7 @@ bench: setup
 	$(BIN)/python benchmarks/recommendation.py
 	$(BIN)/python benchmarks/recommendation_sequence.py
 	$(BIN)/python benchmarks/recommendation_rank.py
+	$(BIN)/python benchmarks/speech.py
 
 # Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx,medical,speech]"
 wheelhouse:

@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 WHISPER_RATE = 16_000  # samples per second, of all its presets
-LEAST = 1e-7  # power of a mel band, of full scale, below which nothing is told apart
+LEAST = 1e-10  # power of a mel band, of full scale, below which nothing is told apart
 
 
 @keras.saving.register_keras_serializable("horngate")

@@ -21,6 +21,7 @@ from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 from horngate.pipelines.speech import concerns, hearing, players, rivals
+from horngate.pipelines.speech.example import read_source
 from horngate.pipelines.speech.facts import Facts, facts_of
 from horngate.pipelines.speech.listening import Ear, window_of
 from horngate.pipelines.speech.sounds import SUFFIXES, Sound, sound_of
@@ -45,7 +46,7 @@ class Pipeline(Classifier):
 
     suffixes = SUFFIXES
     batch_size = 32
-    scratch_rate = 4e-3
+    scratch_rate = 6e-3
     ranges = {"inputs": (None, None), "outputs": (0, 1)}
 
     def __init__(self, card: Any):
@@ -215,3 +216,15 @@ class Pipeline(Classifier):
         """Return what is to be heard of rows, at the rate that the model hears, and a picture of it."""
         ear = Ear(self.schema["rate"], self.schema["samples"])
         return [players.shown(ear.read(sound_of(data, LONGEST)), ear.rate) for data in inputs_of(rows)]
+
+    def model_card(self) -> dict[str, str]:
+        seconds, rate = self.schema["samples"] / self.schema["rate"], self.schema["rate"]
+        heard = (
+            f"The model hears {seconds:g} seconds at {rate:,} samples per second, of a longer clip the loudest part."
+        )
+        return {"Sounds": f"{heard} Silence and other sounds get a label too."} | super().model_card()
+
+    # How is it handed over?
+
+    def example(self) -> str:
+        return read_source(self.schema["rate"], self.schema["samples"])

@@ -32,10 +32,10 @@ def kernel_ridge(labels: Labels, table: pa.Table, splits: np.ndarray, facts: lis
     model = KernelRidge(alpha=PENALTY, kernel="rbf", gamma=1 / middle)
     model.fit(inputs[train], labels.encode(table["target"].take(pa.array(train)).to_pylist()))
     held = {name: np.flatnonzero(splits == name) for name in ("validation", "test")}
-    return {name: _scores(model.predict(inputs[rows])) for name, rows in held.items() if len(rows)}
+    return {name: _scores(model.predict(inputs[rows]), labels.several) for name, rows in held.items() if len(rows)}
 
 
-def _scores(values: np.ndarray) -> np.ndarray:
-    """Return values near 0 and 1 as shares of 1."""
+def _scores(values: np.ndarray, several: bool) -> np.ndarray:
+    """Return values near 0 and 1 as scores, and where a row has one label as shares of 1."""
     kept = np.clip(values, 1e-3, 1)
-    return (kept / kept.sum(1, keepdims=True)).astype(np.float32)
+    return (kept if several else kept / kept.sum(1, keepdims=True)).astype(np.float32)

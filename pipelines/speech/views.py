@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # strength -> widest change of speed, share of clips with noise, lowest and highest ratio of speech to noise in decibels
-STRENGTHS = {"none": (0.0, 0.0, (0.0, 0.0)), "light": (0.08, 0.3, (10.0, 30.0)), "strong": (0.15, 0.5, (0.0, 30.0))}
+STRENGTHS = {"none": (0.0, 0.0, (0.0, 0.0)), "light": (0.08, 0.3, (10.0, 30.0)), "strong": (0.15, 0.7, (0.0, 25.0))}
 LOUDER = 10.0  # decibels: widest change of level
 SLOPES = (0.0, 0.5, 1.0, 1.5, 2.0)  # of the noises that are learnt with
 LONG = 1 << 18  # samples of each of them that are kept
