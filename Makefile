@@ -44,13 +44,15 @@ bench: setup
 	$(BIN)/python benchmarks/anomaly_choices.py
 	$(BIN)/python benchmarks/anomaly.py
 	$(BIN)/python benchmarks/medical.py
+	$(BIN)/python benchmarks/speech_transcripts.py
 	$(BIN)/python benchmarks/recommendation.py
 	$(BIN)/python benchmarks/recommendation_sequence.py
 	$(BIN)/python benchmarks/recommendation_rank.py
+	$(BIN)/python benchmarks/speech.py
 
-# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx,medical]"
+# Every wheel for an installation without network: pip install --no-index --find-links wheelhouse "horngate[litert,onnx,medical,speech]"
 wheelhouse:
-	$(PYTHON) -m pip wheel --wheel-dir wheelhouse ".[litert,onnx,medical]"
+	$(PYTHON) -m pip wheel --wheel-dir wheelhouse ".[litert,onnx,medical,speech]"
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse *.egg-info

@@ -60,7 +60,9 @@ def _saved(name: str, target: Path) -> Path:
     except Exception as problem:  # KerasHub raises whatever its transports raise
         raise BackboneError(no_preset(name, problem)) from None
     layers = keras_hub.layers
-    for part in (layers.ImageConverter, layers.AudioConverter, keras_hub.tokenizers.Tokenizer):
+    # Moonshine's tokenizer is found through its preprocessor alone.
+    heard = keras_hub.models.MoonshineAudioToTextPreprocessor
+    for part in (layers.ImageConverter, layers.AudioConverter, keras_hub.tokenizers.Tokenizer, heard):
         try:
             part.from_preset(name).save_to_preset(target)
         except (ValueError, FileNotFoundError):

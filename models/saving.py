@@ -10,8 +10,10 @@ import keras
 from horngate.models import (  # noqa: F401 - register the classes of saved models
     autoencoder,
     columns,
+    ctc,
     detectors,
     fields,
+    keywords,
     levels,
     network,
     optimizer,
@@ -24,7 +26,9 @@ from horngate.models import (  # noqa: F401 - register the classes of saved mode
     retrieval,
     scaling,
     sequences,
+    sounds,
     tagging,
+    transcribing,
     trees,
     windows,
 )

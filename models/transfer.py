@@ -34,6 +34,7 @@ class Settings:
     Attributes:
         several: whether a row may have several labels (sigmoid and binary cross-entropy).
         finetune_epochs: of fine-tuning, where `epochs` is None.
+        scratch_epochs, scratch_rate: of learning from a random start, where `epochs` or `learning_rate` is None.
     """
 
     several: bool
@@ -42,6 +43,8 @@ class Settings:
     batch_size: int | None = None
     learning_rate: float | None = None
     finetune_epochs: int = 10
+    scratch_epochs: int = 30
+    scratch_rate: float = 2e-3
 
 
 @dataclass(frozen=True)
@@ -196,8 +199,10 @@ def scratch(
 ) -> list[dict[str, Any]]:
     """Train all layers from a random start, batch normalisation included; return the history."""
     thaw(network.encoder, norms=True)
-    plan = _plan("scratch", network, settings, epochs=30, batch_size=32)
-    optimizer = adamw(settings.learning_rate or 2e-3, plan.epochs * plan.steps(train.count), 0.05, 0.05)
+    plan = _plan("scratch", network, settings, epochs=settings.scratch_epochs, batch_size=32)
+    optimizer = adamw(
+        settings.learning_rate or settings.scratch_rate, plan.epochs * plan.steps(train.count), 0.05, 0.05
+    )
     network.compile(optimizer, SMOOTHING)
     return learn(network.logits, train, validation, plan, keeper)
 

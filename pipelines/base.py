@@ -173,6 +173,7 @@ class Pipeline(HandedOver, ABC):
         return pa.schema([])
 
     slicing: tuple[str, ...] = ()  # those of `measured_schema` that scores are sliced by
+    timed: tuple[str, ...] = ()  # measures and columns of `measured_schema` that depend on the machine and the moment
 
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
         """Take the task's own options of a verb; return what they changed, for the report's `protocol`.

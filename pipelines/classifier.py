@@ -35,6 +35,7 @@ class Classifier(RowByRow):
     pretrained = False  # whether the encoder starts from pretrained weights
     views = 1  # of each training row, that a probe sees: the plain one and random others
     finetune_epochs = 10
+    scratch_epochs, scratch_rate = 30, 2e-3
     variation = ""  # names how random views are drawn
 
     def build(self, labels: Labels) -> "Network":

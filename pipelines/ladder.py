@@ -56,6 +56,8 @@ class Ladder:
             self.card.batch_size,
             self.card.learning_rate,
             task.finetune_epochs,
+            task.scratch_epochs,
+            task.scratch_rate,
         )
         # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
         given = self.card.method == "probe"

@@ -114,7 +114,7 @@ class Run(os.PathLike):
     def fingerprint(self) -> str:
         """A hash of all that its answers depend on."""
         names = ("model.keras", "labels.json", "alarms.json", "schema.json", "tokenizer.json", "sides.parquet")
-        names += ("users.parquet", "items.parquet", "interactions.parquet")
+        names += ("language.json", "tokenizer.spm", "users.parquet", "items.parquet", "interactions.parquet")
         return digest(*(file_digest(self / name) for name in names if (self / name).is_file()))
 
     def finish(self, summary: dict[str, Any]) -> None:

@@ -176,6 +176,18 @@ def _lesions() -> pa.Table:
     return lesions()
 
 
+def _spoken_phrases() -> pa.Table:
+    from horngate.pipelines.data.spoken_phrases import spoken_phrases
+
+    return spoken_phrases()
+
+
+def _spoken_words() -> pa.Table:
+    from horngate.pipelines.data.spoken_words import spoken_words
+
+    return spoken_words()
+
+
 def _made_up(name: str) -> pa.Table:
     from horngate.pipelines.data import made_up_events
 
@@ -185,5 +197,6 @@ def _made_up(name: str) -> pa.Table:
 SAMPLES = {"digits": _digits, "docstrings": _docstrings, "docstrings-few": lambda: _few(_docstrings(), 8)}
 SAMPLES |= {"sentence-pairs": _sentence_pairs, "names": _names, "names-few": lambda: _few(_names(), 5)}
 SAMPLES |= {"breast-cancer": _breast_cancer, "textures": _textures, "lesions": _lesions}
+SAMPLES |= {"spoken-words": _spoken_words, "spoken-phrases": _spoken_phrases}
 SAMPLES |= {"made-up-clicks": lambda: _made_up("clicks"), "made-up-ratings": lambda: _made_up("ratings")}
 SERIES = {"made-up-pumps": pumps}

@@ -37,6 +37,7 @@ WRITTEN += (
     "user_activity",
     "unseen",
 )
+WRITTEN += ("text", "confidence", "segments", "seconds_heard", "seconds_computed", "recording_length")
 
 
 def table_blocks(path: Path, card: Data, labelled: bool, named: str | None = None) -> Iterator[pa.Table]:

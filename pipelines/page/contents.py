@@ -104,17 +104,18 @@ def _looked_at(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:
     shown = shown or [Shown()] * len(chosen)
     return [
         row
-        | {name: _uri(getattr(part, name)) for name in ("picture", "heat", "mask")}
+        | {name: _uri(getattr(part, name)) for name in ("picture", "heat", "mask", "sound")}
         | {"text": part.text, "marks": part.marks}
         for row, part in zip(chosen, shown, strict=True)
     ]
 
 
-def _uri(picture: bytes | None) -> str | None:
-    if picture is None:
+def _uri(file: bytes | None) -> str | None:
+    """Return the bytes of a PNG, JPEG or WAV file as an address that needs no other file."""
+    if file is None:
         return None
-    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{b64encode(picture).decode()}"
+    kinds = {b"\x89PNG": "image/png", b"RIFF": "audio/wav"}
+    return f"data:{kinds.get(file[:4], 'image/jpeg')};base64,{b64encode(file).decode()}"
 
 
 def _repeat(evaluation: Evaluation) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Plot:
 class Shown:
     """One row as people look at it: `picture`, `heat` (what spoke for the answer) and `mask` (what should have) are JPEG or
 
-    PNG bytes.
+    PNG bytes, `sound` WAV bytes that are played.
 
     `marks` are parts of a text with a strength from 0 to 3: how much each speaks for the answer. They stand for `text`.
     """
@@ -43,3 +43,4 @@ class Shown:
     text: str | None = None
     mask: bytes | None = None
     marks: tuple[tuple[str, int], ...] = ()
+    sound: bytes | None = None

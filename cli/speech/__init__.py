@@ -1,0 +1,1 @@
+"""Verbs that tasks of the domain speech add to those of all tasks: a module is named as its task."""

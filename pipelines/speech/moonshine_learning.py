@@ -1,0 +1,155 @@
+"""How a Moonshine preset goes on learning from recordings with transcripts, or is taken as it is; resumable."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.models import checkpoint
+from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
+from horngate.models.learning import Diverged, Plan, learn
+from horngate.models.optimizer import adamw
+from horngate.pipelines import progress
+from horngate.pipelines.data.reading import content, threads
+from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.files import whole, write_rows
+from horngate.pipelines.measure.intervals import numbered
+from horngate.pipelines.phases import gain_between, told
+from horngate.pipelines.run import Run
+from horngate.pipelines.speech.recordings import filled, heard_at
+from horngate.pipelines.speech.speaking_views import viewed
+
+if TYPE_CHECKING:
+    from horngate.pipelines.speech.transcribe import Pipeline
+
+HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
+RATE, WARMUP, DECAY = 3e-5, 0.1, 1e-2
+EPOCHS, BATCH, PATIENCE = 5, 8, 2
+
+
+class WrittenRows:
+    """Recordings to learn from, with the tokens of their transcripts; all batches have one shape.
+
+    Args:
+        task: says how strong random views are, and has the model.
+        table: rows in the schema of the sources.
+        what: what the rows are called, when some are left out.
+    """
+
+    def __init__(self, task: "Pipeline", table: pa.Table, what: str):
+        self.task, self.model, self.rate = task, task.moonshine, task.schema["rate"]
+        names, paths, values, targets = (table[name].to_pylist() for name in ("id", "input", "value", "target"))
+        self.inputs = list(zip(names, paths, values, strict=True))
+        self.tokens = [self.model.encoded(" ".join(text.split())) for text in targets]
+        self.pool = ThreadPoolExecutor(threads(), "reader")
+        lengths = [len(one) for one in self.pool.map(self._read, range(len(names)))]
+        most = int(task.schema["window"] * self.rate)
+        self.rows = np.array([row for row, length in enumerate(lengths) if 0 < length <= most], np.int64)
+        if len(self.rows) < len(lengths):
+            progress.notice(
+                f"{len(lengths) - len(self.rows)} {what} recordings are longer than a window and are left out"
+            )
+        self.count = len(self.rows)
+        self.samples = max((filled(lengths[row], self.rate) for row in self.rows), default=0)
+        self.width = max((len(self.tokens[row]) for row in self.rows), default=2) - 1
+
+    def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
+        """Return inputs of the model, the tokens that come next, and weights: 0 where a text has ended."""
+        samples = np.zeros((len(rows), self.samples), np.float32)
+        shape = (len(rows), self.width)
+        before, after, weights = np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+        heard = self.pool.map(lambda row: self._heard(int(row), epoch), rows)
+        for place, (row, one) in enumerate(zip(rows, heard, strict=True)):
+            tokens = self.tokens[self.rows[row]]
+            samples[place, : len(one)] = one
+            before[place, : len(tokens) - 1], after[place, : len(tokens) - 1] = tokens[:-1], tokens[1:]
+            weights[place, : len(tokens) - 1] = 1.0
+        return self.model.inputs(samples, before, weights > 0), after, weights
+
+    def _heard(self, row: int, epoch: int | None) -> np.ndarray:
+        samples = self._read(int(self.rows[row]))
+        if epoch is None or self.task.card.augment == "none":
+            return samples
+        return viewed(samples, self.rate, self.task.card.augment, (self.task.card.seed, epoch, row))[: self.samples]
+
+    def _read(self, row: int) -> np.ndarray:
+        name, path, value = self.inputs[row]
+        try:
+            return heard_at(content(path, value), self.rate)
+        except Unreadable as reason:
+            raise UserError(f"{name} could be read before, and can't any more: {reason}") from None
+
+
+class MoonshineLearning:
+    """One training of a Moonshine preset.
+
+    Args:
+        task: the pipeline, with its model.
+        table: all rows, with their splits beside.
+        run, device: where it is kept and computed.
+    """
+
+    columns = HISTORY
+
+    def __init__(self, task: "Pipeline", table: pa.Table, splits: np.ndarray, run: Run, device: Any):
+        self.task, self.card, self.run, self.device = task, task.card, run, device
+        self.train = table.take(pa.array(np.flatnonzero(splits == "train")))
+        self.held = table.take(pa.array(np.flatnonzero(splits == "validation")))
+        self.history: list[dict[str, Any]] = []
+        self.costs: dict[str, float] = {}
+
+    def climb(self) -> dict[str, Any]:
+        """Learn by the card's method, choose, save model and tokenizer, and return the summary."""
+        try:
+            with self.device.scope():
+                kept, why = self._learnt()
+        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
+            raise UserError(str(problem)) from None
+        model = self.task.moonshine
+        with whole(self.run / "model.keras") as temporary:
+            model.backbone.save(temporary, include_optimizer=False)
+        with whole(self.run / "tokenizer.spm") as temporary:
+            temporary.write_bytes(model.pieces())
+        write_rows(self.run / "history.csv", self.history, self.columns)
+        protocol = {"method": kept, "chosen_because": why, "refit": False}
+        return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
+
+    def _learnt(self) -> tuple[str, str]:
+        """Learn; return what is kept and why."""
+        if self.card.method == "untuned":
+            return "untuned", "asked for"
+        before = self._standing() if self.card.method == "auto" and self.held.num_rows else None
+        self._finetune()
+        if before is None:
+            return "finetune", "asked for" if self.card.method == "finetune" else "no validation rows to compare on"
+        weights, outcome = before
+        groups = numbered(self.held["group"].to_pylist())
+        sure, said = gain_between(self.task, outcome, self._judged(), groups)
+        said = said.replace("from probe to finetune", "from the preset to finetune")
+        if sure:
+            return "finetune", said
+        checkpoint.assign(self.task.moonshine.logits.weights, weights)
+        return "untuned", f"{said}: no sure gain"
+
+    def _finetune(self) -> None:
+        started = time.monotonic()
+        rows, held = WrittenRows(self.task, self.train, "training"), WrittenRows(self.task, self.held, "validation")
+        if not rows.count:
+            raise UserError("no training recording is left to learn from: all are longer than --window")
+        epochs, size = self.card.epochs or EPOCHS, self.card.batch_size or BATCH
+        plan = Plan("finetune", epochs, size, self.card.seed, PATIENCE, "val_loss" if held.count else None)
+        steps = epochs * plan.steps(rows.count)
+        self.task.moonshine.compile(adamw(self.card.learning_rate or RATE, steps, WARMUP, DECAY))
+        with told(self) as keeper:
+            self.history += learn(self.task.moonshine.logits, rows, held, plan, keeper)
+        self.costs["finetune"] = round(time.monotonic() - started, 1)
+
+    def _standing(self) -> tuple[list[np.ndarray], Any]:
+        """Return the weights and how they answer the validation rows."""
+        return checkpoint.values_of(self.task.moonshine.logits.weights), self._judged()
+
+    def _judged(self) -> Any:
+        said = [text or "" for text in self.task.transcripts(self.held)]
+        return self.task.outcome_of(said, self.held["target"].to_pylist())
