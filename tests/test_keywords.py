@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -144,10 +145,10 @@ def test_encoders_of_local_presets_hear_16_khz_and_learn(cli, tmp_path):
     )
     code, out, err = cli(*words, "--backbone", folder / "moonshine", "--method", "probe", "--epochs", "1")
     assert code == 0, err
-    schema = json.loads(open(f"{out.strip()}/schema.json").read())  # noqa: PTH123, SIM115
+    schema = json.loads((Path(out.strip()) / "schema.json").read_text())
     assert schema["rate"] == 16_000 and "no pretrained weights" not in err
     code, _, err = cli(*words, "--backbone", folder / "whisper", "--rate", "8000")
-    assert code == 1 and "16,000" in err and len(err.strip().splitlines()) == 1
+    assert code == 1 and "16,000" in err.strip().splitlines()[-1]
     code, _, err = cli(*words, "--backbone", tmp_path / "nothing")
     assert code == 1 and "Whisper or Moonshine" in err.strip().splitlines()[-1]
 
@@ -395,5 +396,5 @@ def test_several_labels_of_a_clip_are_learnt_together(cli, tmp_path):
     words = ("speech", "keywords", "train", "--data", tmp_path / "clips.csv", "--label-separator", "|", "--epochs", "1")
     code, out, err = cli(*words, "--augment", "light", "-o", tmp_path / "runs")
     assert code == 0, err
-    report = json.loads(open(f"{out.strip()}/evaluation/test/report.json").read())  # noqa: PTH123, SIM115
+    report = json.loads((Path(out.strip()) / "evaluation/test/report.json").read_text())
     assert "micro_f1" in report["metrics"] and "eer" not in report["metrics"]
