@@ -14,13 +14,21 @@ from PIL import Image
 from horngate.pipelines import progress
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Keep the tests of a file on one worker, since they share what was trained; of several tasks, those of each task."""
-    for item in items:
-        own = getattr(item, "callspec", None)
-        task = (own.params[name] for name in ("domain", "task") if name in own.params) if own else ()
-        item.add_marker(pytest.mark.xdist_group(" ".join([item.path.stem, *map(str, task)])))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the tests of a file on one worker, since they share what was trained; of the contract, those of each task."""
+    from xdist.scheduler import LoadFileScheduling
+
+    from horngate.pipelines.tasks import domains
+
+    ends = tuple(f"{domain} {task}]" for domain, cards in domains().items() for task in cards)
+
+    class ByTask(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            task = next((end for end in ends if nodeid.endswith(end)), "")
+            return super()._split_scope(nodeid) + task
+
+    return ByTask(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,7 +37,6 @@ WRITTEN += (
     "user_activity",
     "unseen",
 )
-WRITTEN += ("text", "confidence", "segments", "seconds_heard", "seconds_computed", "recording_length")
 
 
 def table_blocks(path: Path, card: Data, labelled: bool, named: str | None = None) -> Iterator[pa.Table]:
@@ -63,7 +62,7 @@ def blocks_of(
             roles = _roles(card, names, path, labelled)
             kept = _kept(card, names, roles, path)
             inputs = _inputs(card, names, roles, path, labelled)
-        table = _block(rows, roles, kept, inputs, card.blank)
+        table = _block(rows, roles, kept, inputs, card)
         yield table if named is None else _of_file(table, named)
 
 
@@ -144,7 +143,7 @@ def _block(
     roles: dict[str, str],
     kept: list[str],
     inputs: Cells | Paths | WholeRows | Trailing,
-    blank: tuple[str, ...],
+    card: Data,
 ) -> pa.Table:
     columns: dict[str, list] = {name: [] for name in CORE}
     masks: list[str | None] = []
@@ -159,12 +158,12 @@ def _block(
         columns["target"].append(texts["target"])
         columns["group"].append(texts["group"])
         columns["split"].append(split_name(texts["split"]))
-        needed = "target" in roles and "target" not in blank
+        needed = "target" in roles and "target" not in card.blank
         missing = "no target" if needed and texts["target"] is None else None
         mask, astray = inputs.mask(played["mask"]) if "mask" in roles else (None, None)
         masks.append(mask)
         columns["error"].append(error or refused or missing or astray)
-    further = {free_name(name): [text_of(cells.get(name)) for _, cells, _ in rows] for name in kept}
+    further = {free_name(name, card): [text_of(cells.get(name)) for _, cells, _ in rows] for name in kept}
     if isinstance(inputs, Trailing):
         further["data_time"] = further.pop("time", None)
         further = {"time": [text_of(told(cells.get(roles["time"]))) for _, cells, _ in rows]} | further
@@ -174,6 +173,6 @@ def _block(
     return block(columns, {name: values for name, values in further.items() if values is not None})
 
 
-def free_name(name: str) -> str:
+def free_name(name: str, card: Data) -> str:
     """Return a name for a kept column that doesn't collide with the columns that horngate writes."""
-    return f"data_{name}" if name in (*CORE, *WRITTEN) else name
+    return f"data_{name}" if name in (*CORE, *WRITTEN, *card.writes) else name

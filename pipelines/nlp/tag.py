@@ -43,7 +43,7 @@ class Pipeline(Encoding, RowByRow):
     parted = True  # a long text has several windows
     handed_over = ("labels.json", "tokenizer.json")
     views, variation = 1, ""
-    finetune_epochs = 5
+    finetune_epochs, scratch_epochs, scratch_rate = 5, 30, 2e-3
     mistakes_said = "surest entities that are none, and some that were missed (without a score)"
     tags: Tags
     network: "Tagger"

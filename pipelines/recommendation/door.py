@@ -45,7 +45,7 @@ def blocks(path: Path, card: Any, labelled: bool, listing: Any) -> Iterator[pa.T
         kept = card.keep_column
         if kept is None:
             kept = [name for name in table.column_names if name not in (user, card.id_column)]
-        yield pa.table(core | {free_name(name): texts_of(table[name]) for name in kept})
+        yield pa.table(core | {free_name(name, card): texts_of(table[name]) for name in kept})
     for number, why in broken:
         yield block({"id": [f"row {number}"], "error": [why]})
 

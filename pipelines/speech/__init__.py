@@ -53,6 +53,7 @@ class Transcribe(Pretrained, Optimisation, Sounds):
     }
     looking = (*Sounds.looking, "normaliser", "units")
     belonging = ("words", "ngram_text")
+    writes = ("text", "confidence", "segments", "seconds_heard", "seconds_computed", "recording_length")
     families = ("MoonshineAudioToText",)
     metrics = ("wer", "cer", "sentence_error_rate", "real_time_factor")
     recipes = {
