@@ -85,7 +85,9 @@ class Scored:
         names = ["user", "user_activity"] if roles["user"] else []
         names += ["item_popularity"] if roles["item"] else []
         names += ["unseen"] if any(roles.values()) else []
-        return pa.schema([(name, pa.string()) for name in [*names, *(free_name(name) for name in self._sliced())]])
+        return pa.schema(
+            [(name, pa.string()) for name in [*names, *(free_name(name, self.card) for name in self._sliced())]]
+        )
 
     def rows(self, outputs: np.ndarray) -> dict[str, Any]:
         return {"score": outputs[:, 0].astype(np.float32)}
@@ -102,7 +104,9 @@ class Scored:
             facts = {"user": self.user_of(cells), "user_activity": _step(times.get("user"))}
             facts["item_popularity"] = _step(times.get("item"))
             facts["unseen"] = ", ".join(role for role, rows in times.items() if rows == 0) or "nothing"
-            facts |= {free_name(name): None if is_gap(cells.get(name)) else text_in(cells[name]) for name in sliced}
+            facts |= {
+                free_name(name, self.card): None if is_gap(cells.get(name)) else text_in(cells[name]) for name in sliced
+            }
             for name, values in more.items():
                 values.append(facts[name])
         return said | more
