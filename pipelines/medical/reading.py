@@ -15,9 +15,8 @@ from horngate.pipelines.pictures.reader import SUFFIXES as PICTURES
 
 SUFFIXES = (".dcm", ".dicom", ".dcm.gz", ".nii", ".nii.gz", *PICTURES)
 MOST_BYTES = 1 << 31  # of an unzipped file
-_one_header = (
-    Lock()
-)  # Python 3.11 may fail to parse the headers of arrays in two threads at once (CPython issue 106905)
+# Python before 3.11.8 may fail to parse the headers of arrays in two threads at once (CPython issue 106905).
+_one_header = Lock()
 ARRAY = b"\x93NUMPY"
 
 
