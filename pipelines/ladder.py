@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.models import checkpoint, transfer
-from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
 from horngate.models.embedding import Wishes, embedder, learn_pairs
-from horngate.models.learning import ArrayRows, Diverged
-from horngate.models.lora import NoAttention, merged
+from horngate.models.learning import ArrayRows
+from horngate.models.lora import merged
 from horngate.pipelines import progress
 from horngate.pipelines.contrasting import LabelPairs
 from horngate.pipelines.data import cache
@@ -69,12 +68,9 @@ class Ladder:
     def climb(self) -> dict[str, Any]:
         """Learn by the card's method, choose, decide and save the model; return the summary."""
         method = self._method()
-        try:
-            with self.device.scope():
-                kept, why = self._learn(method)
-                summary = self._choose(method, kept, why)
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention) as problem:
-            raise UserError(str(problem)) from None
+        with self.device.scope():
+            kept, why = self._learn(method)
+            summary = self._choose(method, kept, why)
         write_rows(self.run / "history.csv", self.history, self.columns)
         return summary
 

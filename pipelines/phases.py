@@ -4,8 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from horngate.models.learning import Keeper
+from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
+from horngate.models.learning import Diverged, Keeper
+from horngate.models.lora import NoAttention
 from horngate.pipelines import progress
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import write_rows
 from horngate.pipelines.measure.intervals import bootstrap
 
@@ -22,6 +25,7 @@ HISTORY = [
 ]
 
 
+USERS_TO_MEND = (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention)
 TOLD = ("loss", "val_loss", "val_accuracy", "val_ndcg_at_10")
 
 
@@ -50,6 +54,10 @@ class told:
 
     Args:
         ladder: has `run`, `history` (of the phases before) and its `columns`; what it calls its numbers, `renamed` says.
+
+    Raises:
+        UserError: at its end, for what a user can mend: a checkpoint that is damaged or can't be written, a loss that
+            is no number, a method that the model doesn't take.
     """
 
     def __init__(self, ladder: Any, at_least: float = 5.0):
@@ -66,10 +74,12 @@ class told:
             stepped=self._stepped,
         )
 
-    def __exit__(self, *problem) -> None:
+    def __exit__(self, kind: type | None, problem: BaseException | None, trace: Any) -> None:
         for job, _ in self.jobs.values():
-            job.__exit__(*problem)
-        self.patience.__exit__(*problem)
+            job.__exit__(kind, problem, trace)
+        self.patience.__exit__(kind, problem, trace)
+        if isinstance(problem, USERS_TO_MEND):
+            raise UserError(str(problem)) from None
 
     def _stepped(self, phase: str, step: int, steps: int) -> None:
         if phase not in self.jobs:

@@ -82,8 +82,6 @@ class Pipeline(Timed, Detector):
     # How does it learn?
 
     def learn(self, table: pa.Table, places: dict[str, np.ndarray], run: Run) -> dict[str, Any]:
-        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-        from horngate.models.learning import Diverged
         from horngate.models.series_detectors import joined
         from horngate.models.window_learning import Wishes, learnt, moments
         from horngate.pipelines.ladder import told
@@ -99,10 +97,7 @@ class Pipeline(Timed, Detector):
         for kind in kinds:
             started = time.monotonic()
             with told(self, at_least=0.0) as keeper:
-                try:
-                    member, history = learnt(kind, train, held, scale, wishes, keeper)
-                except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
-                    raise UserError(str(problem)) from None
+                member, history = learnt(kind, train, held, scale, wishes, keeper)
             members.append(member)
             self.history += history
             costs[kind] = round(time.monotonic() - started, 1)

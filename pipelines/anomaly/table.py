@@ -69,19 +69,14 @@ class Pipeline(Detector):
         return np.concatenate([np.asarray(self.core.predict_on_batch(part)) for part in parts])[: len(rows)]
 
     def learn(self, table: pa.Table, places: dict[str, np.ndarray], run: Run) -> dict[str, Any]:
-        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
         from horngate.models.columns import columns_layer
-        from horngate.models.learning import Diverged
 
         card, own = self.card, self._learnt_from(places)
         truth = np.isin(own, places["anomalies"]) & self._instructed(places)
         train = self.matrix(table.take(pa.array(own)), "reading the training rows")
         held = self.matrix(table.take(pa.array(self._usual(table, places))), "reading the validation rows")
         columns = columns_layer(train.astype(np.float64), self._sizes)
-        try:
-            fitting = self._fitted(columns, (train, held, truth), run)
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
-            raise UserError(str(problem)) from None
+        fitting = self._fitted(columns, (train, held, truth), run)
         learnt = int(truth.sum())
         why = "asked for" if card.detector != "auto" else f"the average of {', '.join(fitting.costs)}"
         return {

@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.models import checkpoint
-from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-from horngate.models.learning import Diverged, Plan, learn
+from horngate.models.learning import Plan, learn
 from horngate.models.network import depths
 from horngate.models.optimizer import adamw
 from horngate.pipelines.errors import UserError
@@ -51,11 +50,8 @@ class Learning:
 
     def climb(self) -> dict[str, Any]:
         """Learn by the card's method, choose, save the model, and return the summary."""
-        try:
-            with self.device.scope():
-                kept, why = self._learnt()
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
-            raise UserError(str(problem)) from None
+        with self.device.scope():
+            kept, why = self._learnt()
         with whole(self.run / "model.keras") as temporary:
             self.network.answers.save(temporary, include_optimizer=False)
         write_rows(self.run / "history.csv", self.history, self.columns)

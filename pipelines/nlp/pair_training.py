@@ -36,9 +36,7 @@ class PairTraining:
 
     def climb(self) -> dict[str, Any]:
         """Learn by the card's method and save the model; return the summary."""
-        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-        from horngate.models.learning import Diverged
-        from horngate.models.lora import NoAttention, merged
+        from horngate.models.lora import merged
 
         method, started = self._method(), time.monotonic()
         kept, why, costs = method, "asked for", {}
@@ -46,14 +44,11 @@ class PairTraining:
             progress.notice("method probe: the encoder is taken as it is; nothing is learnt")
         else:
             phase = "finetune" if method == "auto" else method
-            try:
-                self._untouched()
-                before = self.task.answers.get_weights()
-                self._learn(phase)
-                if phase == "lora":
-                    self.task.answers = merged(self.task.answers)
-            except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention) as problem:
-                raise UserError(str(problem)) from None
+            self._untouched()
+            before = self.task.answers.get_weights()
+            self._learn(phase)
+            if phase == "lora":
+                self.task.answers = merged(self.task.answers)
             costs[phase] = round(time.monotonic() - started, 1)
             why = "asked for" if self.card.method == method else "no pretrained weights"
             if method == "auto":

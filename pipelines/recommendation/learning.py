@@ -8,12 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
 from horngate.models.fields import Answer
-from horngate.models.learning import Diverged, Plan, learn
+from horngate.models.learning import Plan, learn
 from horngate.models.optimizer import adamw
 from horngate.models.rankers import Forgetting, Layout, Shape, averaged, compiled, ranker, scaling_of
-from horngate.pipelines.errors import UserError
 from horngate.pipelines.phases import told
 from horngate.pipelines.run import Run
 
@@ -66,12 +64,6 @@ class Learning:
         Raises:
             UserError: a checkpoint that is damaged or can't be written, or a loss that is no number.
         """
-        try:
-            return self._learnt()
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
-            raise UserError(str(problem)) from None
-
-    def _learnt(self) -> tuple[keras.Model, dict[str, Any]]:
         self.scaled = scaling_of(self.layout, self.train.inputs)
         kinds = KINDS if self.card.model == "auto" else (self.card.model,)
         if not len(self.held.inputs):

@@ -81,20 +81,7 @@ class Contest:
         Raises:
             UserError: a checkpoint that can't be read or written, or a loss that is no number.
         """
-        from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-        from horngate.models.learning import Diverged
-
-        try:
-            return self._held(self.contenders())
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
-            raise UserError(str(problem)) from None
-
-    def contenders(self) -> tuple[str, ...]:
-        """Return the models that the card lets learn."""
-        judged = bool((self.known.sides == VALIDATION).any())
-        return contenders(self.card, len(self.known.log.items), judged)
-
-    def _held(self, names: tuple[str, ...]) -> dict[str, Any]:
+        names = self.contenders()
         found = {name: self._timed(name) for name in names}
         method = max(self.scores, key=self.scores.get) if self.scores else names[0]
         why = "asked for" if len(names) == 1 else "best ndcg_at_10 on validation" if self.scores else "the first"
@@ -110,6 +97,11 @@ class Contest:
             "protocol": {"ndcg_at_10_on_validation": shown},
             "by_features": method == "towers",
         }
+
+    def contenders(self) -> tuple[str, ...]:
+        """Return the models that the card lets learn."""
+        judged = bool((self.known.sides == VALIDATION).any())
+        return contenders(self.card, len(self.known.log.items), judged)
 
     def _timed(self, name: str, epochs: int | None = None) -> Any:
         """Learn one model; with `epochs` for exactly so many, from training and validation rows."""

@@ -8,17 +8,16 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.models import checkpoint
-from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-from horngate.models.learning import Diverged, Plan, learn
+from horngate.models.learning import Plan, learn
 from horngate.models.optimizer import adamw
 from horngate.pipelines import progress
-from horngate.pipelines.data.reading import content, threads
-from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.data.reading import threads
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import whole, write_rows
 from horngate.pipelines.measure.intervals import numbered
 from horngate.pipelines.phases import gain_between, told
 from horngate.pipelines.run import Run
-from horngate.pipelines.speech.recordings import filled, heard_at
+from horngate.pipelines.speech.recordings import filled, learnt_from
 from horngate.pipelines.speech.speaking_views import viewed
 
 if TYPE_CHECKING:
@@ -75,11 +74,7 @@ class WrittenRows:
         return viewed(samples, self.rate, self.task.card.augment, (self.task.card.seed, epoch, row))[: self.samples]
 
     def _read(self, row: int) -> np.ndarray:
-        name, path, value = self.inputs[row]
-        try:
-            return heard_at(content(path, value), self.rate)
-        except Unreadable as reason:
-            raise UserError(f"{name} could be read before, and can't any more: {reason}") from None
+        return learnt_from(self.inputs[row], self.rate)
 
 
 class MoonshineLearning:
@@ -102,11 +97,8 @@ class MoonshineLearning:
 
     def climb(self) -> dict[str, Any]:
         """Learn by the card's method, choose, save model and tokenizer, and return the summary."""
-        try:
-            with self.device.scope():
-                kept, why = self._learnt()
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
-            raise UserError(str(problem)) from None
+        with self.device.scope():
+            kept, why = self._learnt()
         model = self.task.moonshine
         with whole(self.run / "model.keras") as temporary:
             model.backbone.save(temporary, include_optimizer=False)

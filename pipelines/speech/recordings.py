@@ -1,10 +1,12 @@
 """How recordings of any length become what a transcribing model hears."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.errors import Unreadable
+from horngate.pipelines.data.reading import content
+from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.speech.facts import Facts, facts_of
 from horngate.pipelines.speech.sounds import Sound, resampled, sound_of
 from horngate.pipelines.speech.spelling import normalised
@@ -52,6 +54,19 @@ def heard_at(data: bytes, rate: int) -> np.ndarray:
     """
     sound = sound_of(data, LONGEST, "", ADVICE)
     return resampled(sound.samples, sound.rate, rate)
+
+
+def learnt_from(row: tuple[str, str, Any], rate: int) -> np.ndarray:
+    """Return the samples of a row (name, path, value) that could be read before, as `heard_at`.
+
+    Raises:
+        UserError: it can't any more.
+    """
+    name, *where = row
+    try:
+        return heard_at(content(*where), rate)
+    except Unreadable as reason:
+        raise UserError(f"{name} could be read before, and can't any more: {reason}") from None
 
 
 def filled(count: int, rate: int) -> int:

@@ -8,10 +8,9 @@ import pyarrow as pa
 
 from horngate.models.transcribing import frames
 from horngate.pipelines import progress
-from horngate.pipelines.data.reading import content, threads
-from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.data.reading import threads
 from horngate.pipelines.speech.decoding import needed
-from horngate.pipelines.speech.recordings import heard_at, sounding, together
+from horngate.pipelines.speech.recordings import learnt_from, sounding, together
 from horngate.pipelines.speech.speaking_views import viewed
 
 if TYPE_CHECKING:
@@ -93,8 +92,4 @@ class SpokenRows:
         return max(int(frames(sounding(samples), mel.length, mel.step, self.task.schema["stride"])), 0)
 
     def _read(self, row: int) -> np.ndarray:
-        name, path, value = self.inputs[row]
-        try:
-            return heard_at(content(path, value), self.rate)
-        except Unreadable as reason:
-            raise UserError(f"{name} could be read before, and can't any more: {reason}") from None
+        return learnt_from(self.inputs[row], self.rate)

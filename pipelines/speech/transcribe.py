@@ -216,9 +216,11 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
         return Speller(self.units, self.decoder, round(0.01 * rate) * self.schema["stride"], rate)
 
     def heard(self, batch: np.ndarray) -> list[Any]:
+        """Return what the model makes of each window of a batch float32 `[n, samples]`."""
         return self.ear.heard(batch) if self.from_preset else list(self.forward(batch))
 
-    def told(self, windows: list[Window], outputs: list[np.ndarray]) -> Told:
+    def told(self, windows: list[Window], outputs: list[Any]) -> Told:
+        """Return the transcript of a recording from what its windows gave."""
         return self.ear.told(windows, outputs)
 
     # How is it handed over?

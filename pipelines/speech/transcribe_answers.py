@@ -57,14 +57,6 @@ class Answering:
     batch_size: int
     written_to: dict[str, str]
 
-    def heard(self, batch: np.ndarray) -> list[Any]:
-        """Return what the model makes of each window of a batch float32 `[n, samples]`."""
-        raise NotImplementedError
-
-    def told(self, windows: list[Window], outputs: list[Any]) -> Told:
-        """Return the transcript of a recording from what its windows gave."""
-        raise NotImplementedError
-
     def answer_schema(self) -> pa.Schema:
         return pa.schema([("text", pa.string()), ("confidence", pa.float64()), ("segments", pa.list_(SEGMENT))])
 

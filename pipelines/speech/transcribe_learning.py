@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-from horngate.models.learning import Diverged, Plan, learn
+from horngate.models.learning import Plan, learn
 from horngate.models.optimizer import adamw
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import whole, write_rows
@@ -51,11 +50,8 @@ class Learning:
     def climb(self) -> dict[str, Any]:
         """Learn, choose the weight of n-grams, save the model, and return the summary."""
         started = time.monotonic()
-        try:
-            with self.device.scope():
-                self._learn()
-        except (DamagedCheckpoint, UnwrittenCheckpoint, Diverged) as problem:
-            raise UserError(str(problem)) from None
+        with self.device.scope():
+            self._learn()
         costs = {"scratch": round(time.monotonic() - started, 1)}
         with whole(self.run / "model.keras") as temporary:
             self.network.answers.save(temporary, include_optimizer=False)
