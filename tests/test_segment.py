@@ -19,7 +19,7 @@ from horngate.pipelines.medical import Segment, cases
 from horngate.pipelines.medical.class_maps import UNLABELLED, Classes, fitting, read_mask
 from horngate.pipelines.medical.learning_rows import PatchRows
 from horngate.pipelines.medical.segment_rivals import bright, local_features
-from horngate.pipelines.medical.tiles import Tiler
+from horngate.pipelines.medical.tiles import Averaged, Tiler, poses
 from horngate.pipelines.medical.views import View
 from horngate.pipelines.medical.volumes import volume_of
 from horngate.pipelines.tasks import pipeline_of
@@ -227,6 +227,31 @@ def test_tiles_put_together_answer_as_one_picture(shape):
     inner = (slice(3, -3), slice(3, -3)) if max(shape) <= 32 else (slice(None), slice(None))
     assert np.array_equal(one[inner], whole[inner]) and np.array_equal(one, two)
     assert set(calls) == {3}
+
+
+@pytest.mark.parametrize(
+    ("flip", "turn", "count"),
+    [("none", False, 1), ("horizontal", False, 2), ("vertical", False, 2), ("both", False, 4), ("none", True, 4)]
+    + [(flip, True, 8) for flip in ("horizontal", "vertical", "both")],
+)
+def test_answers_are_averaged_over_the_poses_that_were_learnt_with(flip, turn, count):
+    def forward(batch):  # looks to the left alone, and answers in two classes
+        grey = batch[..., 0].astype(np.float32)
+        return np.stack([grey, np.roll(grey, 1, 2)], -1)
+
+    averaged = Averaged(forward, poses(flip, turn))
+    tiles = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 1)).astype(np.uint8)
+    scores = averaged(tiles)
+    assert len(set(averaged.poses)) == len(averaged.poses) == count and averaged.poses[0] == (0, False, False)
+    assert np.allclose(scores[..., 0], tiles[..., 0])  # each pose is put back in its place
+    rolled = {0: np.roll(tiles, 1, 2), 1: np.roll(tiles, -1, 2), 2: np.roll(tiles, 1, 1), 3: np.roll(tiles, -1, 1)}
+    sides = [0, 1] if not turn and flip in ("horizontal", "both") else [0, 1, 2, 3] if turn else [0]
+    assert np.allclose(scores[..., 1], np.mean([rolled[side][..., 0].astype(float) for side in sides], 0))
+
+
+def test_averaging_over_no_poses_is_refused_before_anything_is_read():
+    with pytest.raises(UserError, match="--flip"):
+        pipeline_of(Segment(data="nowhere", tta=True))
 
 
 # Volumes.

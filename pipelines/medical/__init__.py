@@ -123,4 +123,9 @@ class Segment(Pretrained, Optimisation, Scans):
     )
     flip: Literal["none", "horizontal", "vertical", "both"] = knob("none", "Random mirror images while learning.")
     turn: bool = knob(False, "Turn by quarters at random while learning.")
+    tta: bool = knob(
+        False,
+        "Answer by the mean over the mirror images and turns that --flip and --turn name (test-time augmentation); up to "
+        "eight times slower.",
+    )
     tolerance: float = knob(1.0, "Borders so near count as equal, for surface_dice; mm, or pixels.", low=0.0)

@@ -16,7 +16,7 @@ from horngate.pipelines.medical.case_facts import sized
 from horngate.pipelines.medical.class_maps import Classes, fitting, read_mask
 from horngate.pipelines.medical.mask_files import MaskFile
 from horngate.pipelines.medical.scan import window_named
-from horngate.pipelines.medical.tiles import Tiler
+from horngate.pipelines.medical.tiles import Averaged, Pose, Tiler, poses
 from horngate.pipelines.medical.volumes import Volume, volume_of
 from horngate.pipelines.pictures.looks import LUMA
 
@@ -106,7 +106,13 @@ class Answering:
     @property
     def tiler(self) -> Tiler:
         """What answers planes of any size."""
-        return Tiler(self.schema["size"], self.schema["margin"], self.step, self.forward)
+        forward = Averaged(self.forward, self.poses) if len(self.poses) > 1 else self.forward
+        return Tiler(self.schema["size"], self.schema["margin"], self.step, forward)
+
+    @property
+    def poses(self) -> list[Pose]:
+        """The poses of a tile over which its answer is averaged."""
+        return poses(self.card.flip, self.card.turn) if self.card.tta else poses("none", turn=False)
 
     def said(self, block: pa.Table, labelled: bool) -> tuple[dict[str, Any] | None, list[int], list[str | None]]:
         """Return the answer columns of a block's rows, as of the core; masks are written on the way."""

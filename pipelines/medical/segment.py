@@ -56,6 +56,8 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
     def __init__(self, card: Any):
         super().__init__(card)
         window_named(card.window)  # says what is wrong with it before anything is read
+        if card.tta and len(self.poses) == 1:
+            raise UserError("--tta averages the poses that --flip and --turn name; name some")
         self.tolerance = card.tolerance
         self.counts: dict[str, dict[int, int]] = {}
 
@@ -147,6 +149,7 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
             "classes": f"{names}; the first is the background",
             "empty_masks": segmentation.RULE,
             "tolerance": self.tolerance,
+            "poses": len(self.poses),
             "tiles": f"{self.schema['size']} pixels, {self.schema['margin']} of them overlapping at each side",
         }
         return summary | {"parameters": int(self.network.answers.count_params())}

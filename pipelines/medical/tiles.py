@@ -89,6 +89,34 @@ class Tiler:
             plane.waiting -= 1
 
 
+Pose = tuple[int, bool, bool]  # quarters that a tile is turned by, and whether rows and columns are reversed then
+
+
+def poses(flip: str, turn: bool) -> list[Pose]:
+    """Return all poses of a tile by a card's `flip` and `turn`, the plain one first, each once."""
+    if turn:  # with rows reversed, it would be one of these again, turned by half
+        return list(product(range(4), (False,), (False, True) if flip != "none" else (False,)))
+    down, across = flip in ("vertical", "both"), flip in ("horizontal", "both")
+    return list(product((0,), (False, True) if down else (False,), (False, True) if across else (False,)))
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """A network whose scores are the mean over poses of each tile, each turned back: test-time augmentation."""
+
+    forward: Callable[[np.ndarray], np.ndarray]
+    poses: list[Pose]
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Return scores `[batch, side, side, classes]` of tiles `[batch, side, side, c]`."""
+        total = np.zeros((), np.float32)
+        for quarter, down, across in self.poses:
+            steps = (slice(None), slice(None, None, -1 if down else 1), slice(None, None, -1 if across else 1))
+            seen = np.ascontiguousarray(np.rot90(batch, quarter, (1, 2))[steps])
+            total = total + np.rot90(self.forward(seen)[steps], -quarter, (1, 2))
+        return total / len(self.poses)
+
+
 def _finished(begun: list[_Plane]) -> Iterator[tuple[Hashable, np.ndarray]]:
     while begun and not begun[0].waiting:
         plane = begun.pop(0)
