@@ -128,4 +128,10 @@ class Segment(Pretrained, Optimisation, Scans):
         "Answer by the mean over the mirror images and turns that --flip and --turn name (test-time augmentation); up to "
         "eight times slower.",
     )
+    dice_weight: float = knob(
+        1.0,
+        "Weight of the Dice loss beside the cross-entropy: 1 finds small classes, 0 makes the most pixels right.",
+        low=0.0,
+        high=100.0,
+    )
     tolerance: float = knob(1.0, "Borders so near count as equal, for surface_dice; mm, or pixels.", low=0.0)

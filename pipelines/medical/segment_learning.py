@@ -87,7 +87,8 @@ class Learning:
             variables = self.network.logits.trainable_variables
             factors = [SHALLOWEST ** (1 - deep.get(variable.path, 1.0)) for variable in variables]
         rate, steps = self.card.learning_rate or RATES[name], plan.epochs * plan.steps(self.rows.count)
-        self.network.compile(adamw(rate, steps, 0.05, DECAY, factors), 1.0, self._balance())
+        optimizer = adamw(rate, steps, 0.05, DECAY, factors)
+        self.network.compile(optimizer, self.card.dice_weight, self._balance())
         with told(self, at_least=0.0) as keeper:
             self.history += learn(self.network.logits, self.rows, self.held, plan, keeper)
         self.costs[name] = round(time.monotonic() - started, 1)
