@@ -231,3 +231,22 @@ def test_check_quarantines_what_is_broken_and_finds_one_recording_in_two_codings
     seen = json.loads(out)
     assert (code, seen["listed"], seen["usable"], len(seen["quarantined"])) == (0, 20, 13, 7)
     assert {"near_duplicates", "quarantined"} <= {finding["code"] for finding in seen["findings"]}
+
+
+@pytest.mark.realdata
+def test_the_speakers_of_spoken_digits_are_found_in_their_names(realdata, cli, tmp_path):
+    import json
+
+    clips = sorted((realdata / "speech" / "fsdd" / "recordings").glob("*_[0-3].wav"))
+    rows = [[str(clip), *clip.stem.split("_")[:2]] for clip in clips]
+    with (tmp_path / "clips.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "speaker"], *rows])
+    words = ("speech", "keywords", "check", tmp_path / "clips.csv", "--allow-outside", "--json")
+    seen = json.loads(cli(*words)[1])
+    (found,) = [finding for finding in seen["findings"] if finding["code"] == "unknown_speakers"]
+    assert (seen["listed"], seen["usable"]) == (240, 240)
+    assert found["message"].startswith('part 2 of the file names looks like a speaker ("george", ') and (
+        "6 in all" in found["message"]
+    )
+    grouped = json.loads(cli(*words, "--group-column", "speaker")[1])
+    assert "unknown_speakers" not in {finding["code"] for finding in grouped["findings"]}

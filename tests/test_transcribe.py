@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 from moonshine_preset import tiny_moonshine
 
 from horngate.pipelines import check, evaluate, predict, train
@@ -14,7 +15,6 @@ from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import read_table
 from horngate.pipelines.speech import Transcribe
 
-soundfile = pytest.importorskip("soundfile")
 RATE = 8000
 TONES = {"low": 300.0, "mid": 900.0, "high": 2400.0}
 
@@ -251,7 +251,6 @@ def test_libri_speech_gives_transcripts_and_speakers(tmp_path):
 
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory):
-    pytest.importorskip("sentencepiece")
     return tiny_moonshine(tmp_path_factory.mktemp("preset") / "tiny", [f"{text}." for text in phrases(60)])
 
 
