@@ -205,6 +205,16 @@ def test_a_view_moves_picture_and_mask_together():
     assert np.array_equal(plain, pixels[16:80, 16:80]) and np.array_equal(mask, truth[16:80, 16:80])
 
 
+def test_blur_softens_the_picture_and_leaves_its_mask():
+    draw = np.random.default_rng(0)
+    pixels, truth = draw.integers(0, 255, (64, 64, 1)).astype(np.uint8), draw.integers(0, 2, (64, 64)).astype(np.uint8)
+    sharp, mask = View().cut(pixels, truth, (32, 32), 32)
+    soft, same = View(blur=1.0).cut(pixels, truth, (32, 32), 32)
+    assert np.array_equal(mask, same) and np.diff(soft, axis=0).std() < 0.5 * np.diff(sharp.astype(float), axis=0).std()
+    draws = [View.drawn(Segment(data="", augment="elastic"), np.random.default_rng(seed)).blur for seed in range(200)]
+    assert 60 < sum(blur > 0 for blur in draws) < 140 and 0.8 < max(draws) <= 1.0
+
+
 def test_beyond_the_border_a_mask_is_unlabelled():
     pixels, truth = np.full((20, 30, 1), 9, np.uint8), np.ones((20, 30), np.uint8)
     seen, mask = View().cut(pixels, truth, (10, 15), 32)

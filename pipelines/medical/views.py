@@ -1,4 +1,4 @@
-"""Random views of a picture and its mask together: mirrored, turned, stretched and bent; greys of the picture alone."""
+"""Random views of a picture and its mask together: mirrored, turned, stretched and bent; greys and blur of the picture alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,18 +12,22 @@ GRID = 5  # places along a side of the coarse grid whose random shifts bend a vi
 
 @dataclass(frozen=True)
 class Strength:
-    """How far views may differ from the picture: degrees, shares, pixels of bending per 256 of the side, and of greys."""
+    """How far views may differ from the picture: degrees, shares, pixels of bending per 256 of the side, of greys, and
+
+    pixels (standard deviation) of blur, which half of the views have.
+    """
 
     turn: float = 0.0
     stretch: float = 0.0
     bend: float = 0.0
     contrast: float = 0.0
+    blur: float = 0.0
 
 
 STRENGTHS = {
     "none": Strength(),
     "light": Strength(turn=10.0, stretch=0.1, contrast=0.1),
-    "elastic": Strength(turn=15.0, stretch=0.15, bend=6.0, contrast=0.2),
+    "elastic": Strength(turn=15.0, stretch=0.15, bend=6.0, contrast=0.2, blur=1.0),
 }
 
 
@@ -38,6 +42,7 @@ class View:
         flips: whether rows and columns are reversed.
         quarter: turns by 90°.
         contrast, brightness: factor, and levels that are added.
+        blur: standard deviation of a Gaussian in pixels; 0 for none.
     """
 
     turn: float = 0.0
@@ -47,6 +52,7 @@ class View:
     quarter: int = 0
     contrast: float = 1.0
     brightness: float = 0.0
+    blur: float = 0.0
 
     @classmethod
     def drawn(cls, card: Any, draw: np.random.Generator) -> "View":
@@ -55,6 +61,7 @@ class View:
         turn, stretch, contrast, brightness = draw.uniform(-1, 1, 4)
         shifts = draw.normal(size=(2, GRID, GRID)) * most.bend if most.bend else None
         mirrored, upended, quarter = draw.random() < 0.5, draw.random() < 0.5, int(draw.integers(4))
+        blur = max(draw.uniform(-1, 1), 0.0) * most.blur
         return cls(
             turn=np.deg2rad(most.turn) * turn,
             stretch=float(np.exp(most.stretch * stretch)),
@@ -63,6 +70,7 @@ class View:
             quarter=quarter if card.turn else 0,
             contrast=1 + most.contrast * contrast,
             brightness=64 * most.contrast * brightness,
+            blur=blur,
         )
 
     @property
@@ -121,7 +129,11 @@ class View:
         return places + np.stack(waves).astype(np.float32) * np.float32(side / 256)
 
     def _recoloured(self, picture: np.ndarray) -> np.ndarray:
-        if self.contrast == 1.0 and self.brightness == 0.0:
+        if self.contrast == 1.0 and self.brightness == 0.0 and self.blur == 0.0:
             return np.ascontiguousarray(picture)
-        values = (picture.astype(np.float32) - 128) * self.contrast + 128 + self.brightness
-        return np.clip(values, 0, 255)
+        values = picture.astype(np.float32)
+        if self.blur:
+            from scipy.ndimage import gaussian_filter
+
+            values = gaussian_filter(values, (self.blur, self.blur, 0), mode="mirror")
+        return np.clip((values - 128) * self.contrast + 128 + self.brightness, 0, 255)
