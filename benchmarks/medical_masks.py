@@ -2,8 +2,9 @@
 
     HORNGATE_DATA=… python benchmarks/medical.py isbi
 
-The 30 slices of one stack lie one behind another, so that neighbours look alike: folds are blocks of six, and the four
-slices that choose the epoch lie at both ends of what is left, since the first half of the stack is less sharp than the second. Knobs are chosen on validation slices of the first fold.
+The 30 slices of one stack lie one behind another, so that neighbours look alike: folds are blocks of six. The four slices
+that choose the epoch lie at both ends of what is left, since the first half of the stack is less sharp than the second.
+Knobs are chosen on validation slices of the first fold.
 """
 
 import csv

@@ -119,7 +119,7 @@ class Segment(Pretrained, Optimisation, Scans):
     )
     augment: Literal["none", "light", "elastic"] = knob(
         "light",
-        "Random views while learning, of picture and mask together: turned, stretched, recoloured; elastic: bent and blurred.",
+        "Random views while learning, of picture and mask together: turned, stretched, recoloured; elastic: bent, blurred.",
     )
     flip: Literal["none", "horizontal", "vertical", "both"] = knob("none", "Random mirror images while learning.")
     turn: bool = knob(False, "Turn by quarters at random while learning.")

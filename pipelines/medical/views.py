@@ -1,4 +1,4 @@
-"""Random views of a picture and its mask together: mirrored, turned, stretched and bent; greys and blur of the picture alone."""
+"""Random views of a picture and its mask together: mirrored, turned, stretched, bent; the picture alone recoloured, blurred."""
 
 from dataclasses import dataclass
 from typing import Any
