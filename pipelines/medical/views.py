@@ -1,4 +1,4 @@
-"""Random views of a picture and its mask together: mirrored, turned, stretched, bent; the picture alone recoloured, blurred."""
+"""Random views of a picture and its mask: mirrored, turned, stretched, bent together; the picture recoloured and blurred."""
 
 from dataclasses import dataclass
 from typing import Any
