@@ -40,7 +40,9 @@ class Data:
     are kept only when named), `unit` (what the rows of a group have in common, in one word), `metrics` (the first is
     the headline), `recipes` (named sets of knobs), `options` (by verb, what the task adds to it), `looking` (knobs
     beside those of `Data` that `check` takes), `belonging` (knobs that are paths of what belongs to `data` and to no
-    other source) and `writes` (columns of answers of this task alone, which kept columns must not be named like).
+    other source), `catalogued` (the class of `tensorflow_datasets.features` that plays a role, where it is no picture,
+    inline text or class label) and `writes` (columns of answers of this task alone, which kept columns must not be named
+    like).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -56,6 +58,7 @@ class Data:
     private: ClassVar[bool] = False
     unit: ClassVar[str] = "group"
     belonging: ClassVar[tuple[str, ...]] = ()
+    catalogued: ClassVar[dict[str, str]] = {}
     writes: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}

@@ -262,3 +262,55 @@ def test_texts_and_pairs_of_a_local_tensorflow_data_set_are_read(tmp_path, monke
     assert table["target"].to_pylist() == ["0.25", "4", "5"]
     with pytest.raises(UserError, match="no clear pair; name one with --pair-column: "):
         examples(Texts(data="tfds:says", pair_column="label"), (".txt",))
+
+
+@pytest.mark.parametrize("kind", ["int64", "float32"])
+def test_recordings_of_a_local_tensorflow_data_set_are_read_with_their_speakers(kind, tmp_path, monkeypatch):
+    import numpy as np
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    from horngate.pipelines.data.sources import examples
+    from horngate.pipelines.speech import Keywords, Transcribe
+    from horngate.pipelines.speech.sounds import SUFFIXES, sound_of
+
+    wave = np.sin(np.arange(4000) / 5)
+    samples = np.stack([wave * (row + 1) / 4 for row in range(3)])
+    stored = np.rint(samples * 32767).astype(np.int64) if kind == "int64" else samples.astype(np.float32)
+    rows = {"audio": stored, "label": [1, 0, 1], "speaker": [7, 8, 7], "text": ["go on", "stop", ""]}
+
+    def prepared(name, rate):
+        kinds = {"audio": tfds.features.Audio(shape=(None,), dtype=tf.as_dtype(kind), sample_rate=rate)}
+        kinds |= {"label": tfds.features.ClassLabel(names=["no", "yes"]), "speaker": tf.int64}
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version="1.0.0",
+            features=tfds.features.FeaturesDict(kinds | {"text": tfds.features.Text()}),
+            data_dir=tmp_path,
+            split_datasets={"test": tf.data.Dataset.from_tensor_slices(rows)},
+        )
+
+    prepared("voices", 8000)
+    prepared("rateless", None)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path), raising=False)
+
+    def by_loudness(card):
+        found = examples(card, SUFFIXES).to_pylist()  # which come shuffled
+        return sorted(found, key=lambda row: np.abs(sound_of(row["value"], 60.0).samples).max())
+
+    found = by_loudness(Keywords(data="tfds:voices", group_column="speaker"))
+    assert [(row["target"], row["group"], row["split"]) for row in found] == [
+        ("yes", "7", "test"),
+        ("no", "8", "test"),
+        ("yes", "7", "test"),
+    ]
+    for row, wanted in zip(found, samples, strict=True):
+        sound = sound_of(row["value"], 60.0)
+        assert sound.rate == 8000 and np.abs(sound.samples - wanted).max() < 1e-4
+    found = by_loudness(Transcribe(data="tfds:voices"))
+    assert [(row["target"], row["error"]) for row in found] == [("go on", None), ("stop", None), (None, "no target")]
+    with pytest.raises(UserError, match="samples its recordings have per second"):
+        examples(Keywords(data="tfds:rateless"), SUFFIXES)
+    with pytest.raises(UserError, match="has no voice: audio"):
+        examples(Keywords(data="tfds:voices", group_column="voice"), SUFFIXES)

@@ -16,11 +16,12 @@ from horngate.pipelines.errors import UserError
 def tfds_blocks(name: str, card: Data) -> Iterator[pa.Table]:
     """Yield blocks of a prepared TensorFlow data set; one that isn't is downloaded by tensorflow-datasets.
 
-    Inputs are its pictures, or its texts where the task takes texts; targets its class labels, or its numbers where a task's
-    targets may be missing (scores of pairs).
+    Inputs are its pictures, its texts where the task takes texts, its recordings where it takes sound; targets its class
+    labels, its texts where a task writes texts, or its numbers where a task's targets may be missing (scores of pairs).
 
     Raises:
-        UserError: unknown, not at hand without a network, or without features that play the task's roles.
+        UserError: unknown, not at hand without a network, without features that play the task's roles, or with recordings
+            whose rate nobody knows.
     """
     builder = _builder(name)
     played = _features(builder, card)
@@ -67,6 +68,13 @@ def _features(builder, card: Data) -> dict[str, str]:
             raise UserError(
                 f"tfds:{builder.info.name} has no clear {role}; name one with --{role}-column: {', '.join(features)}"
             )
+    if card.group_column:
+        if card.group_column not in features:
+            raise UserError(f"tfds:{builder.info.name} has no {card.group_column}: {', '.join(features)}")
+        found["group"] = card.group_column
+    sound = features[found["input"]]
+    if hasattr(sound, "sample_rate") and not sound.sample_rate:
+        raise UserError(f"tfds:{builder.info.name} doesn't say how many samples its recordings have per second")
     return found
 
 
@@ -74,6 +82,8 @@ def _plays(feature, role: str, card: Data) -> bool:
     import numpy as np
     import tensorflow_datasets as tfds
 
+    if role in card.catalogued:
+        return isinstance(feature, getattr(tfds.features, card.catalogued[role]))
     if role != "target":
         return isinstance(feature, tfds.features.Text if card.inline else tfds.features.Image)
     if isinstance(feature, tfds.features.ClassLabel):
@@ -88,15 +98,17 @@ def _store(builder, played: dict[str, str], path: Path) -> None:
     import tensorflow_datasets as tfds
 
     writer, columns = None, {}
+    features = builder.info.features
+    encoded = isinstance(features[played["input"]], tfds.features.Image | tfds.features.Audio)
     with pa.OSFile(str(path), "wb") as out:
         for split in builder.info.splits:
-            pictures = isinstance(builder.info.features[played["input"]], tfds.features.Image)
-            decoders = {played["input"]: tfds.decode.SkipDecoding()} if pictures else None
+            decoders = {played["input"]: tfds.decode.SkipDecoding()} if encoded else None
             rows = tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders))
             for number, row in enumerate(rows):
                 columns.setdefault("id", []).append(f"{split}/{number}")
-                columns.setdefault("value", []).append(_value(row, played))
-                target = _target(row, played, builder.info.features)
+                columns.setdefault("value", []).append(_value(row, played, features))
+                columns.setdefault("group", []).append(_said("group", row, played, features))
+                target = _said("target", row, played, features)
                 lacking = "no target" if target is None and "target" in played else None
                 columns.setdefault("target", []).append(target)
                 columns.setdefault("error", []).append(lacking)
@@ -109,23 +121,34 @@ def _store(builder, played: dict[str, str], path: Path) -> None:
         writer.close()
 
 
-def _value(row: dict, played: dict[str, str]) -> bytes:
+def _value(row: dict, played: dict[str, str], features) -> bytes:
     """Return an input's bytes; of a pair both texts as a JSON list, or the one that its reader will refuse (no UTF-8)."""
     parts = [row[played[role]] for role in ("input", "pair") if role in played]
+    if not isinstance(parts[0], bytes):  # recordings that were prepared as samples
+        from horngate.pipelines.speech.sounds import stored
+
+        return stored(parts[0], features[played["input"]].sample_rate)
     try:
         return parts[0] if len(parts) == 1 else json.dumps([part.decode() for part in parts]).encode()
     except UnicodeDecodeError as problem:
         return problem.object
 
 
-def _target(row: dict, played: dict[str, str], features) -> str | None:
-    """Return a target in words; class labels below 0 mean that there is none."""
-    if "target" not in played:
+def _said(role: str, row: dict, played: dict[str, str], features) -> str | None:
+    """Return what plays a role in words; nothing for class labels below 0 and for what is no UTF-8."""
+    import numpy as np
+
+    if role not in played:
         return None
-    value, feature = row[played["target"]], features[played["target"]]
-    if not hasattr(feature, "int2str"):
-        return f"{value:.9g}"
-    return feature.int2str(int(value)) if value >= 0 else None
+    value, feature = row[played[role]], features[played[role]]
+    if isinstance(value, bytes):
+        try:
+            return value.decode() or None
+        except UnicodeDecodeError:
+            return None
+    if hasattr(feature, "int2str"):
+        return feature.int2str(int(value)) if value >= 0 else None
+    return f"{value:.9g}" if isinstance(value, np.floating) else str(value)
 
 
 def _written(writer, out, columns: dict[str, list]):

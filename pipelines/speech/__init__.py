@@ -52,6 +52,7 @@ class Transcribe(Pretrained, Optimisation, Sounds):
         "target": ("target", "text", "transcript", "transcription", "sentence"),
     }
     looking = (*Sounds.looking, "normaliser", "units")
+    catalogued = {**Sounds.catalogued, "target": "Text"}
     belonging = ("words", "ngram_text")
     writes = ("text", "confidence", "segments", "seconds_heard", "seconds_computed", "recording_length")
     families = ("MoonshineAudioToText",)

@@ -14,6 +14,7 @@ class Sounds(Data):
     unit = "speaker"
     door = "speech.door"
     looking = ("rate",)
+    catalogued = {"input": "Audio"}
 
     group_column: str | None = knob(
         None, "Column that names the speaker; all of one speaker stays on one side of a split."

@@ -102,6 +102,19 @@ def written(samples: np.ndarray, rate: int) -> bytes:
     return out.getvalue()
 
 
+def stored(values: np.ndarray, rate: int) -> bytes:
+    """Return a WAV file with samples `[n]` or `[n, channels]` as they are: floats, or whole numbers of 16 or 32 bits."""
+    out = BytesIO()
+    if values.dtype.kind == "f":
+        values, coding = values.astype(np.float32), "FLOAT"
+    else:
+        span = np.iinfo(np.int16)
+        small = not len(values) or (values.min() >= span.min and values.max() <= span.max)
+        values, coding = (values.astype(np.int16), "PCM_16") if small else (values.astype(np.int32), "PCM_32")
+    _soundfile().write(out, values, rate, coding, format="WAV")
+    return out.getvalue()
+
+
 def _opened(data: bytes) -> Any:
     soundfile = _soundfile()
     try:
