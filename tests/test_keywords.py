@@ -17,10 +17,12 @@ from horngate.models.network import Network
 from horngate.models.saving import open_model
 from horngate.models.sounds import LogMel, Masking, WhisperMel, mel_filters
 from horngate.pipelines.data.spoken_words import spoken_words
+from horngate.pipelines.errors import UserError
 from horngate.pipelines.measure.classification import Outcome
 from horngate.pipelines.measure.intervals import Uncomputable
 from horngate.pipelines.measure.trials import det, eer
-from horngate.pipelines.speech import listen
+from horngate.pipelines.speech import Keywords, listen
+from horngate.pipelines.speech.backgrounds import backgrounds
 from horngate.pipelines.speech.hearing import by_speaker
 from horngate.pipelines.speech.sounds import flowing, resampled, sound_of, written
 from horngate.pipelines.speech.streaming import Events, Manner, Windows
@@ -176,6 +178,36 @@ def test_noise_has_the_ratio_that_was_asked_for():
         added = noisy(samples, ratio, 1.0, np.random.default_rng(0)) - samples
         measured = 10 * np.log10(np.square(samples).mean() / np.square(added).mean())
         assert abs(measured - ratio) < 0.1
+
+
+def test_recorded_noise_is_mixed_in_at_random_places():
+    hum = np.sin(2 * np.pi * 50 / RATE * np.arange(3 * SAMPLES)).astype(np.float32)
+    hummed = 0
+    for seed in range(40):
+        plain, mixed = (
+            View("light", (seed,), noises).heard(clip(), RATE, SAMPLES) for noises in ((), (hum, hum[:900]))
+        )
+        levels = [np.abs(np.fft.rfft(one))[25] / np.sqrt(np.square(one).sum()) for one in (plain, mixed)]
+        hummed += levels[1] > 2 * levels[0] + 1
+    assert 2 <= hummed <= 14  # 0.3 of the clips are put into noise, half of them into a recorded one
+
+
+def test_noises_that_cannot_be_mixed_in_are_one_line(tmp_path):
+    with pytest.raises(UserError, match="is no folder"):
+        backgrounds(str(tmp_path / "nowhere"), RATE)
+    with pytest.raises(UserError, match="holds no recordings"):
+        backgrounds(str(tmp_path), RATE)
+    (tmp_path / "rain.wav").write_bytes(written(noise_of(1, 16_000)[0], 16_000))
+    (kept,) = backgrounds(str(tmp_path), RATE)
+    assert len(kept) == 8000 and kept.dtype == np.float32
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(UserError, match=r"text\.wav can't be read: no sound"):
+        backgrounds(str(tmp_path), RATE)
+    (tmp_path / "text.wav").write_bytes(written(np.zeros(100), RATE))
+    with pytest.raises(UserError, match=r"text\.wav is silent"):
+        backgrounds(str(tmp_path), RATE)
+    with pytest.raises(UserError, match="--augment"):
+        pipeline_of(Keywords(data="x", noises=str(tmp_path), augment="none"))
 
 
 # Measures

@@ -20,6 +20,7 @@ class Keywords(Decision, Transfer, Optimisation, Sounds):
         "target": ("target", "label", "class", "labels", "keyword", "word"),
     }
     looking = (*Decision.looking, *Sounds.looking, "window")
+    belonging = ("noises",)
     families = ("MoonshineAudioToText", "WhisperBackbone")
     metrics = ("accuracy", "macro_f1", "log_loss", "ece", "eer")
     recipes = {
@@ -39,6 +40,9 @@ class Keywords(Decision, Transfer, Optimisation, Sounds):
     augment: Literal["none", "light", "strong"] = knob(
         "strong",
         "Random views while learning: moved, faster or slower, louder or softer, in noise, with masked spectra.",
+    )
+    noises: str | None = knob(
+        None, "Folder of recordings of background noise to mix in while learning, beside noise between white and brown."
     )
     views: int = knob(1, "Random views of each training clip that a probe hears beside the plain one.", low=1, high=64)
 

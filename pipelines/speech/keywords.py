@@ -21,6 +21,7 @@ from horngate.pipelines.page.plot import Plot, Shown
 from horngate.pipelines.report import Report
 from horngate.pipelines.run import Run
 from horngate.pipelines.speech import concerns, hearing, players, rivals
+from horngate.pipelines.speech.backgrounds import backgrounds
 from horngate.pipelines.speech.example import read_source
 from horngate.pipelines.speech.facts import Facts, facts_of
 from horngate.pipelines.speech.listening import Ear, window_of
@@ -51,8 +52,11 @@ class Pipeline(Classifier):
 
     def __init__(self, card: Any):
         super().__init__(card)
+        if card.noises and card.augment == "none":
+            raise UserError("--noises are mixed in by --augment light or strong, not by none")
         self.kept: dict[bytes, Sound] = {}
         self.room = MOST_KEPT
+        self.noises: tuple[np.ndarray, ...] = ()
 
     # What is a row?
 
@@ -69,6 +73,7 @@ class Pipeline(Classifier):
         rate = self._rate(facts)
         window = self.card.window or window_of([fact.seconds for fact in facts])
         self.schema = {"kind": "sound", "rate": rate, "samples": round(window * rate)}
+        self.noises = backgrounds(self.card.noises, rate) if self.card.noises else ()
 
     def _rate(self, facts: list[Facts]) -> int:
         if self.card.backbone is None:
@@ -78,7 +83,7 @@ class Pipeline(Classifier):
         return PRESET_RATE
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
-        view = None if seed is None else View(self.card.augment, seed)
+        view = None if seed is None else View(self.card.augment, seed, self.noises)
         return Ear(self.schema["rate"], self.schema["samples"]).read(self._sound(data, view is not None), view)
 
     def _sound(self, data: bytes, again: bool) -> Sound:
@@ -104,7 +109,7 @@ class Pipeline(Classifier):
 
     @property
     def variation(self) -> str:
-        return self.card.augment
+        return self.card.augment + (f" in {self.card.noises}" if self.card.noises else "")
 
     @property
     def views(self) -> int:

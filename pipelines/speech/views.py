@@ -22,15 +22,19 @@ class View:
     """A random view of one recording, drawn from a seed sequence: the same numbers give the same view.
 
     A recording is played faster or slower (voice and tempo change together), lies elsewhere in the window, is louder or
-    softer, and often has noise behind it, of a colour between white and brown (Ko et al. 2015; Park et al. 2019).
+    softer, and often has noise behind it, of a colour between white and brown (Ko et al. 2015; Park et al. 2019), or a part
+    of a recording of noise.
 
     Args:
         strength: `none`, `light` or `strong`.
         seed: numbers that name the draw, such as (seed, epoch, row).
+        noises: recordings of noise at the rate of the model, float32 `[n]` each; where there are some, every other noise is
+            cut from one of them.
     """
 
-    def __init__(self, strength: str, seed: "Sequence[int]"):
+    def __init__(self, strength: str, seed: "Sequence[int]", noises: "Sequence[np.ndarray]" = ()):
         self.speed, self.noisy, self.ratios = STRENGTHS[strength]
+        self.noises = noises
         self.draw = np.random.default_rng(seed)
 
     def heard(self, sound: Sound, rate: int, length: int) -> np.ndarray:
@@ -45,11 +49,23 @@ class View:
         out = placed(samples, length, share)
         if self.noisy and self.draw.uniform() < self.noisy:
             power = float(np.square(samples, dtype=np.float64).mean()) if len(samples) else 0.0
-            ratio, slope = self.draw.uniform(*self.ratios), float(self.draw.choice(SLOPES))
-            out = out + _kept_noise(length, slope, power / 10 ** (ratio / 10), self.draw)
+            power /= 10 ** (self.draw.uniform(*self.ratios) / 10)
+            slope = float(self.draw.choice(SLOPES))
+            if self.noises and self.draw.uniform() < 0.5:
+                out = out + _recorded(self.noises, length, power, self.draw)
+            else:
+                out = out + _kept_noise(length, slope, power, self.draw)
         if self.speed:
             out = out * np.float32(10 ** (self.draw.uniform(-LOUDER, LOUDER) / 20))
         return out
+
+
+def _recorded(noises: "Sequence[np.ndarray]", length: int, power: float, draw: np.random.Generator) -> np.ndarray:
+    """Return a random part of one of some recordings, float32 `[length]`, with a mean power; a short one is repeated."""
+    whole = noises[int(draw.integers(len(noises)))]
+    start = int(draw.integers(max(len(whole) - length, 0) + 1))
+    part = np.resize(whole[start : start + length], length)
+    return part * np.float32(np.sqrt(power / max(np.square(part, dtype=np.float64).mean(), FLOOR)))
 
 
 def _kept_noise(length: int, slope: float, power: float, draw: np.random.Generator) -> np.ndarray:
