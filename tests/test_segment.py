@@ -259,6 +259,15 @@ def test_answers_are_averaged_over_the_poses_that_were_learnt_with(flip, turn, c
     assert np.allclose(scores[..., 1], np.mean([rolled[side][..., 0].astype(float) for side in sides], 0))
 
 
+def test_a_run_answers_by_the_mean_over_poses_on_request(tiny_runs, tmp_path):
+    from horngate.pipelines import evaluate
+
+    run = tiny_runs("medical", "segment")
+    plain, averaged = evaluate(run, output=tmp_path / "a"), evaluate(run, output=tmp_path / "b", tta=True)
+    assert (plain.protocol["poses"], averaged.protocol["poses"]) == (1, 4)
+    assert plain.metrics["pixel_accuracy"].value != averaged.metrics["pixel_accuracy"].value
+
+
 def test_averaging_over_no_poses_is_refused_before_anything_is_read():
     with pytest.raises(UserError, match="--flip"):
         pipeline_of(Segment(data="nowhere", tta=True))

@@ -162,6 +162,8 @@ def test_decoding_can_be_changed_and_is_told(run, tmp_path):
     assert report.protocol["decoding"].startswith("greedy")
     with pytest.raises(UserError, match="greedy or beam"):
         evaluate(run, output=tmp_path / "x", decoding="magic")
+    with pytest.raises(UserError, match="greedy or beam"):
+        predict(run, ["sample:spoken-phrases"], tmp_path / "x.parquet", decoding="magic")
 
 
 def test_greedy_and_beam_scores_lie_in_evaluations_of_their_own_slices(run):

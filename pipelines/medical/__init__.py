@@ -75,15 +75,17 @@ class Segment(Pretrained, Optimisation, Scans):
     families = ("keras.applications", "ImageSegmenter")
     metrics = ("dice", "iou", "hd95", "surface_dice", "volume_error", "pixel_accuracy")
     recipes = {
-        "tiny": {"data": "sample:lesions", "image_size": 32, "width": 4, "epochs": 2, "patches": 48},
+        "tiny": {"data": "sample:lesions", "image_size": 32, "width": 4, "epochs": 2, "patches": 48, "flip": "both"},
         "lesions": {"data": "sample:lesions", "epochs": 20, "augment": "light", "flip": "both"},
         "thorough": {"epochs": 80, "augment": "elastic", "width": 32},
     }
     options = {
         "evaluate": {
+            "tta": Option(bool, "Answer by the mean over mirrored and turned tiles, as --tta of train."),
             "tolerance": Option(float, "Count borders as equal so near, for surface_dice; mm, or pixels.", 0.0),
         },
         "predict": {
+            "tta": Option(bool, "Answer by the mean over mirrored and turned tiles, as --tta of train."),
             "masks_to": Option(str, "Folder to write masks to: PNG of pictures, NIfTI of volumes."),
             "wide": Option(bool, "Write one column area_CLASS per class instead of the list `area`."),
         },

@@ -61,6 +61,7 @@ class Answering:
     Attributes:
         masks_to: folder that masks are written to, or None.
         tolerance: of the surface Dice coefficient, in mm where the spacing is known, else in pixels.
+        averaging: whether answers are means over the poses of a tile.
     """
 
     card: Any
@@ -68,6 +69,7 @@ class Answering:
     classes: Classes
     masks_to: str | None = None
     tolerance = 1.0
+    averaging = False
 
     def opened(
         self, path: bytes | None, value: bytes | None, mask: str | None, labelled: bool = True, error: str | None = None
@@ -112,7 +114,7 @@ class Answering:
     @property
     def poses(self) -> list[Pose]:
         """The poses of a tile over which its answer is averaged."""
-        return poses(self.card.flip, self.card.turn) if self.card.tta else poses("none", turn=False)
+        return poses(self.card.flip, self.card.turn) if self.averaging else poses("none", turn=False)
 
     def said(self, block: pa.Table, labelled: bool) -> tuple[dict[str, Any] | None, list[int], list[str | None]]:
         """Return the answer columns of a block's rows, as of the core; masks are written on the way."""

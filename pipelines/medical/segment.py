@@ -56,9 +56,8 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
     def __init__(self, card: Any):
         super().__init__(card)
         window_named(card.window)  # says what is wrong with it before anything is read
-        if card.tta and len(self.poses) == 1:
-            raise UserError("--tta averages the poses that --flip and --turn name; name some")
         self.tolerance = card.tolerance
+        self._average(card.tta)
         self.counts: dict[str, dict[int, int]] = {}
 
     # What is a row?
@@ -189,11 +188,19 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
     # What does it say?
 
     def adjust(self, run: Run, options: dict[str, Any]) -> dict[str, Any]:
-        self.masks_to = options.get("masks_to")
+        self.masks_to, changed = options.get("masks_to"), {}
         if options.get("tolerance") is not None:
-            self.tolerance = options["tolerance"]
-            return {"tolerance": self.tolerance}
-        return {}
+            self.tolerance = changed["tolerance"] = options["tolerance"]
+        if options.get("tta"):
+            self._average(True)
+            changed["poses"] = len(self.poses)
+        return changed
+
+    def _average(self, wished: bool) -> None:
+        """Answer by the mean over the poses of a tile, if wished."""
+        self.averaging = wished
+        if wished and len(self.poses) == 1:
+            raise UserError("--tta averages the poses that --flip and --turn name, and this card names none")
 
     def remarks(self) -> list[str]:
         return [] if self.masks_to else ["areas alone were written; --masks-to DIR writes the masks too"]

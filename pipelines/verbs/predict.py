@@ -68,7 +68,8 @@ def predict(
     target = None if str(output) == "-" else Path(output)
     if target is not None:
         writer_for(target)
-    knobs = [name for name in options if hasattr(run.card, name) and name not in run.card.belonging]
+    own = run.card.options.get("predict", {})
+    knobs = [name for name in options if hasattr(run.card, name) and name not in own]
     reading = {name: options.pop(name) for name in knobs}
     reading = {name: value for name, value in reading.items() if value is not None}
     card = replace(run.card, id_column=id_column, keep_column=keep_column, **reading)
