@@ -37,7 +37,7 @@ PRESET_RATE = 16_000  # samples per second that Whisper and Moonshine hear
 MASKED: dict[str, dict[str, Any]] = {"none": {"times": 0, "bands": 0}, "light": {"times": 1, "bands": 1}}
 MASKED["strong"] = {"times": 1, "bands": 1, "time_share": 0.1, "band_share": 0.15}
 MASKED["strong"] |= {"stretch": 0.15, "tempo": 0.15, "tilt": 0.1}
-LEAST_STEPS = 1500  # of learning from a random start, where its epochs are not given
+LEAST_STEPS = 3000  # of learning from a random start, where its epochs are not given
 MOST_KEPT = 256 << 20  # bytes of samples that are kept in memory between epochs
 ADVICE = "; `horngate speech keywords listen` finds keywords in long recordings"
 
