@@ -71,6 +71,18 @@ def test_other_codings_are_heard_as_the_same_sound_and_told(subtype, kind, said)
     assert np.abs(sound.samples[500:7000] - tone(seconds=1.0)[500:7000]).max() < 0.02
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_plain_wav_files_are_heard_as_libsndfile_hears_them(channels, monkeypatch):
+    samples = np.random.default_rng(0).uniform(-1, 1, (500, channels)).astype(np.float32)
+    samples[:2] = [[1.0], [-1.0]]
+    data = file_of(samples)
+    short = sound_of(data, LONGEST)
+    monkeypatch.setattr("horngate.pipelines.speech.sounds._plain", lambda data: None)
+    long = sound_of(data, LONGEST)
+    assert np.array_equal(short.samples, long.samples) and short.samples.dtype == np.float32
+    assert {**vars(short), "samples": None} == {**vars(long), "samples": None}
+
+
 def test_eight_channels_at_192_khz_become_one_at_the_rate_asked_for():
     wide = np.repeat(tone(rate=192_000, seconds=0.5)[:, None], 8, axis=1)
     sound = sound_of(file_of(wide, 192_000), LONGEST)
@@ -104,7 +116,7 @@ def test_a_stream_of_unknown_length_is_read_to_its_end():
 
 @pytest.mark.parametrize("package", ["soundfile", "soxr"])
 def test_a_missing_package_names_the_extra(package, monkeypatch):
-    data = file_of(tone())
+    data = file_of(tone(), kind="FLAC")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError, match=r"install horngate\[speech\]"):
         resampled(sound_of(data, LONGEST).samples, 8000, 16_000)

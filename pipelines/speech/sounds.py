@@ -1,5 +1,6 @@
 """The one door for sound: bytes of a file in, float32 samples in one channel out, at the rate that is asked for."""
 
+import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -57,13 +58,18 @@ def sound_of(data: bytes, longest: float, suffix: str = "", advice: str = "") ->
         Unreadable: no sound, no samples, truncated, too long, a rate that can't be true, NaN or infinite samples.
         UserError: soundfile isn't installed.
     """
-    opened = _opened(data)
-    with opened:
-        rate, frames, channels = opened.samplerate, opened.frames, opened.channels
-        _refuse(rate, frames, channels, longest, advice)
-        _refuse_truncated(data, opened.format)
-        values = _decoded(opened, frames)
-        kind, coding, container = f"{opened.format} {opened.subtype}", opened.subtype, opened.format
+    plain = _plain(data)
+    if plain is not None:
+        values, rate = plain
+        _refuse(rate, *values.shape, longest, advice)
+        channels, kind, coding, container = values.shape[1], "WAV PCM_16", "PCM_16", "WAV"
+    else:
+        with _opened(data) as opened:
+            rate, frames, channels = opened.samplerate, opened.frames, opened.channels
+            _refuse(rate, frames, channels, longest, advice)
+            _refuse_truncated(data, opened.format)
+            values = _decoded(opened, frames)
+            kind, coding, container = f"{opened.format} {opened.subtype}", opened.subtype, opened.format
     if not len(values):
         raise Unreadable("no samples: a header and nothing behind it")
     if not np.isfinite(values).all():
@@ -113,6 +119,24 @@ def stored(values: np.ndarray, rate: int) -> bytes:
         values, coding = (values.astype(np.int16), "PCM_16") if small else (values.astype(np.int32), "PCM_32")
     _soundfile().write(out, values, rate, coding, format="WAV")
     return out.getvalue()
+
+
+def _plain(data: bytes) -> tuple[np.ndarray, int] | None:
+    """Return the samples float32 `[frames, channels]` and the rate of a whole WAV file of 16-bit samples; None of any other.
+
+    The most common files are read by the standard library, in a fraction of the time that libsndfile's callbacks take.
+    """
+    if data[:4] != b"RIFF":
+        return None
+    try:
+        with wave.open(BytesIO(data)) as opened:
+            rate, channels, frames = opened.getframerate(), opened.getnchannels(), opened.getnframes()
+            whole = opened.readframes(frames) if opened.getsampwidth() == 2 else b""
+    except (wave.Error, EOFError):
+        return None
+    if not frames or len(whole) != 2 * channels * frames:
+        return None
+    return np.frombuffer(whole, "<i2").reshape(frames, channels) * np.float32(1 / 32768), rate
 
 
 def _opened(data: bytes) -> Any:
