@@ -13,6 +13,12 @@ from horngate.models.ctc import CtcLoss
 from horngate.models.sounds import LogMel, Masking
 
 KERNEL = 5  # frames of the first convolution
+MASKED = {
+    "times": 2,
+    "bands": 1,
+    "time_share": 0.015,
+    "band_share": 0.15,
+}  # wider ones keep small sets from being learnt
 UNHEARD = -30.0  # log-probability of any unit in a frame that isn't heard
 
 
@@ -64,7 +70,7 @@ class Transcriber:
         levels = mel(followed)
         there = Sounding(mel.length, mel.step, wishes.stride, name="sounding")(followed)
         if wishes.masked:
-            levels = Masking(times=2, bands=2, time_share=0.05, seed=wishes.seed, name="masking")(levels)
+            levels = Masking(**MASKED, seed=wishes.seed, name="masking")(levels)
         found = _body(_stem(levels, wishes) * there, there, wishes)
         found = layers.LayerNormalization(name="features", dtype="float32")(found)
         logits = layers.Dense(wishes.units + 1, dtype="float32", name="logits")(found)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 RATE, WARMUP, DECAY = 4e-3, 0.1, 1e-3
-STEPS = 800  # that a training takes by default, if its epochs are between these
-FEWEST, MOST = 20, 150  # epochs
+STEPS = 600  # that a training takes by default, if its epochs are between these
+FEWEST, MOST = 20, 120  # epochs
 BATCHES = ((200, 4), (2000, 8))  # up to so many rows, batches of so many; above, 16
 
 
