@@ -192,7 +192,8 @@ def _recurrent(found, there, wishes: Wishes):
     inner = layers.Dropout(wishes.dropout, seed=wishes.seed)(inner)
     heard = ops.squeeze(there, -1) > 0.5
     both = layers.Bidirectional(layers.GRU(wishes.width, return_sequences=True), name="recurrent")(inner, mask=heard)
-    return layers.Dropout(wishes.dropout, seed=wishes.seed + 1)(both) * there
+    both = layers.Dropout(wishes.dropout, seed=wishes.seed + 1)(both)
+    return (found + layers.Dense(wishes.width, name="recurrent_narrow")(both)) * there
 
 
 def _conformer(found, there, wishes: Wishes, name: str):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,9 @@ from horngate.pipelines import progress
 from horngate.pipelines.errors import Unreadable, UserError
 
 LARGEST = 1 << 30  # bytes of one input
-TOGETHER = 4  # rows that a thread reads at a time: small ones take no longer than handing them over
+AT_ONCE = (
+    0.01  # seconds of reading that a thread is given at least: handing over a small row takes longer than reading it
+)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -69,6 +72,7 @@ class ReadRows:
         self.inputs, self.values, self.ids = table["input"], table["value"], table["id"]
         self.pipeline, self.targets, self.weights, self.count = pipeline, targets, weights, table.num_rows
         self.pool = ThreadPoolExecutor(threads(), "reader")
+        self.seconds = AT_ONCE  # that a row takes, as far as is known
         self.kept, self.lengths = None, None
         if pipeline.uneven:
             self.kept = list(self.pool.map(lambda row: self._read(row, None), range(self.count)))
@@ -76,9 +80,9 @@ class ReadRows:
 
     def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
         """Return inputs, targets and weights of some rows; `epoch` seeds random views, None asks for plain ones."""
-        parts = [rows[at : at + TOGETHER].tolist() for at in range(0, len(rows), TOGETHER)]
-        read = self.pool.map(lambda part: [self._row(row, epoch) for row in part], parts)
-        tensors = [tensor for part in read for tensor in part]
+        size = int(np.clip(AT_ONCE / self.seconds, 1, len(rows)))
+        parts = [rows[at : at + size].tolist() for at in range(0, len(rows), size)]
+        tensors = [tensor for part in self.pool.map(lambda part: self._part(part, epoch), parts) for tensor in part]
         return self.pipeline.stacked(tensors), self.targets[rows], None if self.weights is None else self.weights[rows]
 
     def in_turn(self, size: int, view: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -97,6 +101,13 @@ class ReadRows:
             if progress.stop.is_set():
                 raise KeyboardInterrupt
             yield np.array(list(islice(rows, len(batch)))), self.pipeline.stacked(batch, size)
+
+    def _part(self, rows: list[int], epoch: int | None) -> list[np.ndarray]:
+        """Return the tensors of some rows, and learn how long they take."""
+        started = time.perf_counter()
+        tensors = [self._row(row, epoch) for row in rows]
+        self.seconds += 0.1 * ((time.perf_counter() - started) / len(rows) - self.seconds)
+        return tensors
 
     def _row(self, row: int, epoch: int | None) -> np.ndarray:
         return self.kept[row] if self.kept is not None else self._read(row, epoch)
