@@ -94,6 +94,7 @@ def _kinds(counts: dict[str, dict[str, int]]) -> Plot:
             axes.bar(places + 0.26 * (number - 1), shares[kind], 0.24, color=colour, label=kind)
         axes.set_xticks(places, names)
         axes.set_ylabel("in 100 of the truth")
+        axes.set_ylim(0, max(1.0, 1.1 * max(map(max, shares.values()))))
         axes.legend(loc="best")
         bare(axes, "y")
 
