@@ -290,7 +290,7 @@ def test_a_newer_run_is_refused_in_one_line(tiny_runs, cli, tmp_path):
     assert code == 1 and "newer horngate" in err
 
 
-def test_answers_are_arrow_of_plain_types(tiny_runs):
-    for domain, task in TASKS:
-        answers = read_table(tiny_runs(domain, task) / "evaluation/test/answers.parquet")
-        assert not any(pa.types.is_dictionary(field.type) for field in answers.schema)
+@every_task
+def test_answers_are_arrow_of_plain_types(domain, task, tiny_runs):
+    answers = read_table(tiny_runs(domain, task) / "evaluation/test/answers.parquet")
+    assert not any(pa.types.is_dictionary(field.type) for field in answers.schema)

@@ -18,6 +18,7 @@ from horngate.models.saving import open_model
 from horngate.models.sounds import LogMel, Masking, WhisperMel, mel_filters
 from horngate.pipelines.data.spoken_words import spoken_words
 from horngate.pipelines.errors import UserError
+from horngate.pipelines.labels import Labels
 from horngate.pipelines.measure.classification import Outcome
 from horngate.pipelines.measure.intervals import Uncomputable
 from horngate.pipelines.measure.trials import det, eer
@@ -28,6 +29,7 @@ from horngate.pipelines.speech.sounds import flowing, resampled, sound_of, writt
 from horngate.pipelines.speech.streaming import Events, Manner, Windows
 from horngate.pipelines.speech.views import View, noisy
 from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.verbs.measuring import reference_scores
 
 RATE, SAMPLES = 8000, 4000
 
@@ -259,6 +261,19 @@ def test_a_report_says_who_was_misheard_what_noise_does_and_what_an_answer_costs
     assert {part["snr"] for part in details["noise"]["sweep"]} == {20.0, 10.0, 5.0, 0.0}
     assert details["costs"]["parameters"] < 100_000 < details["costs"]["multiply_adds"]
     assert details["costs"]["real_time_factor"] > 0
+
+
+def test_a_reference_is_drawn_by_groups_as_the_model_is():
+    pipeline = pipeline_of(Keywords(data="x"))
+    truth = ["go", "stop"] * 20
+    pipeline.labels = Labels.learnt(truth, pipeline.card)
+    scores = np.tile(np.eye(2, dtype=np.float32), (20, 1))
+    scores[:10] = scores[:10, ::-1]  # the first group is always misheard
+    groups = {"rows": [None] * 40, "four": [str(row // 10) for row in range(40)], "one": ["a"] * 40}
+    found = reference_scores(pipeline, dict.fromkeys(groups, scores), dict.fromkeys(groups, truth), groups)
+    rows, four, one = (found[name]["accuracy"] for name in groups)
+    assert rows["value"] == four["value"] == one["value"] == 0.75 and one["low"] is None
+    assert four["high"] - four["low"] > 1.5 * (rows["high"] - rows["low"])
 
 
 def test_a_page_plays_its_mistakes_and_asks_for_nothing_from_elsewhere(tiny_runs):

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import fill_class_folders
 
 ROOT = Path(__file__).parent.parent
 LIGHT = ("card", "recipe", "tasks", "run", "report", "files", "errors", "progress", "offline", "presets", "labels")
@@ -117,10 +118,22 @@ print(np.abs(np.subtract(*losses)).max())
 def test_seeds_repeat_a_training_bit_by_bit(horngate, tmp_path):
     import numpy as np
 
-    outputs = []
+    outputs, root = [], fill_class_folders(tmp_path / "p")
     for number in (1, 2):
         done = horngate(
-            *("vision", "classify", "train", "--recipe", "tiny", "--epochs", "2", "--augment", "light"),
+            *(
+                "vision",
+                "classify",
+                "train",
+                "--data",
+                root,
+                "--image-size",
+                "16",
+                "--epochs",
+                "2",
+                "--augment",
+                "light",
+            ),
             *("-o", tmp_path / str(number)),
         )
         assert done.returncode == 0, done.stderr

@@ -112,12 +112,16 @@ def scores_of(
     return scores
 
 
-def reference_scores(pipeline: Pipeline, outputs: dict[str, np.ndarray], targets: dict[str, list]) -> dict[str, dict]:
-    """Return a rival's scores by split: metric → value, low, high."""
+def reference_scores(
+    pipeline: Pipeline, outputs: dict[str, np.ndarray], targets: dict[str, list], groups: dict[str, list]
+) -> dict[str, dict]:
+    """Return a rival's scores by split: metric → value, low, high; intervals are over groups where rows have them."""
     found = {}
     for split, scores in outputs.items():
         outcome = pipeline.outcome_of(scores, targets[split])
-        measures = scores_of(pipeline, outcome, getattr(outcome, "units", None), pipeline.card.seed, trivial=False)
+        named = numbered(groups[split]) if len(groups[split]) == len(outcome) else None
+        units, _ = drawn_together(outcome, named, pipeline.card.unit)
+        measures = scores_of(pipeline, outcome, units, pipeline.card.seed, trivial=False)
         found[split] = {
             name: {"value": score.value, "low": score.low, "high": score.high} for name, score in measures.items()
         }

@@ -136,11 +136,10 @@ def _same_data(run: Run, print_of_data: str) -> None:
 
 
 def _references(pipeline: Pipeline, seen: Survey, splits: np.ndarray, run: Run) -> dict[str, dict]:
-    targets = {
-        name: [seen.table["target"][int(row)].as_py() for row in np.flatnonzero(splits == name)] for name in NAMES
-    }
+    own = {name: seen.table.take(pa.array(np.flatnonzero(splits == name))) for name in NAMES}
+    targets, groups = ({name: own[name][role].to_pylist() for name in NAMES} for role in ("target", "group"))
     found = pipeline.references(seen.table, splits, seen.facts)
-    scores = {name: reference_scores(pipeline, outputs, targets) for name, outputs in found.items()}
+    scores = {name: reference_scores(pipeline, outputs, targets, groups) for name, outputs in found.items()}
     write_json(run / "references.json", scores)
     return scores
 
