@@ -314,3 +314,30 @@ def test_recordings_of_a_local_tensorflow_data_set_are_read_with_their_speakers(
         examples(Keywords(data="tfds:rateless"), SUFFIXES)
     with pytest.raises(UserError, match="has no voice: "):
         examples(Keywords(data="tfds:voices", group_column="voice"), SUFFIXES)
+
+
+def test_small_files_are_read_once_and_rows_keep_their_order(tmp_path):
+    import numpy as np
+
+    from horngate.pipelines.data.reading import ReadRows
+    from horngate.pipelines.data.sources import block
+
+    class Reader:
+        uneven = False
+        card = Classify(data="x")
+
+        def read(self, data, seed):
+            return np.frombuffer(data, np.uint8)
+
+        def stacked(self, tensors):
+            return np.stack(tensors)
+
+    paths = [tmp_path / f"{number}.bin" for number in range(50)]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes([number]))
+    table = block({"id": [path.name for path in paths], "input": [os.fsencode(path) for path in paths]})
+    rows = ReadRows(Reader(), table, np.zeros((50, 1), np.float32))
+    order = np.random.default_rng(0).permutation(50)
+    first = [rows.batch(order, epoch)[0][:, 0].tolist() for epoch in range(5)]
+    paths[7].unlink()
+    assert [*first, rows.batch(order, 5)[0][:, 0].tolist()] == [order.tolist()] * 6

@@ -17,9 +17,8 @@ from horngate.pipelines import progress
 from horngate.pipelines.errors import Unreadable, UserError
 
 LARGEST = 1 << 30  # bytes of one input
-AT_ONCE = (
-    0.01  # seconds of reading that a thread is given at least: handing over a small row takes longer than reading it
-)
+IN_MEMORY = 64 << 20  # bytes of files that are kept between epochs
+AT_ONCE = 0.01  # seconds of reading that a thread is given at least; handing over a small row costs more than the row
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -73,6 +72,8 @@ class ReadRows:
         self.pipeline, self.targets, self.weights, self.count = pipeline, targets, weights, table.num_rows
         self.pool = ThreadPoolExecutor(threads(), "reader")
         self.seconds = AT_ONCE  # that a row takes, as far as is known
+        self.files: dict[int, bytes] = {}
+        self.room = IN_MEMORY
         self.kept, self.lengths = None, None
         if pipeline.uneven:
             self.kept = list(self.pool.map(lambda row: self._read(row, None), range(self.count)))
@@ -115,9 +116,18 @@ class ReadRows:
     def _read(self, row: int, epoch: int | None) -> np.ndarray:
         seed = None if epoch is None else (self.pipeline.card.seed, epoch, row)
         try:
-            return self.pipeline.read(content(self.inputs[row].as_py(), self.values[row].as_py()), seed)
+            return self.pipeline.read(self._content(row), seed)
         except Unreadable as reason:
             raise UserError(f"{self.ids[row].as_py()} could be read before, and can't any more: {reason}") from None
+
+    def _content(self, row: int) -> bytes:
+        """Return the bytes of a row's input; those of small files are read once."""
+        data = self.files.get(row)
+        if data is None:
+            data = content(self.inputs[row].as_py(), self.values[row].as_py())
+            if len(data) <= self.room:
+                self.files[row], self.room = data, self.room - len(data)
+        return data
 
 
 def content(path: bytes | None, value: bytes | None, error: str | None = None) -> bytes:
