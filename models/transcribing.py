@@ -13,12 +13,8 @@ from horngate.models.ctc import CtcLoss
 from horngate.models.sounds import LogMel, Masking
 
 KERNEL = 5  # frames of the first convolution
-MASKED = {
-    "times": 2,
-    "bands": 1,
-    "time_share": 0.015,
-    "band_share": 0.15,
-}  # wider ones keep small sets from being learnt
+# Of the spectra while learning; wider masks hide whole words, and keep small sets from being learnt.
+MASKED = {"times": 2, "bands": 1, "time_share": 0.015, "band_share": 0.15}
 UNHEARD = -30.0  # log-probability of any unit in a frame that isn't heard
 
 

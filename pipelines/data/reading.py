@@ -73,7 +73,7 @@ class ReadRows:
         self.pool = ThreadPoolExecutor(threads(), "reader")
         self.seconds = AT_ONCE  # that a row takes, as far as is known
         self.files: dict[int, bytes] = {}
-        self.room = IN_MEMORY
+        self.room = 0 if pipeline.uneven else IN_MEMORY  # uneven tensors are kept themselves
         self.kept, self.lengths = None, None
         if pipeline.uneven:
             self.kept = list(self.pool.map(lambda row: self._read(row, None), range(self.count)))

@@ -60,8 +60,9 @@ def sound_of(data: bytes, longest: float, suffix: str = "", advice: str = "") ->
     """
     plain = _plain(data)
     if plain is not None:
-        values, rate = plain
-        _refuse(rate, *values.shape, longest, advice)
+        whole, rate = plain
+        _refuse(rate, *whole.shape, longest, advice)
+        values = whole * np.float32(1 / 32768)
         channels, kind, coding, container = values.shape[1], "WAV PCM_16", "PCM_16", "WAV"
     else:
         with _opened(data) as opened:
@@ -122,7 +123,7 @@ def stored(values: np.ndarray, rate: int) -> bytes:
 
 
 def _plain(data: bytes) -> tuple[np.ndarray, int] | None:
-    """Return the samples float32 `[frames, channels]` and the rate of a whole WAV file of 16-bit samples; None of any other.
+    """Return the samples int16 `[frames, channels]` and the rate of a whole WAV file of 16-bit samples; None of any other.
 
     The most common files are read by the standard library, in a fraction of the time that libsndfile's callbacks take.
     """
@@ -136,7 +137,7 @@ def _plain(data: bytes) -> tuple[np.ndarray, int] | None:
         return None
     if not frames or len(whole) != 2 * channels * frames:
         return None
-    return np.frombuffer(whole, "<i2").reshape(frames, channels) * np.float32(1 / 32768), rate
+    return np.frombuffer(whole, "<i2").reshape(frames, channels), rate
 
 
 def _opened(data: bytes) -> Any:
