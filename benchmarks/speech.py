@@ -5,7 +5,8 @@
 Rows: fsdd fsdd-speakers fsdd-noise streaming reading (default: all). Official: takes 0 to 4 are the test, takes 9, 19, … the
 validation rows. One speaker left out: all their takes are the test, the same takes of the five others validation. The knobs
 were chosen with another speaker held out as validation, the steps of learning on validation takes. Runs lie in
-$HORNGATE_BENCH_RUNS (default: below the temporary folder) and are gone on with. Results are merged into benchmarks/results/speech.json.
+$HORNGATE_BENCH_RUNS (default: below the temporary folder) and are gone on with. Results are merged into
+benchmarks/results/speech.json.
 """
 
 import csv
