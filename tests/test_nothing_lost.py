@@ -171,7 +171,7 @@ def final_weights(folder: Path) -> dict:
         return {name: stored[name] for name in stored.files if name.startswith("model")}
 
 
-LONG = ("vision", "classify", "train", "--data", "p", "--image-size", 16, "--epochs", 30, "--batch-size", 8)
+LONG = ("vision", "classify", "train", "--data", "p", "--image-size", 16, "--epochs", 14, "--batch-size", 8)
 LONG += ("--augment", "light")
 
 

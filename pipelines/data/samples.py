@@ -1,6 +1,8 @@
 """Samples: small real data that needs no network, for `sample:NAME`."""
 
+from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from io import BytesIO
 
 import pyarrow as pa
@@ -24,7 +26,13 @@ def sample(name: str, card: Data | None = None, labelled: bool = True) -> Iterat
         raise UserError(
             f'no sample "{name}".{nearest(name, (*SAMPLES, *SERIES))} Known: {", ".join((*SAMPLES, *SERIES))}'
         )
-    yield SAMPLES[name]()
+    yield _made(name)
+
+
+@lru_cache(maxsize=2)
+def _made(name: str) -> pa.Table:
+    """Return a sample, made once: a verb reads its inputs more than once."""
+    return SAMPLES[name]()
 
 
 def _digits() -> pa.Table:
@@ -106,15 +114,27 @@ def _documented() -> Iterator[tuple[str, str, list[str], list[str]]]:
     for subject, modules in SUBJECTS.items():
         files = [path for name in modules for path in (library / f"{name}.py", *sorted((library / name).glob("*.py")))]
         for path in (path for path in files if path.is_file()):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
-                    continue
+            for node in _definitions(ast.parse(path.read_text("utf-8"))):
                 place = f"{path.relative_to(library).as_posix()}:{getattr(node, 'lineno', 0)}"
                 text = " ".join((ast.get_docstring(node) or "").split())
                 sentences = [part for part in re.split(r"(?<=[.!?]) ", text) if 4 <= len(part.split()) <= 60]
                 found = getattr(node, "args", None)
                 every = [*found.posonlyargs, *found.args, *found.kwonlyargs] if found else []
                 yield subject, place, sentences[:8], [one.arg for one in every]
+
+
+def _definitions(module) -> Iterator:
+    """Yield a module and its classes and functions, outer ones first, as `ast.walk` does without its expressions."""
+    import ast
+
+    nodes = deque([module])
+    while nodes:
+        node = nodes.popleft()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+            yield node
+        for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+            inner = getattr(node, part, None)
+            nodes.extend(inner if isinstance(inner, list) else ())
 
 
 def _breast_cancer() -> pa.Table:
