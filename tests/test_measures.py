@@ -141,6 +141,16 @@ def test_temperature_finds_what_was_hidden():
     assert calibration.fitted_temperature(found.at(np.arange(10))) == 1.0
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_rows_that_are_all_right_ask_for_no_certainty(several):
+    rng = np.random.default_rng(0)
+    targets = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 200)]
+    scores = (0.7 * targets + 0.1).astype(np.float32)  # 0.8 for the right class, 0.1 for each other one
+    outcome = Outcome(targets, scores, scores > 0.5 if several else scores.argmax(1))
+    scaled = calibration.at_temperature(scores, calibration.fitted_temperature(outcome), several)
+    assert 0.97 < scaled.max(1).mean() < 1 - 1 / 210
+
+
 def test_thresholds_reach_the_wish_on_the_rows_they_were_chosen_on():
     found, truth = outcome(classes=2, rows=500)
     positive, said = truth == 1, found.scores[:, 1]

@@ -10,20 +10,30 @@ LEAST_ROWS = 30  # a temperature fitted on fewer says nothing
 def fitted_temperature(outcome: Outcome) -> float:
     """Return the temperature with the lowest log loss on these rows (Guo et al. 2017, arXiv 1706.04599).
 
-    The scores should come from temperature 1. Fewer than 30 rows give 1.
+    The scores should come from temperature 1. Fewer than 30 rows give 1. Targets are smoothed as if one more row had come out
+    wrong (after Platt 1999): rows that are all right would otherwise ask for scores of 1.
     """
     from scipy.optimize import minimize_scalar
 
     if len(outcome.scores) < LEAST_ROWS:
         return 1.0
+    targets = _smoothed(outcome)
     found = minimize_scalar(
-        lambda power: _loss(
-            at_temperature(outcome.scores, np.exp(power), outcome.several), outcome.targets, outcome.several
-        ),
+        lambda power: _loss(at_temperature(outcome.scores, np.exp(power), outcome.several), targets, outcome.several),
         bounds=(np.log(0.05), np.log(20)),
         method="bounded",
     )
     return float(np.exp(found.x))
+
+
+def _smoothed(outcome: Outcome) -> np.ndarray:
+    """Return targets `[n, classes]` of which 1 / (n + 2) is moved to the other classes."""
+    rows, classes = outcome.targets.shape
+    moved = 1 / (rows + 2)
+    if outcome.several:
+        return moved + (1 - 2 * moved) * outcome.targets
+    known = outcome.targets.any(1, keepdims=True)  # a label that was never learnt says nothing
+    return (1 - moved) * outcome.targets + known * moved * (1 - outcome.targets) / max(classes - 1, 1)
 
 
 def at_temperature(scores: np.ndarray, temperature: float, several: bool) -> np.ndarray:
