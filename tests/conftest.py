@@ -1,5 +1,6 @@
 """What tests share: a cache of their own, made-up pictures, and one training per task."""
 
+import json
 import os
 import subprocess
 import sys
@@ -103,6 +104,32 @@ def horngate():
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def elsewhere():
+    """A function that runs the command in a folder, in a second process that trained nothing, as `cli` does in this one.
+
+    The process is started once and takes one command after the other, since each start takes seconds.
+    """
+    code = """
+import json, os, sys
+from conftest import run_here
+out = sys.stdout
+for line in sys.stdin:
+    folder, words = json.loads(line)
+    os.chdir(folder)
+    print(json.dumps(run_here(*words)), file=out, flush=True)
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent, **pipes) as process:
+
+        def call(folder, *words) -> tuple[int, str, str]:
+            print(json.dumps([str(folder), [str(word) for word in words]]), file=process.stdin, flush=True)
+            return tuple(json.loads(process.stdout.readline()))
+
+        yield call
+        process.stdin.close()
 
 
 @pytest.fixture

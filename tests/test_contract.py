@@ -213,14 +213,13 @@ def test_three_formats_hold_the_same_rows_in_order(domain, task, tiny_runs, pred
 
 
 @every_task
-def test_a_moved_run_answers_the_same_in_a_new_process(domain, task, tiny_runs, predicted, horngate, tmp_path):
+def test_a_moved_run_answers_the_same_in_another_process(domain, task, tiny_runs, predicted, elsewhere, tmp_path):
     run = tiny_runs(domain, task)
     moved = tmp_path / "elsewhere" / "renamed"
     shutil.copytree(run.folder, moved)
-    done = horngate("predict", moved, *inputs_of(run), "-o", tmp_path / "moved.parquet", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    code, out, err = elsewhere(tmp_path, "predict", moved, *inputs_of(run), "-o", tmp_path / "moved.parquet")
+    assert (code, out) == (0, f"{tmp_path / 'moved.parquet'}\n"), err
     assert (tmp_path / "moved.parquet").read_bytes() == predicted(domain, task).read_bytes()
-    assert done.stdout == f"{tmp_path / 'moved.parquet'}\n"
 
 
 @every_task

@@ -10,8 +10,8 @@ LEAST_ROWS = 30  # a temperature fitted on fewer says nothing
 def fitted_temperature(outcome: Outcome) -> float:
     """Return the temperature with the lowest log loss on these rows (Guo et al. 2017, arXiv 1706.04599).
 
-    The scores should come from temperature 1. Fewer than 30 rows give 1. Targets are smoothed as if one more row had come out
-    wrong (after Platt 1999): rows that are all right would otherwise ask for scores of 1.
+    The scores should come from temperature 1. Fewer than 30 rows give 1. Targets are smoothed as if one more row had come
+    out wrong (after Platt 1999): rows that are all right would otherwise ask for scores of 1.
     """
     from scipy.optimize import minimize_scalar
 
