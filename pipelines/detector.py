@@ -13,7 +13,7 @@ from horngate.pipelines import progress
 from horngate.pipelines.alarms import Alarms
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, read_table, whole, write_rows
+from horngate.pipelines.files import read_json, read_table, write_rows
 from horngate.pipelines.judged import Judged
 from horngate.pipelines.row_by_row import RowByRow
 from horngate.pipelines.run import Run
@@ -87,8 +87,7 @@ class Detector(Judged, RowByRow):
         with device.scope():
             found = self.learn(table, places, run)
             self._decide(table, places, truth)
-        with whole(run / "model.keras") as temporary:
-            self.answers.save(temporary, include_optimizer=False)
+        run.keep_model(self.answers)
         self.alarms.write(run / "alarms.json")
         write_rows(run / "history.csv", found.get("history", []), HISTORY)
         protocol = {

@@ -1,6 +1,5 @@
 """The climb of a task: which rungs of the transfer ladder are tried, on which rows, and which one is kept."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,9 @@ from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.device import Device
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import digest, whole, write_rows
+from horngate.pipelines.files import digest
 from horngate.pipelines.measure.classification import Outcome
-from horngate.pipelines.measure.intervals import numbered
-from horngate.pipelines.phases import HISTORY, gain_between, told
+from horngate.pipelines.phases import Training, told
 from horngate.pipelines.run import Run
 from horngate.pipelines.runtimes import Runtime
 from horngate.pipelines.runtimes.race import RACED, Track, sampled
@@ -31,20 +29,19 @@ if TYPE_CHECKING:
     from horngate.pipelines.classifier import Classifier
 
 
-class Ladder:
+class Ladder(Training):
     """One training's way up, resumable: finished phases and complete features are found again, not repeated.
 
     It is that of classifiers of rows; a task whose rows hold several things to classify says in a subclass what these are.
     """
 
-    columns = HISTORY
     several = property(lambda self: self.task.labels.several)  # whether a thing may have several labels
 
     def __init__(
         self, task: "Classifier", table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Device
     ):
-        self.task, self.card, self.run, self.device = task, task.card, run, device
-        self.network = task.network
+        super().__init__(task, run)
+        self.device, self.network = device, task.network
         self.rows = {name: np.flatnonzero(splits == name) for name in ("train", "validation")}
         self.table, self.fingerprints = table, fingerprints
         self.targets = self._encoded(table["target"].to_pylist())
@@ -61,8 +58,6 @@ class Ladder:
         # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
         given = self.card.method == "probe"
         self.head_settings = self.settings if given else transfer.Settings(self.several, self.card.seed)
-        self.history: list[dict[str, Any]] = []
-        self.costs: dict[str, float] = {}
         self.runtimes: dict[str, Runtime | None] = {}
 
     def climb(self) -> dict[str, Any]:
@@ -70,9 +65,7 @@ class Ladder:
         method = self._method()
         with self.device.scope():
             kept, why = self._learn(method)
-            summary = self._choose(method, kept, why)
-        write_rows(self.run / "history.csv", self.history, self.columns)
-        return summary
+            return self._choose(method, kept, why)
 
     def _method(self) -> str:
         method = self.card.method
@@ -87,26 +80,20 @@ class Ladder:
     def _learn(self, method: str) -> tuple[str, str]:
         """Climb the rungs of a method; return the rung that is kept and why."""
         if method == "scratch":
-            self._timed("scratch", lambda: self._all_layers(transfer.scratch))
+            self.timed("scratch", lambda: self._all_layers(transfer.scratch))
             return "scratch", "asked for" if self.card.method == "scratch" else "no pretrained weights"
         if method == "contrastive":
-            self._timed("contrastive", self._contrast)
-        self.penalty = self._timed("probe", self._probe)
+            self.timed("contrastive", self._contrast)
+        self.penalty = self.timed("probe", self._probe)
         if method in ("probe", "contrastive"):
             return method, "asked for"
         if method == "lora":
-            self._timed("lora", lambda: self._all_layers(transfer.lora))
+            self.timed("lora", lambda: self._all_layers(transfer.lora))
             self.network = self.task.network = type(self.network).within(merged(self.network.answers))
             return "lora", "asked for"
         low = self._snapshot() if method == "auto" else None
-        self._timed("finetune", lambda: self._all_layers(transfer.finetune))
+        self.timed("finetune", lambda: self._all_layers(transfer.finetune))
         return ("finetune", "asked for") if low is None else self._compared(low)
-
-    def _timed(self, phase: str, work):
-        started = time.monotonic()
-        result = work()
-        self.costs[phase] = round(time.monotonic() - started, 1)
-        return result
 
     def _contrast(self) -> None:
         """Learn the encoder from pairs of training rows with a common label; the head comes after it."""
@@ -141,15 +128,8 @@ class Ladder:
     def _compared(self, low: tuple[list[np.ndarray], Outcome]) -> tuple[str, str]:
         """Keep the probe unless fine-tuning is better on validation beyond its interval."""
         weights, before = low
-        after = self._validation()
-        if not len(after):
-            return "finetune", "no validation rows to compare on"
-        groups = numbered([self.table["group"][int(row)].as_py() for row in self.rows["validation"]])
-        sure, said = gain_between(self.task, before, after, groups)
-        if sure:
-            return "finetune", said
-        checkpoint.assign(self.network.logits.weights, weights)
-        return "probe", f"{said}: no sure gain"
+        groups = [self.table["group"][int(row)].as_py() for row in self.rows["validation"]]
+        return self.better(self.network.logits, weights, (before, self._validation()), groups, "probe")
 
     def _choose(self, method: str, kept: str, why: str) -> dict[str, Any]:
         """Decide on validation rows, refit where wished, save."""
@@ -158,10 +138,7 @@ class Ladder:
             decided = {"temperature": 1.0, "threshold": None, "conformal": None}
         else:
             decided = self._decided()
-        with whole(self.run / "model.keras") as temporary:
-            self.network.answers.save(temporary, include_optimizer=False)
-        protocol = {"method": kept, "chosen_because": why, "refit": self.card.refit} | decided
-        return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
+        return self.finish(self.network.answers, kept, why, refit=self.card.refit, **decided)
 
     def _decided(self) -> dict[str, Any]:
         """Choose on validation rows how scores become answers, and return what was chosen."""

@@ -1,16 +1,20 @@
 """What every training by gradient tells and keeps while it runs, and when one phase counts as better than the one before."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from horngate.models import checkpoint
 from horngate.models.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
 from horngate.models.learning import Diverged, Keeper
 from horngate.models.lora import NoAttention
 from horngate.pipelines import progress
 from horngate.pipelines.errors import UserError
 from horngate.pipelines.files import write_rows
-from horngate.pipelines.measure.intervals import bootstrap
+from horngate.pipelines.measure.intervals import bootstrap, numbered
+from horngate.pipelines.run import Run
 
 HISTORY = [
     "phase",
@@ -29,14 +33,73 @@ USERS_TO_MEND = (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention)
 TOLD = ("loss", "val_loss", "val_accuracy", "val_ndcg_at_10")
 
 
-def gain_between(task: Any, before: Any, after: Any, groups: np.ndarray | None) -> tuple[bool, str]:
-    """Return whether fine-tuning is surely better by the headline metric on the same rows, and by how much in words.
+class Training:
+    """One training, phase after phase; subclasses say what the phases are. Finished phases are found again, not repeated.
+
+    Args:
+        task: the pipeline, with its card and what it measures.
+        run: where history, checkpoints and the model are kept.
+
+    Attributes:
+        history: rows of history.csv so far, with these `columns`.
+        costs: seconds by phase.
+    """
+
+    columns = HISTORY
+
+    def __init__(self, task: Any, run: Run):
+        self.task, self.card, self.run = task, task.card, run
+        self.history: list[dict[str, Any]] = []
+        self.costs: dict[str, float] = {}
+
+    def timed(self, phase: str, work: Callable[[], Any]) -> Any:
+        """Do a phase's work, return what it returns, and note its seconds."""
+        started = time.monotonic()
+        result = work()
+        self.costs[phase] = round(time.monotonic() - started, 1)
+        return result
+
+    def better(
+        self, model: Any, weights: list[np.ndarray], outcomes: tuple, groups: list, untuned: str
+    ) -> tuple[str, str]:
+        """Keep fine-tuned weights only where they are better on validation rows beyond the interval; return which, and why.
+
+        Args:
+            model: holds the fine-tuned weights, and gets back what is kept.
+            weights: those before, as of `checkpoint.values_of`.
+            outcomes: of the task on validation rows, before and after.
+            groups: of these rows.
+            untuned: what the phase before is called.
+        """
+        if not len(outcomes[0]):
+            return "finetune", "no validation rows to compare on"
+        low = "the preset" if untuned == "untuned" else untuned
+        sure, said = _gain(self.task, *outcomes, numbered(groups), f"from {low} to finetune")
+        if sure:
+            return "finetune", said
+        checkpoint.assign(model.weights, weights)
+        return untuned, f"{said}: no sure gain"
+
+    def finish(self, model: Any, kept: str, why: str, **decided: Any) -> dict[str, Any]:
+        """Write the model and the history; return the summary.
+
+        Args:
+            decided: what else the protocol says.
+        """
+        self.run.keep_model(model)
+        write_rows(self.run / "history.csv", self.history, self.columns)
+        protocol = {"method": kept, "chosen_because": why, "refit": False} | decided
+        return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
+
+
+def _gain(task: Any, before: Any, after: Any, groups: np.ndarray | None, step: str) -> tuple[bool, str]:
+    """Return whether an outcome is surely better by the headline metric on the same rows, and by how much in words.
 
     What can't be measured is kept, since it was asked for.
 
     Args:
-        before, after: outcomes of the task.
         groups: int64 `[n]` or None, as of `bootstrap`.
+        step: what happened between both.
     """
     name, (spec, new) = next(iter(task.measures(after).items()))
     _, old = task.measures(before)[name]
@@ -46,7 +109,7 @@ def gain_between(task: Any, before: Any, after: Any, groups: np.ndarray | None) 
     gain = {"gain": lambda weights: sign * (new(weights) - old(weights))}
     low, high = bootstrap(gain, len(after), groups, seed=task.card.seed)["gain"] or (float("nan"),) * 2
     value = gain["gain"](np.ones(len(after)))
-    return low > 0, f"{name} on validation {value:+.4f} [{low:+.4f}, {high:+.4f}] from probe to finetune"
+    return low > 0, f"{name} on validation {value:+.4f} [{low:+.4f}, {high:+.4f}] {step}"
 
 
 class told:

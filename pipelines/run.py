@@ -8,7 +8,7 @@ from typing import Any
 
 from horngate.pipelines.card import Data, task_name
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import digest, file_digest, read_json, read_table, write_json, write_text
+from horngate.pipelines.files import digest, file_digest, read_json, read_table, whole, write_json, write_text
 from horngate.pipelines.recipe import read_card, to_yaml
 
 FORMAT = 1
@@ -116,6 +116,11 @@ class Run(os.PathLike):
         names = ("model.keras", "labels.json", "alarms.json", "schema.json", "tokenizer.json", "sides.parquet")
         names += ("language.json", "tokenizer.spm", "users.parquet", "items.parquet", "interactions.parquet")
         return digest(*(file_digest(self / name) for name in names if (self / name).is_file()))
+
+    def keep_model(self, model: Any) -> None:
+        """Write a Keras model to `model.keras`, whole or not at all."""
+        with whole(self / "model.keras") as temporary:
+            model.save(temporary, include_optimizer=False)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write `run.json`; from then on the run counts as whole."""

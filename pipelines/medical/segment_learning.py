@@ -1,7 +1,5 @@
 """How a segmenter learns: the decoder on a frozen encoder, then all layers; or all from a random start. Resumable."""
 
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +10,8 @@ from horngate.models.learning import Plan, learn
 from horngate.models.network import depths
 from horngate.models.optimizer import adamw
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import whole, write_rows
-from horngate.pipelines.measure.intervals import numbered
 from horngate.pipelines.medical.learning_rows import PatchRows, shares
-from horngate.pipelines.phases import gain_between, told
+from horngate.pipelines.phases import Training, told
 from horngate.pipelines.run import Run
 
 if TYPE_CHECKING:
@@ -29,7 +25,7 @@ BATCH = 8  # patches
 DECAY = 1e-4
 
 
-class Learning:
+class Learning(Training):
     """One training of a segmenter, phase after phase; those that were finished before only load their weights.
 
     Args:
@@ -41,22 +37,17 @@ class Learning:
     columns = HISTORY
 
     def __init__(self, task: "Pipeline", table: pa.Table, splits: np.ndarray, run: Run, device: Any):
-        self.task, self.card, self.network, self.run, self.device = task, task.card, task.network, run, device
+        super().__init__(task, run)
+        self.network, self.device = task.network, device
         self.held_table = table.take(pa.array(np.flatnonzero(splits == "validation")))
         self.rows = PatchRows(task, table.take(pa.array(np.flatnonzero(splits == "train"))), self.card.patches)
         self.held = PatchRows(task, self.held_table, None)
-        self.history: list[dict[str, Any]] = []
-        self.costs: dict[str, float] = {}
 
     def climb(self) -> dict[str, Any]:
         """Learn by the card's method, choose, save the model, and return the summary."""
         with self.device.scope():
             kept, why = self._learnt()
-        with whole(self.run / "model.keras") as temporary:
-            self.network.answers.save(temporary, include_optimizer=False)
-        write_rows(self.run / "history.csv", self.history, self.columns)
-        protocol = {"method": kept, "chosen_because": why, "refit": False}
-        return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
+        return self.finish(self.network.answers, kept, why)
 
     def _learnt(self) -> tuple[str, str]:
         """Learn; return the phase that is kept and why."""
@@ -66,20 +57,26 @@ class Learning:
                 raise UserError(
                     f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
                 )
-            self._phase("scratch", lambda: self.network.thaw(norms=True))
+            self.timed("scratch", lambda: self._phase("scratch"))
             return "scratch", "asked for" if method == "scratch" else "no pretrained weights"
         if method == "scratch":
             raise UserError("--method scratch starts from random weights: say --weights none, or leave --backbone out")
-        self._phase("probe", self.network.freeze)
+        self.timed("probe", lambda: self._phase("probe"))
         if method == "probe":
             return "probe", "asked for"
         before = self._standing() if method == "auto" else None
-        self._phase("finetune", lambda: self.network.thaw(norms=False))
-        return ("finetune", "asked for") if before is None else self._better(*before)
+        self.timed("finetune", lambda: self._phase("finetune"))
+        if before is None:
+            return "finetune", "asked for"
+        weights, outcome = before
+        outcomes = (outcome, self.task.judged(self.held_table))
+        return self.better(self.network.logits, weights, outcomes, self.held_table["group"].to_pylist(), "probe")
 
-    def _phase(self, name: str, prepare: Callable[[], None]) -> None:
-        started = time.monotonic()
-        prepare()
+    def _phase(self, name: str) -> None:
+        if name == "probe":
+            self.network.freeze()
+        else:
+            self.network.thaw(norms=name == "scratch")
         plan = self._plan(name)
         factors = None
         if name == "finetune":
@@ -91,7 +88,6 @@ class Learning:
         self.network.compile(optimizer, self.card.dice_weight, self._balance())
         with told(self, at_least=0.0) as keeper:
             self.history += learn(self.network.logits, self.rows, self.held, plan, keeper)
-        self.costs[name] = round(time.monotonic() - started, 1)
 
     def _plan(self, name: str) -> Plan:
         """Return the plan of a phase; on the way to fine-tuning, the user's epochs are meant for that."""
@@ -111,14 +107,3 @@ class Learning:
     def _standing(self) -> tuple[list[np.ndarray], Any]:
         """Return the weights and how they answer the validation rows."""
         return checkpoint.values_of(self.network.logits.weights), self.task.judged(self.held_table)
-
-    def _better(self, weights: list[np.ndarray], before: Any) -> tuple[str, str]:
-        """Keep the probe unless fine-tuning is better on validation beyond its interval."""
-        if not len(before):
-            return "finetune", "no validation rows to compare on"
-        after = self.task.judged(self.held_table)
-        sure, said = gain_between(self.task, before, after, numbered(self.held_table["group"].to_pylist()))
-        if sure:
-            return "finetune", said
-        checkpoint.assign(self.network.logits.weights, weights)
-        return "probe", f"{said}: no sure gain"

@@ -1,65 +1,61 @@
 """How an embedder learns from pairs: which method, on which rows, and what is kept of it."""
 
-import math
-import time
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from horngate.models import checkpoint
 from horngate.pipelines import progress
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import whole, write_rows
-from horngate.pipelines.measure.intervals import numbered as grouped
-from horngate.pipelines.nlp.pairs import PairRows, embedded, numbered, one_or_two, similarities
+from horngate.pipelines.nlp.pairs import PairRows, embedded, float_of, numbered, one_or_two, similarities
+from horngate.pipelines.phases import Training, told
 from horngate.pipelines.run import Run
 
 HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 
 
-class PairTraining:
-    """One training, resumable.
+class PairTraining(Training):
+    """One training of an embedder.
 
     Args:
         task: the pipeline; its `answers` is the untrained network, and holds what is kept in the end.
+        table: all rows, with their splits beside.
+        run: where it is kept.
 
     Attributes:
         untrained: what the encoder said before it learnt, by split, for `outcome_of`; empty where it learns nothing.
     """
 
+    columns = HISTORY
+
     def __init__(self, task: Any, table: pa.Table, splits: np.ndarray, run: Run):
-        self.task, self.card, self.run, self.table = task, task.card, run, table
+        super().__init__(task, run)
+        self.table = table
         self.scored = table["target"].null_count < table.num_rows
         self.places = {name: np.flatnonzero(splits == name) for name in ("train", "validation", "test")}
-        self.columns, self.history = HISTORY, []
         self.untrained: dict[str, np.ndarray] = {}
 
     def climb(self) -> dict[str, Any]:
         """Learn by the card's method and save the model; return the summary."""
         from horngate.models.lora import merged
 
-        method, started = self._method(), time.monotonic()
-        kept, why, costs = method, "asked for", {}
+        method = self._method()
+        kept, why = method, "asked for"
         if method == "probe":
             progress.notice("method probe: the encoder is taken as it is; nothing is learnt")
         else:
             phase = "finetune" if method == "auto" else method
-            self._untouched()
-            before = self.task.answers.get_weights()
-            self._learn(phase)
+            before = checkpoint.values_of(self.task.answers.weights)
+            self.timed(phase, lambda: self._learn(phase))
             if phase == "lora":
                 self.task.answers = merged(self.task.answers)
-            costs[phase] = round(time.monotonic() - started, 1)
             why = "asked for" if self.card.method == method else "no pretrained weights"
             if method == "auto":
                 kept, why = self._compared(before)
-        with whole(self.run / "model.keras") as temporary:
-            self.task.answers.save(temporary, include_optimizer=False)
-        write_rows(self.run / "history.csv", self.history, HISTORY)
         learnt_from = "scores of pairs (CoSENT)" if self.scored else "pairs alone (multiple negatives ranking)"
-        protocol = {"method": kept, "chosen_because": why, "refit": False}
-        protocol["learnt_from"] = "nothing: the encoder as it is" if kept == "probe" else learnt_from
-        return {"method": kept, "costs_seconds": costs, "protocol": protocol}
+        learnt_from = "nothing: the encoder as it is" if kept == "probe" else learnt_from
+        return self.finish(self.task.answers, kept, why, learnt_from=learnt_from)
 
     def _method(self) -> str:
         method = self.card.method
@@ -89,8 +85,8 @@ class PairTraining:
 
     def _learn(self, phase: str) -> None:
         from horngate.models.embedding import Wishes, learn_pairs
-        from horngate.pipelines.phases import told
 
+        self._untouched()
         card = self.card
         wishes = Wishes(phase, self.scored, card.seed, card.epochs, card.batch_size, card.learning_rate)
         train, held = self._rows("train"), self._rows("validation")
@@ -99,29 +95,16 @@ class PairTraining:
 
     def _compared(self, before: list[np.ndarray]) -> tuple[str, str]:
         """Keep the encoder as it was unless the trained one is better on validation beyond its interval."""
-        from horngate.pipelines.phases import gain_between
-
         if not len(self.places["validation"]):
-            return "finetune", "no validation rows to compare on"
+            return self.better(self.task.answers, before, ((), ()), [], "probe")
         own = self.table.take(pa.array(self.places["validation"]))
         targets = own["target"].to_pylist()
         said = (self.untrained["validation"], self._said("validation", "answers on validation"))
-        outcomes = [self.task.outcome_of(outputs, targets) for outputs in said]
-        sure, why = gain_between(self.task, *outcomes, grouped(own["group"].to_pylist()))
-        if sure:
-            return "finetune", why
-        self.task.answers.set_weights(before)
-        self.untrained = {}
-        return "probe", f"{why}: no sure gain"
-
-
-def float_of(text: str) -> float | None:
-    """Return the finite number that a text says, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+        outcomes = tuple(self.task.outcome_of(outputs, targets) for outputs in said)
+        kept, why = self.better(self.task.answers, before, outcomes, own["group"].to_pylist(), "probe")
+        if kept == "probe":
+            self.untrained = {}
+        return kept, why
 
 
 def _numbers(inputs: Any, encoding: str) -> np.ndarray:

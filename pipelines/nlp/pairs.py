@@ -1,6 +1,7 @@
 """Rows that are one text or two: how they are read, and how they are learnt from and embedded."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,15 @@ from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.errors import Unreadable, UserError
 from horngate.pipelines.measure.similarity import found
 from horngate.pipelines.nlp.texts import inspected, texts_of
+
+
+def float_of(text: str) -> float | None:
+    """Return the finite number that a text says, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from horngate.pipelines.measure.similarity import Outcome
 from horngate.pipelines.nlp import classify, tokens
 from horngate.pipelines.nlp.drawing import token_lengths
 from horngate.pipelines.nlp.encoding import Encoding, Lengths
-from horngate.pipelines.nlp.pair_training import PairTraining, float_of
-from horngate.pipelines.nlp.pairs import Facts, inspected_pair, one_or_two, similarities
+from horngate.pipelines.nlp.pairs import Facts, float_of, inspected_pair, one_or_two, similarities
 from horngate.pipelines.nlp.texts import SUFFIXES
 from horngate.pipelines.page import similarity as drawn
 from horngate.pipelines.page.plot import Plot, Shown
@@ -65,6 +64,8 @@ class Pipeline(Encoding, RowByRow):
     def fit(
         self, table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Any
     ) -> dict[str, Any]:
+        from horngate.pipelines.nlp.pair_training import PairTraining
+
         if self.card.refit or self.card.class_weights != "none":
             raise UserError("--refit and --class-weights are for classes; embeddings have none: leave them out")
         self.tokens.write(run / "tokenizer.json")

@@ -10,7 +10,7 @@ from horngate.pipelines import progress
 from horngate.pipelines.data import cache
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import digest, read_json, whole, write_rows
+from horngate.pipelines.files import digest, read_json, write_rows
 from horngate.pipelines.measure.intervals import numbered
 from horngate.pipelines.page.plot import Shown
 from horngate.pipelines.recommendation.aims import Aim
@@ -64,8 +64,7 @@ class Pipeline(Events, Scored, RowByRow):
         learning = Learning(self.card, run, self.layout, *parts, answer, aim.logit)
         with device.scope():
             self.answers, found = learning.learnt()
-            with whole(run / "model.keras") as temporary:
-                self.answers.save(temporary, include_optimizer=False)
+            run.keep_model(self.answers)
         write_rows(run / "history.csv", learning.history, learning.columns)
         protocol = {"refit": self.card.refit, "kind": aim.kind, "unseen": self._unseen(table, splits)}
         parameters = {"parameters": int(self.answers.count_params()), "costs_seconds": learning.costs}

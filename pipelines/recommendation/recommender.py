@@ -15,7 +15,7 @@ from horngate.pipelines.card import elsewhere
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.splits import NAMES
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, whole, write_rows
+from horngate.pipelines.files import read_json, write_rows
 from horngate.pipelines.recommendation import samples
 from horngate.pipelines.recommendation.answering import Answering
 from horngate.pipelines.recommendation.cases import listed, sliced
@@ -121,8 +121,7 @@ class Recommender(Answering, Judging, Exporting, BlockByBlock):
             found = self.learn(run)
         self.schema |= {"by_features": bool(found.get("by_features")), "refit": self.known.refit}
         self.schema["reads"] = "user" if len(self.answers.inputs[0].shape) == 1 else "items"
-        with whole(run / "model.keras") as temporary:
-            self.answers.save(temporary, include_optimizer=False)
+        run.keep_model(self.answers)
         write_rows(run / "history.csv", self.renamed(self.history), HISTORY)
         self.known.write(run.folder)
         protocol = {

@@ -1,6 +1,5 @@
 """How a Moonshine preset goes on learning from recordings with transcripts, or is taken as it is; resumable."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,8 @@ from horngate.models.optimizer import adamw
 from horngate.pipelines import progress
 from horngate.pipelines.data.reading import threads
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import whole, write_rows
-from horngate.pipelines.measure.intervals import numbered
-from horngate.pipelines.phases import gain_between, told
+from horngate.pipelines.files import whole
+from horngate.pipelines.phases import Training, told
 from horngate.pipelines.run import Run
 from horngate.pipelines.speech.recordings import filled, learnt_from
 from horngate.pipelines.speech.speaking_views import viewed
@@ -77,7 +75,7 @@ class WrittenRows:
         return learnt_from(self.inputs[row], self.rate)
 
 
-class MoonshineLearning:
+class MoonshineLearning(Training):
     """One training of a Moonshine preset.
 
     Args:
@@ -89,44 +87,33 @@ class MoonshineLearning:
     columns = HISTORY
 
     def __init__(self, task: "Pipeline", table: pa.Table, splits: np.ndarray, run: Run, device: Any):
-        self.task, self.card, self.run, self.device = task, task.card, run, device
+        super().__init__(task, run)
+        self.device = device
         self.train = table.take(pa.array(np.flatnonzero(splits == "train")))
         self.held = table.take(pa.array(np.flatnonzero(splits == "validation")))
-        self.history: list[dict[str, Any]] = []
-        self.costs: dict[str, float] = {}
 
     def climb(self) -> dict[str, Any]:
         """Learn by the card's method, choose, save model and tokenizer, and return the summary."""
         with self.device.scope():
             kept, why = self._learnt()
         model = self.task.moonshine
-        with whole(self.run / "model.keras") as temporary:
-            model.backbone.save(temporary, include_optimizer=False)
         with whole(self.run / "tokenizer.spm") as temporary:
             temporary.write_bytes(model.pieces())
-        write_rows(self.run / "history.csv", self.history, self.columns)
-        protocol = {"method": kept, "chosen_because": why, "refit": False}
-        return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
+        return self.finish(model.backbone, kept, why)
 
     def _learnt(self) -> tuple[str, str]:
         """Learn; return what is kept and why."""
         if self.card.method == "untuned":
             return "untuned", "asked for"
-        before = self._standing() if self.card.method == "auto" and self.held.num_rows else None
-        self._finetune()
+        before = self._standing() if self.card.method == "auto" else None
+        self.timed("finetune", self._finetune)
         if before is None:
-            return "finetune", "asked for" if self.card.method == "finetune" else "no validation rows to compare on"
+            return "finetune", "asked for"
         weights, outcome = before
-        groups = numbered(self.held["group"].to_pylist())
-        sure, said = gain_between(self.task, outcome, self._judged(), groups)
-        said = said.replace("from probe to finetune", "from the preset to finetune")
-        if sure:
-            return "finetune", said
-        checkpoint.assign(self.task.moonshine.logits.weights, weights)
-        return "untuned", f"{said}: no sure gain"
+        outcomes = (outcome, self._judged())
+        return self.better(self.task.moonshine.logits, weights, outcomes, self.held["group"].to_pylist(), "untuned")
 
     def _finetune(self) -> None:
-        started = time.monotonic()
         rows, held = WrittenRows(self.task, self.train, "training"), WrittenRows(self.task, self.held, "validation")
         if not rows.count:
             raise UserError("no training recording is left to learn from: all are longer than --window")
@@ -136,7 +123,6 @@ class MoonshineLearning:
         self.task.moonshine.compile(adamw(self.card.learning_rate or RATE, steps, WARMUP, DECAY))
         with told(self) as keeper:
             self.history += learn(self.task.moonshine.logits, rows, held, plan, keeper)
-        self.costs["finetune"] = round(time.monotonic() - started, 1)
 
     def _standing(self) -> tuple[list[np.ndarray], Any]:
         """Return the weights and how they answer the validation rows."""

@@ -1,6 +1,5 @@
 """How a CTC network learns to spell recordings; resumable."""
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,7 @@ import pyarrow as pa
 from horngate.models.learning import Plan, learn
 from horngate.models.optimizer import adamw
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import whole, write_rows
-from horngate.pipelines.phases import told
+from horngate.pipelines.phases import Training, told
 from horngate.pipelines.run import Run
 from horngate.pipelines.speech.language import Decoder, weighed
 from horngate.pipelines.speech.spoken_rows import SpokenRows
@@ -26,7 +24,7 @@ FEWEST, MOST = 20, 120  # epochs
 BATCHES = ((200, 4), (2000, 8))  # up to so many rows, batches of so many; above, 16
 
 
-class Learning:
+class Learning(Training):
     """One training of a CTC network; a phase that was finished before only loads its weights.
 
     Args:
@@ -38,28 +36,22 @@ class Learning:
     columns = HISTORY
 
     def __init__(self, task: "Pipeline", table: pa.Table, splits: np.ndarray, run: Run, device: Any):
-        self.task, self.card, self.network, self.run, self.device = task, task.card, task.network, run, device
+        super().__init__(task, run)
+        self.network, self.device = task.network, device
         self.held_table = table.take(pa.array(np.flatnonzero(splits == "validation")))
         train = table.take(pa.array(np.flatnonzero(splits == "train")))
         self.rows = SpokenRows(task, train, self.card.augment, "training")
         self.held = SpokenRows(task, self.held_table, "none", "validation")
         if not self.rows.count:
             raise UserError("no training recording is left to learn from; their lengths and transcripts don't fit")
-        self.history: list[dict[str, Any]] = []
 
     def climb(self) -> dict[str, Any]:
         """Learn, choose the weight of n-grams, save the model, and return the summary."""
-        started = time.monotonic()
         with self.device.scope():
-            self._learn()
-        costs = {"scratch": round(time.monotonic() - started, 1)}
-        with whole(self.run / "model.keras") as temporary:
-            self.network.answers.save(temporary, include_optimizer=False)
-        write_rows(self.run / "history.csv", self.history, self.columns)
+            self.timed("scratch", self._learn)
         self.task.decoder, tried = weighed(self.task.decoder, self.card, self._errors())
         why = "no pretrained weights" if self.card.method == "auto" else "asked for"
-        protocol = {"method": "scratch", "chosen_because": why, "refit": False}
-        return {"method": "scratch", "costs_seconds": costs, "protocol": protocol | ({"tried": tried} if tried else {})}
+        return self.finish(self.network.answers, "scratch", why, **({"tried": tried} if tried else {}))
 
     def _learn(self) -> None:
         plan = self._plan()
