@@ -121,7 +121,8 @@ class Segment(Pretrained, Optimisation, Scans):
     )
     augment: Literal["none", "light", "elastic"] = knob(
         "light",
-        "Random views while learning, of picture and mask together: turned, stretched, recoloured; elastic: bent, blurred.",
+        "Random views while learning, of picture and mask together: recoloured, and half of them turned and stretched; "
+        "elastic: bent too, and half of all blurred.",
     )
     flip: Literal["none", "horizontal", "vertical", "both"] = knob("none", "Random mirror images while learning.")
     turn: bool = knob(False, "Turn by quarters at random while learning.")

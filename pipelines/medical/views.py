@@ -8,6 +8,7 @@ import numpy as np
 from horngate.pipelines.medical.class_maps import UNLABELLED
 
 GRID = 5  # places along a side of the coarse grid whose random shifts bend a view
+OFF_GRID = 0.5  # share of the views that are turned, stretched and bent: interpolation takes their finest grain away
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class View:
         shifts = draw.normal(size=(2, GRID, GRID)) * most.bend if most.bend else None
         mirrored, upended, quarter = draw.random() < 0.5, draw.random() < 0.5, int(draw.integers(4))
         blur = max(draw.uniform(-1, 1), 0.0) * most.blur
+        if draw.random() >= OFF_GRID:
+            turn, stretch, shifts = 0.0, 0.0, None
         return cls(
             turn=np.deg2rad(most.turn) * turn,
             stretch=float(np.exp(most.stretch * stretch)),
