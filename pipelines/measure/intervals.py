@@ -1,5 +1,6 @@
 """Intervals: a bootstrap over rows, or over groups where there are groups, one draw at a time, so that memory stays flat."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,8 @@ Measure = Callable[[np.ndarray], float]  # weights float64 [n] -> value, NaN whe
 DRAWS = 1000
 LEAST_DRAWS = 50  # that could be computed, for an interval
 LEVEL = 0.95
+FIRST = 8  # draws whose time says whether threads pay
+COSTLY = 5e-4  # seconds of a draw; threads wait longer for Python's lock than quicker ones take
 
 
 class Uncomputable(ValueError):
@@ -75,8 +78,17 @@ def resampled(
         weights = weights if groups is None else weights[groups]
         return [measure(weights) for measure in measures.values()]
 
-    with threadpool_limits(1), ThreadPoolExecutor(2) as pool:  # draws run side by side, not the parts of one draw
-        return np.array(list(pool.map(values, range(draws)))).reshape(draws, len(measures))
+    with threadpool_limits(1):  # draws run side by side where that pays, not the parts of one draw
+        started = time.perf_counter()
+        found = [values(draw) for draw in range(min(draws, FIRST))]
+        quick = time.perf_counter() - started < FIRST * COSTLY
+        left = range(len(found), draws)
+        if quick:
+            found += map(values, left)
+        else:
+            with ThreadPoolExecutor(2) as pool:
+                found += pool.map(values, left)
+    return np.array(found).reshape(draws, len(measures))
 
 
 def _interval(values: np.ndarray, centre: float | None) -> tuple[float, float] | None:
