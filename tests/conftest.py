@@ -7,9 +7,6 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:  # workers share the cores; more threads only wait for one
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 import numpy as np
 import pytest

@@ -135,7 +135,6 @@ def test_seeds_repeat_a_training_bit_by_bit(horngate, tmp_path):
                 "light",
             ),
             *("-o", tmp_path / str(number)),
-            TF_NUM_INTRAOP_THREADS="2",
         )
         assert done.returncode == 0, done.stderr
         with np.load(Path(done.stdout.strip()) / "checkpoints" / "scratch.npz") as stored:
