@@ -73,8 +73,7 @@ class Training:
         """
         if not len(outcomes[0]):
             return "finetune", "no validation rows to compare on"
-        low = "the preset" if untuned == "untuned" else untuned
-        sure, said = _gain(self.task, *outcomes, numbered(groups), f"from {low} to finetune")
+        sure, said = _gain(self.task, *outcomes, numbered(groups), f"from {untuned} to finetune")
         if sure:
             return "finetune", said
         checkpoint.assign(model.weights, weights)

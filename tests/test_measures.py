@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from horngate.pipelines.errors import UserError
-from horngate.pipelines.measure import calibration, classification, conformal, thresholds
+from horngate.pipelines.measure import calibration, classification, conformal, intervals, thresholds
 from horngate.pipelines.measure.classification import MEASURES, Outcome
 from horngate.pipelines.measure.intervals import Uncomputable, bootstrap, flawless, numbered
 from horngate.pipelines.measure.slices import slices_of, worth_slicing
@@ -107,6 +107,16 @@ def test_groups_widen_intervals_where_rows_of_a_group_agree():
     groups = bootstrap(measure, 1000, np.repeat(np.arange(40), 25), draws=300)["a"]
     assert groups[1] - groups[0] > 3 * (rows[1] - rows[0])
     assert bootstrap(measure, 1000, np.zeros(1000, int))["a"] is None
+
+
+def test_draws_side_by_side_are_those_of_one_thread(monkeypatch):
+    found, _ = outcome(rows=300)
+    measures = {name: MEASURES[name].prepare(found) for name in ("accuracy", "ece", "log_loss")}
+    groups, drawn = np.arange(300) // 3, []
+    for seconds in (0.0, 1e9):  # each draw takes longer, each takes less
+        monkeypatch.setattr(intervals, "COSTLY", seconds)
+        drawn.append(intervals.resampled(measures, 300, groups, draws=60))
+    assert drawn[0].shape == (60, 3) and np.array_equal(*drawn) and len(np.unique(drawn[0][:, 0])) > 10
 
 
 def test_a_calibration_error_lies_in_its_interval_though_resampling_raises_it():

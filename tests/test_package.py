@@ -121,20 +121,8 @@ def test_seeds_repeat_a_training_bit_by_bit(horngate, tmp_path):
     outputs, root = [], fill_class_folders(tmp_path / "p")
     for number in (1, 2):
         done = horngate(
-            *(
-                "vision",
-                "classify",
-                "train",
-                "--data",
-                root,
-                "--image-size",
-                "16",
-                "--epochs",
-                "2",
-                "--augment",
-                "light",
-            ),
-            *("-o", tmp_path / str(number)),
+            *["vision", "classify", "train", "--image-size", "16", "--epochs", "2", "--augment", "light"],
+            *("--data", root, "-o", tmp_path / str(number)),
         )
         assert done.returncode == 0, done.stderr
         with np.load(Path(done.stdout.strip()) / "checkpoints" / "scratch.npz") as stored:

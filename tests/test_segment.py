@@ -205,6 +205,13 @@ def test_a_view_moves_picture_and_mask_together():
     assert np.array_equal(plain, pixels[16:80, 16:80]) and np.array_equal(mask, truth[16:80, 16:80])
 
 
+def test_half_of_the_views_keep_every_pixel():
+    card = Segment(augment="elastic", flip="both", turn=True)
+    views = [View.drawn(card, np.random.default_rng(seed)) for seed in range(200)]
+    assert 70 < sum(view.plain for view in views) < 130
+    assert all(view.turn and view.stretch != 1.0 and view.shifts is not None for view in views if not view.plain)
+
+
 def test_blur_softens_the_picture_and_leaves_its_mask():
     draw = np.random.default_rng(0)
     pixels, truth = draw.integers(0, 255, (64, 64, 1)).astype(np.uint8), draw.integers(0, 2, (64, 64)).astype(np.uint8)

@@ -316,6 +316,35 @@ def test_recordings_of_a_local_tensorflow_data_set_are_read_with_their_speakers(
         examples(Keywords(data="tfds:voices", group_column="voice"), SUFFIXES)
 
 
+def test_definitions_are_those_of_the_whole_tree_in_its_order():
+    import ast
+
+    from horngate.pipelines.data.samples import _definitions
+
+    source = """
+try:
+    def one(): pass
+except OSError:
+    class Two:
+        def three(self):
+            with self:
+                async def four(): pass
+else:
+    def five(): pass
+finally:
+    for x in ():
+        def six(): pass
+    else:
+        def seven(): pass
+match x:
+    case 1:
+        def eight(): pass
+"""
+    tree = ast.parse(source)
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
+    assert list(_definitions(tree)) == [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
 def test_small_files_are_read_once_and_rows_keep_their_order(tmp_path):
     import numpy as np
 
