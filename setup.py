@@ -8,6 +8,6 @@ setup(
     package_dir={f"horngate.{folder}": folder for folder in FOLDERS},
     packages=[f"horngate.{name}" for name in find_packages() if name.split(".")[0] in FOLDERS],
     package_data={f"horngate.{folder}": ["py.typed"] for folder in FOLDERS}
-    | {"horngate.pipelines.page": ["*.j2", "*.css", "*.js"]}
-    | {"horngate.pipelines.data": ["spoken_words.*"]},
+    | {"horngate.pipelines.report": ["*.j2", "*.css", "*.js"]}
+    | {"horngate.pipelines.data.samples": ["spoken_words.*"]},
 )

@@ -64,7 +64,7 @@ def measured(path: Path, row: str, seed: int) -> dict:
     """Return the test scores of one training and of its rivals."""
     from horngate.pipelines import train
     from horngate.pipelines.anomaly import Table
-    from horngate.pipelines.files import read_json
+    from horngate.pipelines.system.files import read_json
 
     rows, anomalous = arrays(path)
     learnt, test = sides(anomalous, seed)
@@ -156,7 +156,7 @@ def ai4i() -> dict:
     """Return what `check` finds in AI4I (Matzka 2020), and the scores of detectors without its five leaks."""
     from horngate.pipelines import check, train
     from horngate.pipelines.anomaly import Table
-    from horngate.pipelines.files import read_json
+    from horngate.pipelines.system.files import read_json
 
     data = str(ANOMALY / "ai4i2020" / "ai4i2020.csv")
     whole = Table(data=data, target_column="Machine failure", id_column="UID", drop_column=("Product ID",))
@@ -189,7 +189,7 @@ def speed() -> dict:
     """Return rows per second from memory and the seconds of a fit on 10,000 × 30; rows per second and MB from Parquet."""
     from horngate.pipelines import train
     from horngate.pipelines.anomaly import Table
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     folder = WORK / "speed"
     shutil.rmtree(folder, ignore_errors=True)

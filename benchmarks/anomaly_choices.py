@@ -56,10 +56,10 @@ def auroc(strange: np.ndarray, scores: np.ndarray) -> float:
 
 def opinions(rows: np.ndarray, strange: np.ndarray, protocol: str, asked: np.ndarray, seed: int) -> dict:
     """Return the standings `[n]` of asked rows by each detector that was fitted on `rows`, as horngate fits them."""
+    from horngate.models.anomaly.detectors import Standing, axes, in_parts, neighbours
+    from horngate.models.anomaly.trees import isolation_forest
     from horngate.models.columns import columns_layer
-    from horngate.models.detectors import Standing, axes, in_parts, neighbours
-    from horngate.models.trees import isolation_forest
-    from horngate.pipelines.anomaly.fitting import STORED
+    from horngate.pipelines.anomaly.table.fitting import STORED
 
     order = np.random.default_rng(seed).permutation(len(rows))
     learnt, held = np.sort(order[len(rows) // 10 :]), np.sort(order[: len(rows) // 10])
@@ -136,7 +136,7 @@ def choice(grid: list[tuple], scores: np.ndarray) -> int:
 
 def rivals_of(rows, strange, train, test, protocol, seed) -> list[float]:
     """Return the test AUROC of isolation forest, ECOD, kNN and PCA."""
-    from horngate.pipelines.anomaly.rivals import rivals
+    from horngate.pipelines.anomaly.table.baselines import rivals
 
     learnt = train[~strange[train]] if protocol == "one-class" else train
     made = rivals(rows[learnt], [0] * rows.shape[1], seed)
@@ -207,8 +207,8 @@ def training_parts(name: str) -> dict[str, np.ndarray]:
 
 def scores_of(values: np.ndarray, window: int, smooth: int, kinds: tuple) -> dict[str, list[tuple]]:
     """Return (scores, marked rows) of each anomaly that was put into the last 40 %, by detector."""
-    from horngate.models.learning import Keeper
-    from horngate.models.window_learning import Wishes, learnt, moments
+    from horngate.models.anomaly.window_learning import Wishes, learnt, moments
+    from horngate.models.training.learning import Keeper
 
     cut, until = int(0.5 * len(values)), int(0.6 * len(values))
     every = max(1, window // 16)
@@ -235,7 +235,7 @@ def series() -> dict:
 
 def series_of(name: str) -> dict:
     """Return mean VUS-PR by window, smoothing and members, the best first."""
-    from horngate.pipelines.measure.ranges import vus_pr
+    from horngate.pipelines.metrics.ranges import vus_pr
 
     sizes = [(window, smooth) for window in (32, 64, 128) for smooth in (window // 4, 3 * window // 4)]
     found: dict[str, list[float]] = {}
@@ -288,8 +288,8 @@ def pictures() -> dict:
     import keras
     from PIL import Image
 
-    from horngate.models.backbones import picture_backbone
-    from horngate.models.patches import Patches, patch_encoder
+    from horngate.models.backbones.pictures import picture_backbone
+    from horngate.models.vision.patches import Patches, patch_encoder
 
     class Unscaled(Patches):
         def scaled(self, grid):
@@ -317,9 +317,9 @@ def pictures() -> dict:
 
 def both(encoder, train: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]:
     """Return the scores of asked pictures by PatchCore and PaDiM on an encoder."""
-    from horngate.models.padim import padim
-    from horngate.models.patch_core import coreset, patch_core
-    from horngate.pipelines.anomaly.picture_fitting import CHANNELS
+    from horngate.models.anomaly.padim import padim
+    from horngate.models.anomaly.patch_core import coreset, patch_core
+    from horngate.pipelines.anomaly.image.fitting import CHANNELS
 
     patches = [np.asarray(encoder.predict_on_batch(train[at : at + 8])) for at in range(0, len(train), 8)]
     flat = np.concatenate(patches).reshape(-1, patches[0].shape[-1])

@@ -45,7 +45,7 @@ def measured(work: Path, name: str, knobs: dict) -> dict:
     """Return what one detector scores on the test tiles."""
     from horngate.pipelines import train
     from horngate.pipelines.anomaly import Image
-    from horngate.pipelines.files import read_json
+    from horngate.pipelines.system.files import read_json
 
     folder = work / f"tiles-{name.replace(', ', '-').replace(' ', '-')}"
     shutil.rmtree(folder, ignore_errors=True)

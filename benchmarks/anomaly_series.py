@@ -102,7 +102,7 @@ def nab(every: int = 1, **knobs) -> dict:
 
 def skab(every: int = 1) -> dict:
     """Measure F1 of all test rows together."""
-    from horngate.pipelines.files import read_table
+    from horngate.pipelines.system.files import read_table
 
     counts: dict[str, np.ndarray] = {}
     for name, rows in list(skab_files().items())[::every]:

@@ -6,8 +6,8 @@ python benchmarks/compare_coverage.py
 import bench
 import numpy as np
 
-from horngate.pipelines.measure.classification import MEASURES, Outcome
-from horngate.pipelines.measure.paired import differences, sign_test
+from horngate.pipelines.metrics.classification import MEASURES, Outcome
+from horngate.pipelines.statistics.paired import differences, sign_test
 
 PAIRS, ROWS, DRAWS, CLASSES = 200, 400, 1000, 4
 NAMES = ("accuracy", "macro_f1", "log_loss", "ece")

@@ -21,10 +21,10 @@ from bench import DATA, FLOWERS, keep
 from PIL import Image, ImageEnhance, ImageFilter
 
 from horngate.pipelines import check, train
-from horngate.pipelines.data.sources import examples
-from horngate.pipelines.measure.drift import Sample, drift
-from horngate.pipelines.tasks import pipeline_of
-from horngate.pipelines.verbs.profile import ROWS, sampled
+from horngate.pipelines.data.sources.loader import examples
+from horngate.pipelines.runs.profile import ROWS, sampled
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.statistics.drift import Sample, drift
 from horngate.pipelines.vision import Classify
 
 HALVES = 100

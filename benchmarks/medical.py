@@ -42,7 +42,7 @@ def begun(name: str, **knobs):
     """Train by a card, or go on with what an earlier call of the same name began."""
     from horngate.pipelines import train
     from horngate.pipelines.medical import Diagnose
-    from horngate.pipelines.run import list_runs
+    from horngate.pipelines.runs.run import list_runs
 
     before = list_runs(WORK / name) if (WORK / name).is_dir() else []
     if before:
@@ -60,7 +60,7 @@ def best(candidates: dict[str, dict] = CANDIDATES):
 
 def scores_of(run, split: str = "test") -> dict:
     """Return value, low and high of a run's scores on a split, and what its rivals score."""
-    from horngate.pipelines.files import read_json
+    from horngate.pipelines.system.files import read_json
 
     report = read_json(run / "evaluation" / split / "report.json")
     found = plain(report["metrics"]) | {"rows": report["rows"]}

@@ -49,9 +49,9 @@ def fold_table(folder: Path, fold: int) -> Path:
 def isbi(work: Path, folds: int = FOLDS) -> dict:
     """Segment membranes in every fold, or go on with what an earlier call began; return mean, spread and all folds."""
     from horngate.pipelines import train
-    from horngate.pipelines.files import read_json
     from horngate.pipelines.medical import Segment
-    from horngate.pipelines.run import list_runs
+    from horngate.pipelines.runs.run import list_runs
+    from horngate.pipelines.system.files import read_json
 
     found: dict[str, list] = {}
     seconds = []

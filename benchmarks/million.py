@@ -14,9 +14,9 @@ def measure(rows: int, classes: int) -> None:
     """Print seconds and megabytes that measuring took, beside the memory before it."""
     import pyarrow as pa
 
-    from horngate.pipelines.labels import Labels
-    from horngate.pipelines.tasks import pipeline_of
-    from horngate.pipelines.verbs.measuring import measured
+    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.labels import Labels
+    from horngate.pipelines.verbs.scores import measured
     from horngate.pipelines.vision import Classify
 
     draw = np.random.default_rng(0)

@@ -83,7 +83,7 @@ def trained(row: str, rows: list[tuple[str, str, str]], **knobs):
 def begun(row: str, card: type, **knobs):
     """Train on MiniLM by a card, or go on with what an earlier call of the same row began."""
     from horngate.pipelines import train
-    from horngate.pipelines.run import list_runs
+    from horngate.pipelines.runs.run import list_runs
 
     before = list_runs(WORK / row) if (WORK / row).is_dir() else []
     return train(resume=before[-1]) if before else train(card(backbone=MINILM, output=str(WORK / row), **knobs))
@@ -91,7 +91,7 @@ def begun(row: str, card: type, **knobs):
 
 def scores_of(run) -> dict:
     """Return the test scores of a run and of its reference, with costs."""
-    from horngate.pipelines.files import read_json
+    from horngate.pipelines.system.files import read_json
 
     report = read_json(run / "evaluation" / "test" / "report.json")
     found = {name: [score["value"], score["low"], score["high"]] for name, score in report["metrics"].items()}
@@ -105,8 +105,8 @@ def logistic(run) -> float:
     from sklearn.linear_model import LogisticRegression
 
     from horngate.pipelines.data.reading import ReadRows
-    from horngate.pipelines.data.sources import examples
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.data.sources.loader import examples
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     pipeline = pipeline_of(run.card)
     pipeline.open(run)
@@ -162,7 +162,7 @@ def ag_news_few() -> dict:
 
 def opened(run):
     """Return a run's network, and the names of its labels in order."""
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     pipeline = pipeline_of(run.card)
     pipeline.open(run)
@@ -171,7 +171,7 @@ def opened(run):
 
 def encoded(run, texts: list[str]) -> np.ndarray:
     """Return the features of texts by a run's encoder, float32 `[n, d]`."""
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     pipeline = pipeline_of(run.card)
     pipeline.open(run)
@@ -186,8 +186,8 @@ def encoded(run, texts: list[str]) -> np.ndarray:
 
 def stsb() -> dict:
     """Learn the scores of STS-B (Cer et al. 2017), measured on the official test beside the untrained encoder."""
-    from horngate.pipelines.files import read_json
     from horngate.pipelines.nlp import Similar
+    from horngate.pipelines.system.files import read_json
 
     path = WORK / "stsb.csv"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ def plain(model, inputs: Path, batch_size: int) -> tuple[float, np.ndarray]:
     import tensorflow as tf
 
     from horngate.pipelines.data.reading import in_order
-    from horngate.pipelines.pictures.reader import Reader
+    from horngate.pipelines.images.reader import Reader
 
     reader = Reader(160)
 

@@ -39,7 +39,7 @@ METRICS = ("ndcg_at_10", "recall_at_20", "ndcg_at_20", "hit_rate_at_10")
 def learnt(name: str, task: str = "Retrieve", **knobs):
     """Return the run of a task's card, trained unless it was before; one that was cut goes on."""
     from horngate.pipelines import recommendation, train
-    from horngate.pipelines.run import list_runs
+    from horngate.pipelines.runs.run import list_runs
 
     folder = WORK / name
     runs = list_runs(folder)
@@ -50,7 +50,7 @@ def learnt(name: str, task: str = "Retrieve", **knobs):
 
 def scored(run) -> dict:
     """Return the scores of a run and of its rivals, test and validation."""
-    from horngate.pipelines.files import read_json
+    from horngate.pipelines.system.files import read_json
 
     found = {}
     for split in ("validation", "test"):
@@ -113,13 +113,13 @@ def speed_step() -> dict:
     """Return a step's milliseconds through the input pipeline, and with the batch in memory."""
     import keras
 
-    from horngate.models.learning import ArrayRows, Keeper, Plan, learn
-    from horngate.models.lists import UserRows
-    from horngate.models.retrieval import Factors, Ranker
+    from horngate.models.recommendation.interactions import UserRows
+    from horngate.models.recommendation.retrieval import Factors, Ranker
+    from horngate.models.training.learning import ArrayRows, Keeper, Plan, learn
     from horngate.pipelines.recommendation import Retrieve
-    from horngate.pipelines.recommendation.looking import look
-    from horngate.pipelines.recommendation.phases import lists_of
-    from horngate.pipelines.recommendation.tables import Known
+    from horngate.pipelines.recommendation.interactions.inspection import look
+    from horngate.pipelines.recommendation.interactions.store import Known
+    from horngate.pipelines.recommendation.retrieval.selection import lists_of
 
     looked = look(Retrieve(data=str(LOGS / "gowalla"), split_rule="per-user"))
     lists = lists_of(Known(looked.log, looked.sides), looked.sides == 0)

@@ -76,7 +76,7 @@ def trained(folder: Path, **knobs):
 
 def movielens(**knobs) -> dict:
     """Return the scores of ratings that no choice has seen."""
-    from horngate.pipelines.files import read_json
+    from horngate.pipelines.system.files import read_json
 
     folder = WORK / "movielens"
     chosen = {"category_column": ("age", "release_year"), "refit": True, "members": 4} | knobs
@@ -113,9 +113,9 @@ def million(path: Path, rows: int) -> str:
 
 def speed() -> dict:
     """Return seconds of steps, rows per second and peak memory."""
-    from horngate.models.learning import Keeper, Plan, learn
-    from horngate.models.optimizer import adamw
-    from horngate.models.rankers import Forgetting, Layout, Shape, compiled, ranker, scaling_of
+    from horngate.models.recommendation.rankers import Forgetting, Layout, Shape, compiled, ranker, scaling_of
+    from horngate.models.training.learning import Keeper, Plan, learn
+    from horngate.models.training.optimizer import adamw
 
     draw, count = np.random.default_rng(0), 307_200
     entries = ((0, 1, 100_000), (1, 1, 10_000), *((place, 1, 50) for place in range(2, 6)))

@@ -53,9 +53,9 @@ def speed() -> dict:
     """Return the seconds of an epoch of SASRec on Beauty, of plain Keras, and of steps with batches in memory."""
     import keras
 
-    from horngate.models.learning import ArrayRows, Keeper, Plan, learn
-    from horngate.models.sequence_learning import Stretches, Wishes, network
-    from horngate.models.sequences import Following
+    from horngate.models.recommendation.sequence_learning import Stretches, Wishes, network
+    from horngate.models.recommendation.sequences import Following
+    from horngate.models.training.learning import ArrayRows, Keeper, Plan, learn
 
     lists = _histories()
     rows = Stretches(lists, 50)
@@ -83,9 +83,9 @@ def speed() -> dict:
 
 def _histories():
     from horngate.pipelines.recommendation import Sequence
-    from horngate.pipelines.recommendation.looking import look
-    from horngate.pipelines.recommendation.phases import lists_of
-    from horngate.pipelines.recommendation.tables import Known
+    from horngate.pipelines.recommendation.interactions.inspection import look
+    from horngate.pipelines.recommendation.interactions.store import Known
+    from horngate.pipelines.recommendation.retrieval.selection import lists_of
 
     looked = look(Sequence(data=str(BEAUTY), split_rule="leave-one-out"), True)
     return lists_of(Known(looked.log, looked.sides), looked.sides == 0)
@@ -122,7 +122,7 @@ def _plain(lists, rows) -> float:
     import keras
     from keras import ops
 
-    from horngate.models.sequence_learning import Wishes, network
+    from horngate.models.recommendation.sequence_learning import Wishes, network
 
     class Plain(keras.Model):
         def __init__(self):

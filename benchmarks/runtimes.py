@@ -29,7 +29,7 @@ EXPORTS += [(kind, precision) for kind in ("onnx", "litert") for precision in ("
 def pictures(count: int) -> np.ndarray:
     """Return so many photographs as uint8 `[n, 160, 160, 3]`."""
     from horngate.pipelines.data.reading import in_order
-    from horngate.pipelines.pictures.reader import Reader
+    from horngate.pipelines.images.reader import Reader
 
     files = sorted(FLOWERS.glob("*/*.jpg"))
     files = [files[number % len(files)] for number in np.linspace(0, len(files) - 1, count).astype(int)]
@@ -55,8 +55,8 @@ def best_batch(model, pixels: np.ndarray) -> int:
 def forward_row() -> dict:
     """Race the forward pass alone, five turns each, medians."""
     from horngate.models.saving import open_model
-    from horngate.pipelines.runtimes import start
-    from horngate.pipelines.runtimes.converting import to_litert
+    from horngate.pipelines.export import start
+    from horngate.pipelines.export.conversion import to_litert
 
     folder = Path(tempfile.mkdtemp())
     model = open_model(trained(folder) / "model.keras")
@@ -84,11 +84,11 @@ def forward_row() -> dict:
 
 def features_row(files: int = 10_000) -> dict:
     """Compute the features of files through Keras, and through what `--runtime auto` chooses, its choosing included."""
-    from horngate.models import transfer
-    from horngate.models.backbones import picture_encoder
+    from horngate.models.backbones.pictures import picture_encoder
+    from horngate.models.training import transfer
     from horngate.pipelines.data.reading import in_order
-    from horngate.pipelines.pictures.reader import Reader
-    from horngate.pipelines.runtimes.race import Track
+    from horngate.pipelines.export.race import Track
+    from horngate.pipelines.images.reader import Reader
 
     folder = Path(tempfile.mkdtemp())
     paths = sorted(many_flowers(folder / "many", files).iterdir())

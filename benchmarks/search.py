@@ -12,7 +12,7 @@ import numpy as np
 from bench import keep
 from threadpoolctl import threadpool_limits
 
-from horngate.pipelines.nlp.vectors import Index
+from horngate.pipelines.nlp.similar.vectors import Index
 
 QUERIES, NEAREST, WANTED = 50, 10, 0.030
 

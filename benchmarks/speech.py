@@ -57,7 +57,7 @@ def card(left_out: str | None):
 def begun(left_out: str | None = None):
     """Train by a card, or go on with what an earlier call began."""
     from horngate.pipelines import train
-    from horngate.pipelines.run import list_runs
+    from horngate.pipelines.runs.run import list_runs
 
     folder = WORK / (left_out or "official")
     before = list_runs(folder) if folder.is_dir() else []
@@ -116,8 +116,8 @@ def alone(folder: str) -> None:
     """Print how far streamed scores are from offline ones, and the real-time factor of streaming, on one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    from horngate.pipelines.speech import listen
-    from horngate.pipelines.speech.streaming import Windows
+    from horngate.pipelines.speech.keywords import listen
+    from horngate.pipelines.speech.keywords.streaming import Windows
 
     pipeline, samples = listen._opened(folder), recording()
     length, hop = pipeline.schema["samples"], round(HOP * RATE)
@@ -138,7 +138,7 @@ def alone(folder: str) -> None:
 
 def recording(seconds: float = 300.0) -> np.ndarray:
     """Return test clips with pauses between them and a little noise behind, float32 at 8,000 samples a second."""
-    from horngate.pipelines.speech.sounds import sound_of
+    from horngate.pipelines.speech.audio.decoding import sound_of
 
     draw = np.random.default_rng(0)
     clips = [clip for clip in sorted(CLIPS.glob("*.wav")) if int(clip.stem.split("_")[2]) < 5]
@@ -152,12 +152,12 @@ def recording(seconds: float = 300.0) -> np.ndarray:
 
 def reading() -> dict:
     """Compare how fast all clips are read as random views with how fast the model learns from what it holds."""
-    from horngate.models import transfer
-    from horngate.models.optimizer import adamw
-    from horngate.pipelines import device
+    from horngate.models.training import transfer
+    from horngate.models.training.optimizer import adamw
     from horngate.pipelines.data.reading import ReadRows
-    from horngate.pipelines.labels import Labels
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.system import device
+    from horngate.pipelines.tasks.labels import Labels
 
     wished = card(None)
     device.set_up("auto", "auto", 0)

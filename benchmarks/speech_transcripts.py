@@ -40,9 +40,9 @@ def yesno_table(folder: Path) -> Path:
 def yesno() -> dict:
     """Learn from 31 recordings and return the scores on the other 29, with the seconds of training."""
     from horngate.pipelines import train
-    from horngate.pipelines.files import read_json
-    from horngate.pipelines.run import list_runs
+    from horngate.pipelines.runs.run import list_runs
     from horngate.pipelines.speech import Transcribe
+    from horngate.pipelines.system.files import read_json
 
     folder = WORK / "yesno"
     before = list_runs(folder) if folder.is_dir() else []

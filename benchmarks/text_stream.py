@@ -71,8 +71,8 @@ def trained(folder: Path, **knobs):
 def predict_row(folder: Path, count: int, torch: str | None) -> dict:
     """Measure texts a second of each way, and how far answers of the first two differ."""
     from horngate.pipelines import predict
-    from horngate.pipelines.files import read_table
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.system.files import read_table
 
     run, texts = trained(folder, max_length=PADDED, epochs=3), mixed(count)
     table = folder / "texts.jsonl"
@@ -113,8 +113,8 @@ def filled(pipeline, texts: list[str]) -> np.ndarray:
 def probe_row(folder: Path) -> dict:
     """Measure a ten-epoch probe against one pass of its encoder over the same rows, filled up in the same batches."""
     from horngate.pipelines.data.reading import ReadRows
-    from horngate.pipelines.data.sources import examples
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.data.sources.loader import examples
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     run = trained(folder, epochs=10, test=0.0, runtime="tensorflow")
     pipeline = pipeline_of(run.card)

@@ -76,7 +76,7 @@ def plain_backbone(size: int):
 
 def read_pixels(names: list[str], size: int) -> np.ndarray:
     """Return uint8 [n, size, size, 3]."""
-    from horngate.pipelines.pictures.reader import Reader
+    from horngate.pipelines.images.reader import Reader
 
     reader = Reader(size)
     return np.stack([reader.read((FLOWERS / name).read_bytes()) for name in names])
@@ -151,13 +151,14 @@ def step_row(steps: int = 40, rounds: int = 3) -> dict:
     """A fine-tuning step with reading and random views against the same step in plain Keras on pixels in memory."""
     import keras
 
-    from horngate.models import network, transfer
-    from horngate.models.backbones import picture_encoder
-    from horngate.models.learning import Keeper
-    from horngate.pipelines import device
+    from horngate.models import network
+    from horngate.models.backbones.pictures import picture_encoder
+    from horngate.models.training import transfer
+    from horngate.models.training.learning import Keeper
     from horngate.pipelines.data.reading import ReadRows
-    from horngate.pipelines.data.sources import block
-    from horngate.pipelines.pictures.reader import Change, Reader
+    from horngate.pipelines.data.sources.loader import block
+    from horngate.pipelines.images.reader import Change, Reader
+    from horngate.pipelines.system import device
 
     device.set_up()
     names = [str(path) for path in sorted(FLOWERS.glob("*/*.jpg"))[:: 4054 // (32 * steps)]][: 32 * steps]
@@ -204,7 +205,7 @@ def step_row(steps: int = 40, rounds: int = 3) -> dict:
 def digits_row() -> dict:
     """The demo's training: sample:digits with the recipe `digits`."""
     from horngate.pipelines import train
-    from horngate.pipelines.recipe import merged
+    from horngate.pipelines.spec.recipe import merged
     from horngate.pipelines.vision import Classify
 
     run = train(merged(Classify, "digits", flags={"output": tempfile.mkdtemp()}))

@@ -8,7 +8,7 @@ from horngate.cli.output import findings_table, report_tables, show
 
 def demo(output: str) -> Iterator[str]:
     """Run check, train, evaluate and predict on `sample:digits` below `output`; yield lines for people."""
-    from horngate.pipelines.recipe import merged
+    from horngate.pipelines.spec.recipe import merged
     from horngate.pipelines.verbs.check import check
     from horngate.pipelines.verbs.evaluate import evaluate
     from horngate.pipelines.verbs.predict import predict
@@ -41,7 +41,7 @@ def demo(output: str) -> Iterator[str]:
 
 def _draw_pictures(folder: Path) -> None:
     """Write some digits as PNG files, and one file that only pretends to be one."""
-    from horngate.pipelines.data.samples import sample
+    from horngate.pipelines.data.samples.catalogue import sample
 
     folder.mkdir(parents=True, exist_ok=True)
     (table,) = sample("digits")

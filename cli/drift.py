@@ -3,7 +3,7 @@
 from typing import Any
 
 from horngate.cli.output import table
-from horngate.pipelines.card import Data, changed
+from horngate.pipelines.spec.card import Data, changed
 
 MOST = 20  # labels shown, those that moved most
 
@@ -12,7 +12,7 @@ def of_run(run: str, flags: dict[str, Any]) -> Data:
     """Return the knobs by which new data is read: those of the run, then what the user gave."""
     from dataclasses import replace
 
-    from horngate.pipelines.run import Run
+    from horngate.pipelines.runs.run import Run
 
     return changed(replace(Run.open(run).card, splits=None), flags, "flags")
 

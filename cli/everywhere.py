@@ -6,9 +6,9 @@ from horngate.cli.comparing import compare
 from horngate.cli.output import say, say_json, show, table
 from horngate.cli.presets import presets
 from horngate.cli.telling import speech_options, wake
-from horngate.pipelines.card import task_name
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.tasks import card_class, domains
+from horngate.pipelines.spec.card import task_name
+from horngate.pipelines.spec.discovery import card_class, domains
+from horngate.pipelines.spec.errors import UserError
 
 
 class Short(click.Command):
@@ -21,7 +21,7 @@ class Short(click.Command):
 
     def invoke(self, ctx):
         from horngate.cli import verbs
-        from horngate.pipelines.bundle import opened
+        from horngate.pipelines.runs.bundle import opened
 
         words = list(ctx.params["words"])
         run = next((word for word in words if not word.startswith("-")), None)
@@ -47,7 +47,7 @@ def _plain(command: click.Command) -> click.Command:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def runs(folder: str, as_json: bool) -> None:
     """List the runs in FOLDER with their headline scores."""
-    from horngate.pipelines.run import list_runs
+    from horngate.pipelines.runs.run import list_runs
 
     found = [_row(run) for run in list_runs(folder)]
     if as_json:
@@ -137,7 +137,7 @@ def cache() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def cache_info(as_json: bool) -> None:
     """Say where the cache is and how much it holds."""
-    from horngate.pipelines.data.cache import info
+    from horngate.pipelines.system.cache import info
 
     facts = info()
     if as_json:
@@ -151,7 +151,7 @@ def cache_info(as_json: bool) -> None:
 @cache.command("clear")
 def cache_clear() -> None:
     """Remove everything in the cache; what runs hold is not touched."""
-    from horngate.pipelines.data.cache import clear
+    from horngate.pipelines.system.cache import clear
 
     say(f"{clear() / 1e9:.2f} GB made free")
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 
-from horngate.pipelines.card import Data, Option, knob_types
+from horngate.pipelines.spec.card import Data, Option, knob_types
 
 
 def knob_options(cls: type[Data], only: tuple[str, ...] | None = None) -> list[click.Option]:

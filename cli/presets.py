@@ -6,8 +6,8 @@ import click
 
 from horngate.cli.output import say, say_json, show, table
 from horngate.cli.telling import speech_options, wake
-from horngate.pipelines import progress
-from horngate.pipelines.tasks import domains
+from horngate.pipelines.spec.discovery import domains
+from horngate.pipelines.system import progress
 
 
 class Presets(click.Group):

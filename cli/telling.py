@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from horngate.pipelines import offline, progress
-from horngate.pipelines.progress import Teller
+from horngate.pipelines.system import offline, progress
+from horngate.pipelines.system.progress import Teller
 
 PATIENCE = 2.0  # seconds before a job shows its progress
 

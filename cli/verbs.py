@@ -10,10 +10,10 @@ from horngate.cli.drift import drift_tables, of_run
 from horngate.cli.options import given, knob_options, verb_options
 from horngate.cli.output import findings_table, report_tables, say, say_json, show
 from horngate.cli.telling import speech_options, wake
-from horngate.pipelines.card import Data, task_name
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.recipe import merged, to_yaml
-from horngate.pipelines.runtimes import FORMATS, PRECISIONS
+from horngate.pipelines.export import FORMATS, PRECISIONS
+from horngate.pipelines.spec.card import Data, task_name
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.spec.recipe import merged, to_yaml
 
 READING = ("splits", "seed", "output", "validation", "test", "split_rule")  # knobs that `check` has no use for
 READING_A_TABLE = ("id_column", "keep_column", "allow_outside", "encoding")  # knobs that `predict` has too
@@ -226,8 +226,8 @@ def _command(name: str, run, params: list, help: str) -> click.Command:
 
 def _of_task(card: type[Data], folder: str, verb: str, finished: bool = True) -> bool:
     """Refuse a run of another task, printing the right command; return whether it can do without TensorFlow."""
-    from horngate.pipelines.bundle import Bundle, opened
-    from horngate.pipelines.run import Run
+    from horngate.pipelines.runs.bundle import Bundle, opened
+    from horngate.pipelines.runs.run import Run
 
     source = opened(folder) if verb == "predict" else Run.open(folder, finished)
     theirs, ours = task_name(source.card), task_name(card)

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from horngate.models.sounds import LogMel
+from horngate.models.speech.spectra import LogMel
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 

@@ -1,43 +1,14 @@
 """Opening saved models without running what a stranger put into them."""
 
-import json
-import zipfile
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import keras
 
-from horngate.models import (  # noqa: F401 - register the classes of saved models
-    autoencoder,
-    columns,
-    ctc,
-    detectors,
-    fields,
-    keywords,
-    levels,
-    network,
-    optimizer,
-    overlap_loss,
-    padim,
-    patch_core,
-    patches,
-    pooling,
-    reconstruction,
-    retrieval,
-    scaling,
-    sequences,
-    sounds,
-    tagging,
-    transcribing,
-    trees,
-    windows,
-)
-
-TRUSTED = {"keras", "keras_hub", "keras_rs", "horngate", "builtins"}
-
-
-class Untrusted(ValueError):
-    """A model file that isn't opened; one line that says why."""
+from horngate import models
+from horngate.models.trust import Untrusted, modules_of
 
 
 def open_model(path: Path) -> keras.Model:
@@ -46,82 +17,19 @@ def open_model(path: Path) -> keras.Model:
     Raises:
         Untrusted: damaged, of another format, or with a class from elsewhere.
     """
-    modules = _modules(path)
-    strange = sorted(module for module in modules if module.split(".")[0] not in TRUSTED)
-    if strange:
-        raise Untrusted(f"{path} is not opened: it wants code from {', '.join(strange)}")
+    named = modules_of(path)
     for package in ("keras_hub", "keras_rs"):
-        if any(module.startswith(package) for module in modules):
+        if any(module.startswith(package) for module in named):
             import_module(package)  # registers its classes
+    _register()
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as problem:  # Keras raises whatever a broken file makes it raise
         raise Untrusted(f"{path} can't be opened: {' '.join(str(problem).split())[:300]}") from None
 
 
-def check_preset(folder: Path) -> None:
-    """Look through the configurations of a preset folder before KerasHub opens it.
-
-    Raises:
-        Untrusted: a class from elsewhere, a Lambda, or a configuration that is no JSON.
-    """
-    for path in sorted(folder.glob("*.json")):
-        try:
-            modules = set(_named(json.loads(path.read_text("utf-8"))))
-        except (OSError, ValueError, RecursionError):
-            raise Untrusted(f"{path} is damaged: it holds no valid JSON") from None
-        strange = sorted(module for module in modules if module.split(".")[0] not in TRUSTED)
-        if strange:
-            raise Untrusted(f"{folder} is not opened: {path.name} wants code from {', '.join(strange)}")
-
-
-def check_weights(path: Path) -> None:
-    """Refuse a whole model where weights are asked for.
-
-    Raises:
-        Untrusted: the file holds a model's configuration, or is no HDF5 file.
-    """
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            whole = "model_config" in file.attrs
-    except OSError as problem:
-        raise Untrusted(f"{path} is no weights file ({' '.join(str(problem).split())[:100]})") from None
-    if whole:
-        raise Untrusted(f"{path} is a whole model, not weights; save its weights with `model.save_weights`")
-
-
-def _modules(path: Path) -> set[str]:
-    """Return the modules of all classes that the file's configuration names."""
-    try:
-        with zipfile.ZipFile(path) as opened:
-            names = opened.namelist()
-            if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
-                raise Untrusted(f"{path} is not opened: it holds a file that would land outside its folder")
-            damaged = opened.testzip()
-            if damaged:
-                raise Untrusted(f"{path} is damaged: {damaged} doesn't match its checksum")
-            config = json.loads(opened.read("config.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as problem:
-        if isinstance(problem, Untrusted):
-            raise
-        raise Untrusted(f"{path} is no .keras file, or damaged ({' '.join(str(problem).split())[:100]})") from None
-    return set(_named(config))
-
-
-def _named(config):
-    if isinstance(config, dict):
-        if config.get("class_name") == "Lambda" or config.get("class_name") == "__lambda__":
-            yield "a Lambda (code inside the file)"
-        module = config.get("module")
-        registered = config.get("registered_name")
-        if isinstance(module, str) and "class_name" in config:
-            yield module
-        elif isinstance(registered, str) and ">" in registered:
-            yield registered.split(">")[0]
-        for value in config.values():
-            yield from _named(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _named(value)
+@cache
+def _register() -> None:
+    """Import every module of models, so that the classes of saved models are known by their registered names."""
+    for module in walk_packages(models.__path__, f"{models.__name__}."):
+        import_module(module.name)

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from horngate.pipelines import offline
+from horngate.pipelines.system import offline
 
 if TYPE_CHECKING:
     from horngate.pipelines.verbs.check import check

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from horngate.pipelines import progress
+from horngate.pipelines.system import progress
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -20,7 +20,7 @@ def pytest_xdist_make_scheduler(config, log):
     """Keep the tests of a file on one worker, since they share what was trained; of the contract, those of each task."""
     from xdist.scheduler import LoadFileScheduling
 
-    from horngate.pipelines.tasks import domains
+    from horngate.pipelines.spec.discovery import domains
 
     ends = tuple(f"{domain} {task}]" for domain, cards in domains().items() for task in cards)
 
@@ -75,8 +75,8 @@ def photos(tmp_path) -> Path:
 def tiny_runs(tmp_path_factory):
     """A function that trains a task's recipe `tiny`, once per session."""
     from horngate.pipelines import train
-    from horngate.pipelines.recipe import merged
-    from horngate.pipelines.tasks import card_class
+    from horngate.pipelines.spec.discovery import card_class
+    from horngate.pipelines.spec.recipe import merged
 
     made = {}
 

@@ -15,14 +15,14 @@ from PIL import Image as Pillow
 
 from horngate.pipelines import predict, train
 from horngate.pipelines.anomaly import Image
-from horngate.pipelines.data.masks import Masks
-from horngate.pipelines.data.sources import Listing, examples
-from horngate.pipelines.data.textures import textures
-from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.pictures.heat import enlarged
-from horngate.pipelines.pictures.masks import fitting, read_mask
-from horngate.pipelines.pictures.reader import SUFFIXES, Reader
+from horngate.pipelines.data.samples.textures import textures
+from horngate.pipelines.data.sources.loader import Listing, examples
+from horngate.pipelines.data.sources.masks import Masks
+from horngate.pipelines.images.heat_maps import enlarged
+from horngate.pipelines.images.masks import fitting, read_mask
+from horngate.pipelines.images.reader import SUFFIXES, Reader
+from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.system.files import read_json, read_table
 
 WEIGHTS = Path(os.environ.get("HORNGATE_DATA", ".")) / "weights" / "mobilenet_v1_0.25_128_no_top.weights.h5"
 MOBILE = {"backbone": "mobilenet", "alpha": 0.25, "image_size": 64, "finest": "8"}

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from horngate.pipelines import check, compare, evaluate, export, predict, progress, train
+from horngate.pipelines import check, compare, evaluate, export, predict, train
 from horngate.pipelines.anomaly import Table
-from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.runtimes.golden import replayed
-from horngate.pipelines.tabular.columns import cells_of, settled, vector_of
-from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.export.golden import replayed
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.system import progress
+from horngate.pipelines.system.files import read_json, read_table
+from horngate.pipelines.tables.columns import cells_of, settled, vector_of
 
 NAMES = ["size", "heat", "kind", "note", "label", "split"]
 
@@ -225,7 +226,7 @@ def test_another_threshold_is_chosen_on_validation_rows(auto, tmp_path):
 def test_a_cut_training_goes_on_to_the_same_weights(folder, monkeypatch):
     card = card_of(folder, "whole", given(machine_rows()), detector="autoencoder", epochs=2)
     whole = train(card)
-    from horngate.models.learnt_detectors import Fed
+    from horngate.models.anomaly.learnt_detectors import Fed
 
     batch, calls = Fed.batch, []
 

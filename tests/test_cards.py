@@ -2,9 +2,9 @@
 
 import pytest
 
-from horngate.pipelines.card import changed
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.recipe import load_yaml, merged, read_card, to_yaml
+from horngate.pipelines.spec.card import changed
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.spec.recipe import load_yaml, merged, read_card, to_yaml
 from horngate.pipelines.vision import Classify
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import evaluate, predict, train
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_table
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import read_table
 from horngate.pipelines.vision import Classify
 
 

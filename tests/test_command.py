@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import fill_class_folders
 
-from horngate.pipelines import progress
-from horngate.pipelines.run import Run
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.system import progress
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,7 +30,7 @@ def test_a_bug_is_a_traceback_and_70(cli, monkeypatch):
     def broken(folder):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("horngate.pipelines.run.list_runs", broken)
+    monkeypatch.setattr("horngate.pipelines.runs.run.list_runs", broken)
     code, _, err = cli("runs")
     assert code == 70 and "ZeroDivisionError: oops" in err and "bug of horngate" in err
 
@@ -152,7 +152,7 @@ def test_an_interrupt_is_130_and_says_how_to_go_on(cli, monkeypatch):
     def interrupted(folder):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("horngate.pipelines.run.list_runs", interrupted)
+    monkeypatch.setattr("horngate.pipelines.runs.run.list_runs", interrupted)
     code, _, err = cli("runs")
     assert code == 130 and "--resume" in err
     assert not progress.stop.is_set()

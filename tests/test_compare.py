@@ -10,13 +10,13 @@ import pytest
 from scipy.stats import binomtest
 
 from horngate.pipelines import compare
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import write_json, write_table, write_text
-from horngate.pipelines.labels import Labels
-from horngate.pipelines.measure.classification import MEASURES, Outcome
-from horngate.pipelines.measure.paired import differences, holm, sign_test
-from horngate.pipelines.recipe import to_yaml
-from horngate.pipelines.verbs.flipping import flipped, mcnemar
+from horngate.pipelines.comparison.flips import flipped, mcnemar
+from horngate.pipelines.metrics.classification import MEASURES, Outcome
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.spec.recipe import to_yaml
+from horngate.pipelines.statistics.paired import differences, holm, sign_test
+from horngate.pipelines.system.files import write_json, write_table, write_text
+from horngate.pipelines.tasks.labels import Labels
 from horngate.pipelines.vision import Classify
 
 NAMES = ("cat", "dog", "owl")

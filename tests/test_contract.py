@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import run_here
 
-from horngate.pipelines.card import task_name
-from horngate.pipelines.files import read_table
-from horngate.pipelines.recipe import merged, read_card, to_yaml
-from horngate.pipelines.run import Run
-from horngate.pipelines.tasks import card_class, domains, pipeline_of
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.card import task_name
+from horngate.pipelines.spec.discovery import card_class, domains, pipeline_of
+from horngate.pipelines.spec.recipe import merged, read_card, to_yaml
+from horngate.pipelines.system.files import read_table
 
 TASKS = [(domain, task) for domain, cards in domains().items() for task in cards]
 HEAVY = (

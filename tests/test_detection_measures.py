@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from horngate.pipelines.alarms import Alarms
 from horngate.pipelines.anomaly import Table
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.measure import detection
-from horngate.pipelines.measure.detection import Outcome
-from horngate.pipelines.measure.p_values import best_f1, p_values, threshold_at
+from horngate.pipelines.metrics import detection
+from horngate.pipelines.metrics.detection import Outcome
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.statistics.p_values import best_f1, p_values, threshold_at
+from horngate.pipelines.tasks.alarms import Alarms
 
 
 def outcome(rows: int = 300, seed: int = 0, decimals: int = 1) -> Outcome:

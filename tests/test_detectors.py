@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from horngate.models.anomaly.detectors import Standing, axes, in_parts, instructed, joined, neighbours, opinions
+from horngate.models.anomaly.learnt_detectors import LESSONS, Fed
+from horngate.models.anomaly.trees import isolation_forest, labelled_forest
 from horngate.models.columns import columns_layer
-from horngate.models.detectors import Standing, axes, in_parts, instructed, joined, neighbours, opinions
-from horngate.models.learnt_detectors import LESSONS, Fed
 from horngate.models.saving import open_model
-from horngate.models.trees import isolation_forest, labelled_forest
-from horngate.pipelines.anomaly.rivals import rivals
+from horngate.pipelines.anomaly.table.baselines import rivals
 
 
 @pytest.fixture(scope="module")

@@ -9,22 +9,24 @@ from conftest import run_here
 from PIL import Image
 from test_scans import made, written
 
-from horngate.models.backbones import picture_encoder
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.labels import Labels
-from horngate.pipelines.measure import delong, screening
-from horngate.pipelines.measure.classification import MEASURES, Outcome, mean_auroc
-from horngate.pipelines.measure.intervals import Uncomputable
-from horngate.pipelines.measure.ordinal import quadratic_kappa
-from horngate.pipelines.medical import Diagnose, concerns
-from horngate.pipelines.medical.burned_in import likely_text
-from horngate.pipelines.medical.look import Look
-from horngate.pipelines.medical.medmnist import npz_blocks
-from horngate.pipelines.medical.reading import as_bytes
-from horngate.pipelines.pictures.reader import Change
-from horngate.pipelines.run import Run
-from horngate.pipelines.tasks import pipeline_of
+from horngate.models.backbones.pictures import picture_encoder
+from horngate.pipelines.images.reader import Change
+from horngate.pipelines.medical import Diagnose
+from horngate.pipelines.medical.diagnose.preprocessing import Look
+from horngate.pipelines.medical.scans import checks
+from horngate.pipelines.medical.scans.burned_in import likely_text
+from horngate.pipelines.medical.scans.medmnist import npz_blocks
+from horngate.pipelines.medical.scans.reading import as_bytes
+from horngate.pipelines.metrics import screening
+from horngate.pipelines.metrics.classification import MEASURES, Outcome, mean_auroc
+from horngate.pipelines.metrics.ordinal import quadratic_kappa
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.statistics import delong
+from horngate.pipelines.statistics.intervals import Uncomputable
+from horngate.pipelines.system.files import read_json, read_table
+from horngate.pipelines.tasks.labels import Labels
 
 
 def two_classes(scores, positives, threshold=0.5) -> Outcome:
@@ -134,15 +136,15 @@ def test_grades_that_are_not_the_labels_are_refused(grades, said):
 
 
 def test_mirrors_are_warned_of_where_labels_speak_of_sides():
-    assert concerns.flip_findings({"left_eye", "right_eye"}, "horizontal")[0].code == "mirrored_sides"
-    assert not concerns.flip_findings({"left_eye", "right_eye"}, "vertical")
-    assert not concerns.flip_findings({"bright", "cleft palate", "normal"}, "both")
+    assert checks.flip_findings({"left_eye", "right_eye"}, "horizontal")[0].code == "mirrored_sides"
+    assert not checks.flip_findings({"left_eye", "right_eye"}, "vertical")
+    assert not checks.flip_findings({"bright", "cleft palate", "normal"}, "both")
 
 
 def test_a_positive_class_that_sounds_healthy_is_warned_of():
-    assert "--positive" in concerns.positive_findings({"covid", "normal"}, None)[0].message
-    assert not concerns.positive_findings({"covid", "normal"}, "covid")
-    assert not concerns.positive_findings({"normal", "pneumonia"}, None)
+    assert "--positive" in checks.positive_findings({"covid", "normal"}, None)[0].message
+    assert not checks.positive_findings({"covid", "normal"}, "covid")
+    assert not checks.positive_findings({"normal", "pneumonia"}, None)
 
 
 def test_check_tells_of_headers_burned_in_text_and_mixtures(tmp_path, cli):

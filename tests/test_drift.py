@@ -8,10 +8,10 @@ import pytest
 from conftest import fill_class_folders
 from PIL import Image, ImageEnhance
 
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.measure import drift as measure
-from horngate.pipelines.measure import two_samples
-from horngate.pipelines.measure.drift import Sample, drift
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.statistics import drift as measure
+from horngate.pipelines.statistics import two_samples
+from horngate.pipelines.statistics.drift import Sample, drift
 
 
 def sample(draw, rows=80, shift=0.0, spread=1.0, names=("a", "b"), shares=None, units=None) -> Sample:
@@ -244,7 +244,7 @@ def test_a_run_without_a_profile_or_with_a_damaged_one_is_one_line(cli, coloured
 def test_statistics_of_a_picture_are_what_they_are_called():
     from io import BytesIO
 
-    from horngate.pipelines.pictures.looks import statistics
+    from horngate.pipelines.images.statistics import statistics
 
     out = BytesIO()
     exif = Image.Exif()

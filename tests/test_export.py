@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import export, predict, verify
-from horngate.pipelines.bundle import Bundle
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.run import Run
-from horngate.pipelines.runtimes import converting
+from horngate.pipelines.export import conversion
+from horngate.pipelines.runs.bundle import Bundle
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.vision import Classify
 
 FORMATS = ("litert", "onnx", "saved_model")
@@ -156,8 +156,8 @@ def in_training(model, tensors):
 
 
 def test_a_model_that_was_converted_wrongly_is_not_handed_over(run, tmp_path, monkeypatch):
-    convert = converting.to_litert
-    monkeypatch.setattr(converting, "to_litert", lambda model, *rest: convert(Sabotaged(model, unscaled), *rest))
+    convert = conversion.to_litert
+    monkeypatch.setattr(conversion, "to_litert", lambda model, *rest: convert(Sabotaged(model, unscaled), *rest))
     with pytest.raises(UserError, match=WRONG):
         export(run, "litert", tmp_path / "bundle")
     assert not list(tmp_path.iterdir())
@@ -176,7 +176,7 @@ def test_a_saved_model_that_was_converted_wrongly_is_not_handed_over(run, call, 
         archive.add_endpoint("serving_default", serving, [tf.TensorSpec((None,), tf.string, name="inputs")])
         archive.write_out(str(path), verbose=False)
 
-    monkeypatch.setattr(converting, "to_saved_model", sabotaged)
+    monkeypatch.setattr(conversion, "to_saved_model", sabotaged)
     with pytest.raises(UserError, match=WRONG):
         export(run, "saved_model", tmp_path / "bundle")
 
@@ -196,7 +196,7 @@ def test_swapped_labels_are_not_handed_over(run, kind, tmp_path, monkeypatch):
 def test_swapped_names_inside_a_served_model_are_not_handed_over(run, tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from horngate.pipelines.runtimes import serving
+    from horngate.pipelines.export import serving
 
     right = serving.labelled
 
@@ -269,7 +269,7 @@ def test_what_cannot_be_exported_is_one_line(run, tmp_path, cli, monkeypatch):
     code, _, err = cli("export", run.folder, "--format", "onnx", "-o", tmp_path / "b")
     assert code == 1 and "horngate[onnx]" in err
     monkeypatch.undo()
-    monkeypatch.setattr("horngate.pipelines.vision.classify.Pipeline.unexportable", "this task can't be exported")
+    monkeypatch.setattr("horngate.pipelines.vision.classify.task.Pipeline.unexportable", "this task can't be exported")
     assert "this task can't be exported" in cli("export", run.folder, "--format", "onnx", "-o", tmp_path / "b")[2]
 
 
@@ -291,7 +291,7 @@ def test_an_exporter_that_fails_leaves_nothing(run, tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise ValueError("no such operation")
 
-    monkeypatch.setattr(converting, "to_onnx", failing)
+    monkeypatch.setattr(conversion, "to_onnx", failing)
     with pytest.raises(UserError, match="in float32; try saved_model or litert: no such operation"):
         export(run, "onnx", tmp_path / "bundle")
     assert not list(tmp_path.iterdir())

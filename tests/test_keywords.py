@@ -12,24 +12,25 @@ import numpy as np
 import pytest
 
 from horngate.models.costs import multiply_adds
-from horngate.models.keywords import keyword_encoder
 from horngate.models.network import Network
 from horngate.models.saving import open_model
-from horngate.models.sounds import LogMel, Masking, WhisperMel, mel_filters
-from horngate.pipelines.data.spoken_words import spoken_words
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.labels import Labels
-from horngate.pipelines.measure.classification import Outcome
-from horngate.pipelines.measure.intervals import Uncomputable
-from horngate.pipelines.measure.trials import det, eer
-from horngate.pipelines.speech import Keywords, listen
-from horngate.pipelines.speech.backgrounds import backgrounds
-from horngate.pipelines.speech.hearing import by_speaker
-from horngate.pipelines.speech.sounds import flowing, resampled, sound_of, written
-from horngate.pipelines.speech.streaming import Events, Manner, Windows
-from horngate.pipelines.speech.views import View, noisy
-from horngate.pipelines.tasks import pipeline_of
-from horngate.pipelines.verbs.measuring import reference_scores
+from horngate.models.speech.keywords import keyword_encoder
+from horngate.models.speech.spectra import LogMel, Masking, WhisperMel, mel_filters
+from horngate.pipelines.data.samples.spoken_words import spoken_words
+from horngate.pipelines.metrics.classification import Outcome
+from horngate.pipelines.metrics.trials import det, eer
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.speech import Keywords
+from horngate.pipelines.speech.audio.backgrounds import backgrounds
+from horngate.pipelines.speech.audio.decoding import flowing, resampled, sound_of, written
+from horngate.pipelines.speech.audio.views import View, noisy
+from horngate.pipelines.speech.keywords import listen
+from horngate.pipelines.speech.keywords.details import by_speaker
+from horngate.pipelines.speech.keywords.streaming import Events, Manner, Windows
+from horngate.pipelines.statistics.intervals import Uncomputable
+from horngate.pipelines.tasks.labels import Labels
+from horngate.pipelines.verbs.scores import reference_scores
 
 RATE, SAMPLES = 8000, 4000
 
@@ -158,7 +159,7 @@ def test_encoders_of_local_presets_hear_16_khz_and_learn(cli, tmp_path):
 
 
 def test_whispers_encoder_gives_features_of_samples(tmp_path):
-    from horngate.models.spoken import speech_encoder
+    from horngate.models.speech.encoders import speech_encoder
 
     encoder = speech_encoder(str(presets(tmp_path) / "whisper"), 16_000)
     features = encoder.predict_on_batch(noise_of(2, 16_000))

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.measure import calibration, classification, conformal, intervals, thresholds
-from horngate.pipelines.measure.classification import MEASURES, Outcome
-from horngate.pipelines.measure.intervals import Uncomputable, bootstrap, flawless, numbered
-from horngate.pipelines.measure.slices import slices_of, worth_slicing
+from horngate.pipelines.metrics import classification
+from horngate.pipelines.metrics.classification import MEASURES, Outcome
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.statistics import calibration, conformal, intervals, thresholds
+from horngate.pipelines.statistics.intervals import Uncomputable, bootstrap, flawless, numbered
+from horngate.pipelines.statistics.slices import slices_of, worth_slicing
 
 
 def outcome(rows=400, classes=4, seed=0, ties=False):

@@ -8,15 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from horngate.models import checkpoint, transfer
-from horngate.models.backbones import BackboneError, architectures, picture_encoder
-from horngate.models.checkpoint import DamagedCheckpoint
-from horngate.models.grad_cam import grad_cam
-from horngate.models.learning import ArrayRows, Diverged, Interrupted, Keeper, Plan, learn
+from horngate.models.backbones.pictures import BackboneError, architectures, picture_encoder
 from horngate.models.network import Network, compile_classifier, depths, thaw
-from horngate.models.optimizer import adamw
-from horngate.models.saving import Untrusted, open_model
-from horngate.models.scaling import scaling_like
+from horngate.models.saving import open_model
+from horngate.models.training import checkpoint, transfer
+from horngate.models.training.checkpoint import DamagedCheckpoint
+from horngate.models.training.learning import ArrayRows, Diverged, Interrupted, Keeper, Plan, learn
+from horngate.models.training.optimizer import adamw
+from horngate.models.trust import Untrusted
+from horngate.models.vision.grad_cam import grad_cam
+from horngate.models.vision.scaling import scaling_like
 
 ONE_OF_EACH = (
     "mobilenet_v2",

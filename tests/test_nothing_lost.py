@@ -18,8 +18,8 @@ from conftest import fill_class_folders, picture
 from PIL import Image
 
 from horngate.pipelines import check, evaluate, predict, train
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import harmless, only_writer
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import harmless, only_writer
 from horngate.pipelines.verbs import parts
 from horngate.pipelines.vision import Classify
 
@@ -133,7 +133,7 @@ def test_strange_names_come_through_every_verb(tmp_path):
 
 def test_a_file_without_permission_is_a_reason(tmp_path, monkeypatch):
     from horngate.pipelines.data import reading
-    from horngate.pipelines.errors import Unreadable
+    from horngate.pipelines.spec.errors import Unreadable
 
     def refused(*words):
         raise PermissionError(13, "Permission denied")
@@ -208,7 +208,7 @@ def test_a_stopped_training_resumes_to_the_same_weights(undisturbed, number, cli
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_from_its_recipe(tmp_path, cli):
-    from horngate.pipelines.run import Run
+    from horngate.pipelines.runs.run import Run
 
     root = fill_class_folders(tmp_path / "p")
     run = Run.create(Classify(data=str(root), image_size=16, epochs=1, output=str(tmp_path / "runs")))
@@ -227,7 +227,7 @@ def test_a_damaged_checkpoint_stops_a_resume_in_one_line(tmp_path, cli, tiny_run
 
 
 def test_data_that_changed_since_is_not_resumed(tmp_path):
-    from horngate.pipelines.run import Run
+    from horngate.pipelines.runs.run import Run
 
     root = fill_class_folders(tmp_path / "p")
     run = train(Classify(data=str(root), image_size=16, epochs=1, output=str(tmp_path / "runs")))
@@ -355,7 +355,7 @@ def on_a_small_disk(size: int, *words, cwd, **environment) -> subprocess.Complet
 
 def test_a_full_disk_leaves_what_was_there(tmp_path):
     (tmp_path / "report.json").write_text("before")
-    code = "from pathlib import Path; from horngate.pipelines.files import write_text; "
+    code = "from pathlib import Path; from horngate.pipelines.system.files import write_text; "
     done = on_a_small_disk(1000, "-c", code + "write_text(Path('report.json'), 'x' * 10_000)", cwd=tmp_path)
     assert "can't write report.json: File too large; what was there is unchanged" in done.stderr
     assert (tmp_path / "report.json").read_text() == "before" and len(list(tmp_path.iterdir())) == 1
@@ -385,7 +385,8 @@ def test_a_full_disk_at_a_checkpoint_leaves_a_run_that_resumes(tmp_path, cli):
 
 
 def test_a_full_disk_at_the_cache_or_a_part_is_one_line(tmp_path, tiny_runs):
-    code = "from horngate.pipelines.data.cache import cached_array; cached_array('k', (10_000, 10), lambda out: out.fill(1))"
+    code = "from horngate.pipelines.system.cache import cached_array; "
+    code += "cached_array('k', (10_000, 10), lambda out: out.fill(1))"
     done = on_a_small_disk(5000, "-c", code, cwd=tmp_path, HORNGATE_CACHE=str(tmp_path / "cache"))
     assert "set HORNGATE_CACHE to another folder" in done.stderr
     assert not list((tmp_path / "cache").glob("*.npy")) and not list((tmp_path / "cache").glob(".*.part"))
@@ -448,7 +449,7 @@ def test_an_evaluation_name_stays_in_its_folder(tmp_path, tiny_runs):
 
 
 def test_a_cached_array_with_pickled_objects_is_not_loaded(tmp_path, monkeypatch):
-    from horngate.pipelines.data import cache
+    from horngate.pipelines.system import cache
 
     class Boom:
         def __reduce__(self):
@@ -483,7 +484,7 @@ def test_labels_of_another_model_are_refused(tmp_path, tiny_runs):
 
 
 def test_a_preset_folder_with_foreign_classes_is_not_opened(tmp_path):
-    from horngate.models.backbones import BackboneError, picture_encoder
+    from horngate.models.backbones.pictures import BackboneError, picture_encoder
 
     config = {"module": "os", "class_name": "system", "config": {}, "registered_name": None}
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -494,7 +495,7 @@ def test_a_preset_folder_with_foreign_classes_is_not_opened(tmp_path):
 def test_a_whole_model_is_no_weights_file(tmp_path):
     import keras
 
-    from horngate.models.backbones import BackboneError, picture_encoder
+    from horngate.models.backbones.pictures import BackboneError, picture_encoder
 
     inputs = keras.Input((2,))
     keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / "m.h5")
@@ -509,7 +510,7 @@ def test_a_whole_model_is_no_weights_file(tmp_path):
 
 
 def test_the_cache_can_be_looked_at_and_emptied(tmp_path, cli, monkeypatch):
-    from horngate.pipelines.data import cache
+    from horngate.pipelines.system import cache
 
     monkeypatch.setenv("HORNGATE_CACHE", str(tmp_path))
     cache.cached_array("k", (10, 10), lambda out: out.fill(2))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import evaluate, predict
-from horngate.pipelines.files import read_table
+from horngate.pipelines.system.files import read_table
 
 KEPT = sorted((Path(__file__).parent / "data").glob("run-format-*"))
 
@@ -22,7 +22,7 @@ def kept(request, tmp_path, monkeypatch):
 
 
 def test_there_is_a_kept_run_of_the_current_format():
-    from horngate.pipelines.run import FORMAT
+    from horngate.pipelines.runs.run import FORMAT
 
     assert f"run-format-{FORMAT}" in [path.name for path in KEPT]
 

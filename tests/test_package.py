@@ -11,7 +11,8 @@ import pytest
 from conftest import fill_class_folders
 
 ROOT = Path(__file__).parent.parent
-LIGHT = ("card", "recipe", "tasks", "run", "report", "files", "errors", "progress", "offline", "presets", "labels")
+LIGHT = ("spec.card", "spec.recipe", "spec.discovery", "spec.errors", "runs.run", "runs.report", "runs.bundle")
+LIGHT += ("system.files", "system.progress", "system.offline", "system.pretrained", "system.paths", "export", "vision")
 
 
 def imports_of(path: Path, everywhere: bool = True):
@@ -37,7 +38,7 @@ def test_imports_point_from_cli_to_pipelines_to_models():
 
 
 def test_domains_do_not_import_each_other():
-    from horngate.pipelines.tasks import domains
+    from horngate.pipelines.spec.discovery import domains
 
     for domain in domains():
         others = tuple(f"horngate.pipelines.{other}" for other in domains() if other != domain)
@@ -48,9 +49,8 @@ def test_domains_do_not_import_each_other():
 def test_light_files_stay_light():
     code = f"""
 import sys
-for name in {LIGHT!r} + ("vision",):
-    if name != "labels":
-        __import__(f"horngate.pipelines.{{name}}")
+for name in {LIGHT!r}:
+    __import__(f"horngate.pipelines.{{name}}")
 heavy = [name for name in ("tensorflow", "keras", "numpy", "pyarrow", "sklearn", "PIL") if name in sys.modules]
 assert not heavy, heavy
 """
@@ -89,11 +89,11 @@ import tensorflow as tf
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from horngate.models import transfer
-from horngate.models.backbones import picture_encoder
-from horngate.models.learning import ArrayRows, Keeper
+from horngate.models.training import transfer
+from horngate.models.backbones.pictures import picture_encoder
+from horngate.models.training.learning import ArrayRows, Keeper
 from horngate.models.network import Network
-from horngate.pipelines.device import Device
+from horngate.pipelines.system.device import Device
 import keras
 
 draw = np.random.default_rng(0)
@@ -133,7 +133,7 @@ def test_seeds_repeat_a_training_bit_by_bit(horngate, tmp_path):
 def test_the_cache_is_bounded_and_never_half_written(tmp_path, monkeypatch):
     import numpy as np
 
-    from horngate.pipelines.data import cache
+    from horngate.pipelines.system import cache
 
     monkeypatch.setenv("HORNGATE_CACHE", str(tmp_path))
     monkeypatch.setenv("HORNGATE_CACHE_LIMIT", "10000")

@@ -15,9 +15,9 @@ import pytest
 from browser import browsed, chromium
 from conftest import fill_class_folders
 
-from horngate.pipelines.page import render
-from horngate.pipelines.page.cells import number
-from horngate.pipelines.report import Report, Score
+from horngate.pipelines.report import render
+from horngate.pipelines.report.cells import number
+from horngate.pipelines.runs.report import Report, Score
 
 EVIL, QUOTED = "<script>alert(1)</script>", 'a "quoted" $class$'
 
@@ -184,15 +184,15 @@ def test_a_page_is_the_same_for_the_same_answers(tiny_runs, cli, tmp_path):
 
 
 def test_a_broken_plot_does_not_lose_the_report(tiny_runs, cli, tmp_path, monkeypatch):
-    from horngate.pipelines.page.plot import Plot
-    from horngate.pipelines.vision import classify
+    from horngate.pipelines.report.plot import Plot
+    from horngate.pipelines.vision.classify import task
 
     def broken(axes):
         raise ValueError("no paint")
 
     run = tiny_runs("vision", "classify")
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0 and (tmp_path / "report.html").exists()
-    monkeypatch.setattr(classify.Pipeline, "plots", lambda self, answers, report: [Plot("p", "P", "p", broken)])
+    monkeypatch.setattr(task.Pipeline, "plots", lambda self, answers, report: [Plot("p", "P", "p", broken)])
     code, out, err = cli("evaluate", run.folder, "-o", tmp_path, "--json")
     assert code == 0 and "could not be drawn (ValueError: no paint)" in err
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(out)
@@ -200,9 +200,9 @@ def test_a_broken_plot_does_not_lose_the_report(tiny_runs, cli, tmp_path, monkey
 
 
 def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path, monkeypatch):
-    from horngate.models import grad_cam
-    from horngate.pipelines.errors import Unreadable
-    from horngate.pipelines.vision import classify
+    from horngate.models.vision import grad_cam
+    from horngate.pipelines.spec.errors import Unreadable
+    from horngate.pipelines.vision.classify import task
 
     def without_maps(*anything):
         raise ValueError("no spatial maps")
@@ -216,7 +216,7 @@ def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path
     def gone(self, rows, answers):
         raise Unreadable("missing")
 
-    monkeypatch.setattr(classify.Pipeline, "shown", gone)
+    monkeypatch.setattr(task.Pipeline, "shown", gone)
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
     bare = (tmp_path / "report.html").read_text()
     first = json.loads((tmp_path / "report.json").read_text())["details"]["mistakes"][0]
@@ -224,10 +224,10 @@ def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path
 
 
 def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
-    from horngate.pipelines.files import read_table
-    from horngate.pipelines.page.contents import page_of
-    from horngate.pipelines.page.evaluation import Evaluation
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.report.contents import page_of
+    from horngate.pipelines.report.evaluation import Evaluation
+    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.system.files import read_table
 
     run = tiny_runs("vision", "classify")
     pipeline = pipeline_of(run.card)
@@ -255,18 +255,18 @@ def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
 
 
 def test_a_task_that_draws_and_shows_nothing_has_a_page_too(tiny_runs, cli, tmp_path, monkeypatch):
-    from horngate.pipelines.base import Pipeline
-    from horngate.pipelines.page.plot import Shown
-    from horngate.pipelines.vision import classify
+    from horngate.pipelines.report.plot import Shown
+    from horngate.pipelines.tasks.base import Pipeline
+    from horngate.pipelines.vision.classify import task
 
     run = tiny_runs("vision", "classify")
     for question in ("plots", "shown", "model_card"):
-        monkeypatch.setattr(classify.Pipeline, question, getattr(Pipeline, question))
+        monkeypatch.setattr(task.Pipeline, question, getattr(Pipeline, question))
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
     plain = (tmp_path / "report.html").read_text()
     assert 'id="scores"' in plain and 'id="calibration"' not in plain and "<img" not in plain
     said = [Shown(text=f"<b>text {place}</b>") for place in range(20)]
-    monkeypatch.setattr(classify.Pipeline, "shown", lambda self, rows, answers: said[: rows.num_rows])
+    monkeypatch.setattr(task.Pipeline, "shown", lambda self, rows, answers: said[: rows.num_rows])
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
     assert "<blockquote>&lt;b&gt;text 19&lt;/b&gt;</blockquote>" in (tmp_path / "report.html").read_text()
 
@@ -303,7 +303,7 @@ def test_the_terminal_has_a_bar_for_every_unit():
 
 
 def outcome_of(rows: int, classes: int, seed: int = 0):
-    from horngate.pipelines.measure.classification import Outcome
+    from horngate.pipelines.metrics.classification import Outcome
 
     draw = np.random.default_rng(seed)
     truth = draw.integers(0, classes, rows)
@@ -314,8 +314,9 @@ def outcome_of(rows: int, classes: int, seed: int = 0):
 
 
 def plots_of(outcome, classes: int, temperature: float = 1.5):
-    from horngate.pipelines.measure import calibration, classification
-    from horngate.pipelines.page import classification as drawing
+    from horngate.pipelines.metrics import classification
+    from horngate.pipelines.report import classification as drawing
+    from horngate.pipelines.statistics import calibration
 
     labels = tuple(f"class number {place}" for place in range(classes))
     details = {
@@ -328,7 +329,7 @@ def plots_of(outcome, classes: int, temperature: float = 1.5):
 
 @pytest.mark.parametrize(("rows", "classes"), [(2, 2), (40_000, 2), (3_000, 100), (6_000, 150)])
 def test_plots_stay_small_from_two_rows_to_many_classes(rows, classes):
-    from horngate.pipelines.page.drawing import drawn
+    from horngate.pipelines.report.drawing import drawn
 
     found = plots_of(outcome_of(rows, classes), classes)
     figures = {plot.name: drawn(plot)["svg"] for plot in found}
@@ -339,8 +340,8 @@ def test_plots_stay_small_from_two_rows_to_many_classes(rows, classes):
 
 
 def test_reliability_is_drawn_before_and_after_scaling():
-    from horngate.pipelines.measure import calibration
-    from horngate.pipelines.page.drawing import drawn
+    from horngate.pipelines.report.drawing import drawn
+    from horngate.pipelines.statistics import calibration
 
     raw = outcome_of(2000, 3)
     scaled = replace(raw, scores=calibration.at_temperature(raw.scores, 0.5, False).astype(np.float32))
@@ -363,29 +364,29 @@ def test_numbers_are_short_and_never_rounded_to_certainty(value, text):
 
 
 def test_any_page_gets_the_frame(tmp_path, monkeypatch):
-    from horngate.pipelines import page
+    from horngate.pipelines import report
 
-    shutil.copytree(page.HERE, tmp_path / "page")
+    shutil.copytree(report.HERE, tmp_path / "page")
     (tmp_path / "page/other.html.j2").write_text(
         '{% extends "frame.html.j2" %}{% block main %}{{ word }}{% endblock %}'
     )
-    monkeypatch.setattr(page, "HERE", tmp_path / "page")
-    page._environment.cache_clear()
+    monkeypatch.setattr(report, "HERE", tmp_path / "page")
+    report._environment.cache_clear()
     text = render("other.html.j2", word="<&>")
-    page._environment.cache_clear()
+    report._environment.cache_clear()
     assert "&lt;&amp;&gt;" in text and "Content-Security-Policy" in text
 
 
 def test_nothing_draws_before_a_page_is_asked_for():
     code = """
 import sys
-import horngate.pipelines.tasks
-horngate.pipelines.tasks.domains()
-import horngate.pipelines.page.plot
+import horngate.pipelines.spec.discovery
+horngate.pipelines.spec.discovery.domains()
+import horngate.pipelines.report.plot
 heavy = [name for name in ("matplotlib", "jinja2", "markupsafe", "numpy", "pyarrow") if name in sys.modules]
 assert not heavy, heavy
-import horngate.pipelines.vision.classify, horngate.pipelines.verbs.evaluate
-assert "horngate.pipelines.page.drawing" not in sys.modules
+import horngate.pipelines.vision.classify.task, horngate.pipelines.verbs.evaluate
+assert "horngate.pipelines.report.drawing" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -397,5 +398,5 @@ def test_a_wheel_holds_the_templates(tmp_path):
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     there = set(zipfile.ZipFile(wheel).namelist())
-    files = [path.name for path in (root / "pipelines/page").iterdir() if path.suffix in (".j2", ".css", ".js")]
-    assert len(files) >= 5 and {f"horngate/pipelines/page/{name}" for name in files} <= there
+    files = [path.name for path in (root / "pipelines/report").iterdir() if path.suffix in (".j2", ".css", ".js")]
+    assert len(files) >= 5 and {f"horngate/pipelines/report/{name}" for name in files} <= there

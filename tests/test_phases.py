@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from horngate.models import checkpoint
-from horngate.pipelines.measure.classification import MEASURES, Outcome
-from horngate.pipelines.phases import Training
-from horngate.pipelines.run import Run
+from horngate.models.training import checkpoint
+from horngate.pipelines.metrics.classification import MEASURES, Outcome
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.training.phases import Training
 
 ROWS = 60
 

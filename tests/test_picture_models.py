@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
-from horngate.models.padim import RIDGE, padim
-from horngate.models.patch_core import NEIGHBOURS, MemoryBank, coreset, patch_core
-from horngate.models.patches import NoMaps, Patches, patch_encoder, stage_output
-from horngate.models.reconstruction import autoencoder, error_map, reconstructor
+from horngate.models.anomaly.padim import RIDGE, padim
+from horngate.models.anomaly.patch_core import NEIGHBOURS, MemoryBank, coreset, patch_core
+from horngate.models.anomaly.reconstruction import autoencoder, error_map, reconstructor
 from horngate.models.saving import open_model
-from horngate.models.scaling import Scaling
+from horngate.models.vision.patches import NoMaps, Patches, patch_encoder, stage_output
+from horngate.models.vision.scaling import Scaling
 
 SIDE = 32
 

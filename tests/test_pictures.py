@@ -7,9 +7,9 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-from horngate.pipelines.errors import Unreadable
-from horngate.pipelines.pictures import reader as pictures
-from horngate.pipelines.pictures.reader import Change, Reader
+from horngate.pipelines.images import reader as pictures
+from horngate.pipelines.images.reader import Change, Reader
+from horngate.pipelines.spec.errors import Unreadable
 
 
 def encoded(image, kind="PNG", **options) -> bytes:

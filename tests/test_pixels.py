@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter, label
 from sklearn.metrics import roc_auc_score
 
-from horngate.pipelines.measure import pixels
-from horngate.pipelines.measure.intervals import bootstrap
+from horngate.pipelines.metrics import pixels
+from horngate.pipelines.statistics.intervals import bootstrap
 
 
 def drawn(count=12, seed=0, strength=1.0):

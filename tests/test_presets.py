@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from horngate.pipelines.archive import MANIFEST
-from horngate.pipelines.presets import found
+from horngate.pipelines.system.archive import MANIFEST
+from horngate.pipelines.system.pretrained import found
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_an_archive_that_is_none_and_a_name_that_is_taken_are_one_line(homes, cl
 
 
 def test_the_list_asks_the_libraries_and_knows_sizes(homes, cli):
-    from horngate.models.backbones import architectures
+    from horngate.models.backbones.pictures import architectures
 
     code, out, _ = cli("presets", "vision", "--json")
     rows = {row["name"]: row for row in json.loads(out)}
@@ -241,7 +241,7 @@ def test_the_list_asks_the_libraries_and_knows_sizes(homes, cli):
 
 
 def test_files_of_keras_are_told_apart_by_the_longest_name(homes):
-    from horngate.models.known import weights_here
+    from horngate.models.backbones.catalogue import weights_here
 
     names = {
         "resnet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -264,7 +264,7 @@ def test_files_of_keras_are_told_apart_by_the_longest_name(homes):
 def test_fetching_saves_all_parts_of_a_preset_as_a_folder(preset, homes):
     import keras_hub
 
-    from horngate.models.known import fetch
+    from horngate.models.backbones.catalogue import fetch
 
     (place,) = fetch(str(preset), homes / "saved", None, None)
     assert {path.name for path in place.iterdir()} >= {"config.json", "model.weights.h5", "image_converter.json"}

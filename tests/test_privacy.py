@@ -13,11 +13,11 @@ from conftest import run_here
 from test_scans import made, written
 
 from horngate.pipelines.data.privacy import NAMES, Pseudonyms, unquoted
-from horngate.pipelines.data.sources import Listing, labelled, unlabelled
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, read_table
+from horngate.pipelines.data.sources.loader import Listing, labelled, unlabelled
 from horngate.pipelines.medical import Diagnose
-from horngate.pipelines.run import Run
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import read_json, read_table
 
 WARD = ("Zwiebelfisch^Anna", "Kohlrabi^Bertram", "Mispel^Clara", "Topinambur^Doris")  # names that stand nowhere else
 SECRETS = (*(name.split("^")[0] for name in WARD), "Anna", "Bertram", "MRN77", "sternwarte", "geheim", "19480229")
@@ -160,7 +160,7 @@ def test_golden_rows_of_an_export_are_made_up(treated):
         inputs = stored["inputs"]
     assert inputs.shape == (32, 16, 16, 1) and inputs.std((1, 2, 3)).min() > 0
     from horngate.pipelines.data.reading import content
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     pipeline = pipeline_of(run.card)
     pipeline.recall(run.folder)

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from horngate.pipelines import check, evaluate, export, predict, progress, train
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, read_table
+from horngate.pipelines import check, evaluate, export, predict, train
+from horngate.pipelines.export.golden import replayed
 from horngate.pipelines.recommendation import Rank
-from horngate.pipelines.recommendation.aims import Aim
-from horngate.pipelines.recommendation.features import settled
-from horngate.pipelines.recommendation.sides import Sides
-from horngate.pipelines.runtimes.golden import replayed
-from horngate.pipelines.tabular.columns import values_in
-from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.recommendation.interactions.side_tables import Sides
+from horngate.pipelines.recommendation.rank.features import settled
+from horngate.pipelines.recommendation.rank.target_encoder import Aim
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system import progress
+from horngate.pipelines.system.files import read_json, read_table
+from horngate.pipelines.tables.columns import values_in
 
 KINDS = ("comedy", "drama", "sport")
 SMALL = {"model": "deepfm", "epochs": 2, "embedding": 3, "runtime": "tensorflow", "split_column": "split"}
@@ -377,7 +378,7 @@ def test_a_cut_by_time_holds_out_the_latest_rows(tmp_path):
 
 
 def test_a_cut_training_goes_on_to_the_same_weights(clicks, folder, tables, monkeypatch):
-    from horngate.models.rankers import Forgetting
+    from horngate.models.recommendation.rankers import Forgetting
 
     batch, calls = Forgetting.batch, []
 
@@ -417,7 +418,7 @@ def test_other_rows_are_measured_with_their_users_table(clicks, tmp_path):
 
 
 def test_the_example_reads_a_row_as_the_run_does(clicks, tmp_path):
-    from horngate.pipelines.recommendation.example import EXAMPLE
+    from horngate.pipelines.recommendation.rank.example import EXAMPLE
 
     pipeline = pipeline_of(clicks.card)
     pipeline.open(clicks)
@@ -433,7 +434,7 @@ def test_the_example_reads_a_row_as_the_run_does(clicks, tmp_path):
 
 
 def test_the_oracle_of_a_sample_is_what_its_targets_were_drawn_from():
-    from horngate.pipelines.data.made_up_events import clicks, ratings
+    from horngate.pipelines.data.samples.events import clicks, ratings
 
     for made, spread in ((clicks(), None), (ratings(), 0.75)):
         said, given = (np.array(made[name].to_pylist(), float) for name in ("oracle", "target"))

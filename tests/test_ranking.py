@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from horngate.pipelines.measure import ranking
-from horngate.pipelines.recommendation import ranked
+from horngate.pipelines.metrics import ranking
+from horngate.pipelines.recommendation.retrieval import ranked_lists
 
 
 def made_up(users=40, items=60, seed=0):
@@ -96,7 +96,7 @@ def test_lists_hold_the_highest_scores_without_what_was_seen():
     scores = draw.normal(size=(300, 50)).astype(np.float32)
     seen = csr_array((draw.random((300, 50)) < 0.4).astype(np.float32))
     allowed = draw.random(50) < 0.8
-    codes, values = ranked.lists(lambda users: scores[users].copy(), np.arange(300), seen, allowed, 30)
+    codes, values = ranked_lists.lists(lambda users: scores[users].copy(), np.arange(300), seen, allowed, 30)
     for user in range(300):
         free = np.flatnonzero(allowed & (seen.toarray()[user] == 0))
         slow = free[np.argsort(-scores[user, free], kind="stable")][:30]
@@ -106,7 +106,7 @@ def test_lists_hold_the_highest_scores_without_what_was_seen():
 
 def test_equal_scores_are_listed_in_the_order_of_the_codes():
     constant, every = lambda users: np.zeros((len(users), 9), np.float32), np.ones(9, bool)
-    codes, _ = ranked.lists(constant, np.arange(2), nothing_seen(2, 9), every, 4)
+    codes, _ = ranked_lists.lists(constant, np.arange(2), nothing_seen(2, 9), every, 4)
     assert codes.tolist() == [[0, 1, 2, 3]] * 2
 
 
@@ -116,11 +116,11 @@ def test_the_short_way_by_popularity_gives_the_same_lists():
     seen = csr_array((draw.random((200, 80)) < 0.5).astype(np.float32))
     allowed = draw.random(80) < 0.9
     users = np.arange(200)
-    fast, _ = ranked.by_popularity(counts, users, seen, allowed, 20)
+    fast, _ = ranked_lists.by_popularity(counts, users, seen, allowed, 20)
     fame = counts.astype(np.float32)
-    slow, _ = ranked.lists(lambda own: np.tile(fame, (len(own), 1)), users, seen, allowed & (counts > 0), 20)
+    slow, _ = ranked_lists.lists(lambda own: np.tile(fame, (len(own), 1)), users, seen, allowed & (counts > 0), 20)
     assert fast.tolist() == slow.tolist()
-    unknown, _ = ranked.by_popularity(counts, np.array([-1]), seen, allowed, 20)
+    unknown, _ = ranked_lists.by_popularity(counts, np.array([-1]), seen, allowed, 20)
     assert unknown[0, 0] == next(i for i in np.lexsort((np.arange(80), -counts)) if allowed[i])
 
 
@@ -128,11 +128,11 @@ def test_drawn_rivals_hold_the_targets_and_nothing_that_was_seen():
     draw = np.random.default_rng(2)
     seen = csr_array((draw.random((5, 40)) < 0.3).astype(np.float32))
     held = (np.arange(6), np.array([int(np.flatnonzero(seen.toarray()[user] == 0)[0]) for user in range(5)]))
-    only = ranked.drawn(np.arange(5), held, seen, np.ones(40, bool), 10, seed=1).toarray()
+    only = ranked_lists.drawn(np.arange(5), held, seen, np.ones(40, bool), 10, seed=1).toarray()
     assert (only.sum(1) == 11).all() and only[np.arange(5), held[1]].all()
     assert not (only & (seen.toarray() > 0)).any()
 
 
 def test_blocks_shrink_as_the_catalogue_grows():
-    assert ranked.step(1000) == 1024 and ranked.step(1_000_000) == 32 and ranked.step(1 << 30) == 1
-    assert [len(rows) for rows in ranked.blocks(2050, 1000)] == [1024, 1024, 2]
+    assert ranked_lists.step(1000) == 1024 and ranked_lists.step(1_000_000) == 32 and ranked_lists.step(1 << 30) == 1
+    assert [len(rows) for rows in ranked_lists.blocks(2050, 1000)] == [1024, 1024, 2]

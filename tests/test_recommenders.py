@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from horngate.models import closed_form, propagation
-from horngate.models.autoencoder import Autoencoder
-from horngate.models.learning import Keeper
-from horngate.models.lists import HeldRows, Lists, UserRows
-from horngate.models.retrieval import Factors, Linear, ndcg, softmax_loss
-from horngate.models.retrieval_learning import PHASES, Wishes
+from horngate.models.recommendation import closed_form, propagation
+from horngate.models.recommendation.autoencoder import Autoencoder
+from horngate.models.recommendation.interactions import HeldRows, Lists, UserRows
+from horngate.models.recommendation.retrieval import Factors, Linear, ndcg, softmax_loss
+from horngate.models.recommendation.retrieval_learning import PHASES, Wishes
 from horngate.models.saving import open_model
-from horngate.pipelines.recommendation.compressed import compressed
+from horngate.models.training.learning import Keeper
+from horngate.pipelines.recommendation.retrieval.sparse_product import compressed
 
 
 def rows(users=30, items=12, share=0.4, seed=0) -> csr_array:
@@ -86,15 +86,15 @@ def test_the_loss_is_the_mean_surprise_of_each_users_items():
 
 
 def test_the_measure_while_learning_is_that_of_the_report():
-    from horngate.pipelines.measure import ranking
-    from horngate.pipelines.recommendation import ranked
+    from horngate.pipelines.metrics import ranking
+    from horngate.pipelines.recommendation.retrieval import ranked_lists
 
     draw = np.random.default_rng(1)
     scores = draw.normal(size=(25, 30)).astype(np.float32)
     kinds = draw.choice([0, 1, 2], (25, 30), p=[0.6, 0.2, 0.2])
     kinds[:, 0] = 1
     seen, held = csr_array((kinds == 2).astype(np.float32)), csr_array((kinds == 1).astype(np.float32))
-    codes, _ = ranked.lists(lambda users: scores[users].copy(), np.arange(25), seen, np.ones(30, bool), 20)
+    codes, _ = ranked_lists.lists(lambda users: scores[users].copy(), np.arange(25), seen, np.ones(30, bool), 20)
     exact = ranking.ndcg(10)(ranking.ranking(codes, (held.indptr.astype(np.int64), held.indices), np.ones(30))).mean()
     past, wanted = (lists_of(part).padded(np.arange(25), 30) for part in (seen, held))
     targets = np.concatenate([wanted, -past], axis=1)
@@ -152,7 +152,7 @@ def test_drawn_negatives_learn_too():
 def test_a_cut_training_goes_on_to_the_same_scores(tmp_path):
     import threading
 
-    from horngate.models.learning import Interrupted
+    from horngate.models.training.learning import Interrupted
 
     lists, held = lists_of(rows(40, 15, 0.3)), lists_of(rows(40, 15, 0.1, seed=1))
     wishes = Wishes(dimension=4, epochs=4, batch_size=20)

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from horngate.pipelines import check, evaluate, predict, train
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.page.curves import learning_curves
 from horngate.pipelines.recommendation import Retrieve
-from horngate.pipelines.recommendation.looking import look
-from horngate.pipelines.recommendation.side_tables import read_side_table
+from horngate.pipelines.recommendation.interactions.inspection import look
+from horngate.pipelines.recommendation.interactions.side_files import read_side_table
+from horngate.pipelines.report.curves import learning_curves
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.verbs.export import export
 
 START = 1_700_000_000
@@ -341,7 +341,7 @@ def test_two_crowds_are_told_apart(trained):
 
 def test_ties_never_favour_what_was_held_out(trained):
     """With one score for all items a target is as often found as chance has it, whatever its place in the log."""
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     run = trained()
     task = pipeline_of(run.card)
@@ -524,19 +524,19 @@ def test_the_sample_tells_how_close_to_its_oracle_a_run_came(tiny_runs):
 
 
 def test_a_large_catalogue_leaves_ease_out_in_one_line(trained, monkeypatch, heard):
-    from horngate.pipelines.recommendation import rivals
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.recommendation.retrieval import baselines
+    from horngate.pipelines.spec.discovery import pipeline_of
 
-    monkeypatch.setattr(rivals, "MOST_OF_EASE", 10)
+    monkeypatch.setattr(baselines, "MOST_OF_EASE", 10)
     task = pipeline_of(trained().card)
     task.open(trained())
-    found, said = rivals.rivals(task.known, task.rankable)
+    found, said = baselines.rivals(task.known, task.rankable)
     assert set(found) == {"popularity", "item_knn"} and "left out: 30 items" in said["ease"]
     assert sum("ease" in line for line in heard.notices) == 1
 
 
 def test_models_that_a_large_catalogue_is_too_much_for_are_left_out(heard):
-    from horngate.pipelines.recommendation.phases import contenders
+    from horngate.pipelines.recommendation.retrieval.selection import contenders
 
     assert contenders(Retrieve(), 60_000) == ("mf", "multvae", "lightgcn")
     assert contenders(Retrieve(items="items.csv"), 60_001) == ("mf", "lightgcn", "towers")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import evaluate, predict, train
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json, read_table, write_json
-from horngate.pipelines.run import Run
-from horngate.pipelines.runtimes import converting, race
+from horngate.pipelines.export import conversion, race
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import read_json, read_table, write_json
 from horngate.pipelines.vision import Classify
 
 
@@ -58,7 +58,7 @@ def test_a_slower_runtime_loses_for_good(run, tmp_path, monkeypatch):
 
 def test_other_answers_or_no_conversion_are_one_notice_and_tensorflow_goes_on(run, tmp_path, monkeypatch, heard):
     monkeypatch.setattr(race, "WORTH", 0.0)
-    convert = converting.to_litert
+    convert = conversion.to_litert
 
     def untrue(model, path):
         scores = model.get_layer("scores")
@@ -71,7 +71,7 @@ def test_other_answers_or_no_conversion_are_one_notice_and_tensorflow_goes_on(ru
 
     plain = scores_of(run, tmp_path / "plain.parquet", runtime="tensorflow")
     for number, (wrong, said) in enumerate(((untrue, "answers differ by"), (failing, "can't compute this model"))):
-        monkeypatch.setattr(converting, "to_litert", wrong)
+        monkeypatch.setattr(conversion, "to_litert", wrong)
         monkeypatch.setattr(race, "_content", lambda model, number=number: f"wrong{number}")
         (run / "runtime.json").unlink(missing_ok=True)
         heard.notices.clear()
@@ -132,11 +132,11 @@ def test_a_run_in_a_read_only_folder_still_answers(run, tmp_path, monkeypatch, h
 def test_all_cores_give_the_rows_in_order(tmp_path):
     import keras
 
-    from horngate.pipelines.runtimes.litert import LiteRT
+    from horngate.pipelines.export.litert import LiteRT
 
     inputs = keras.Input((3,), dtype="float32")
     model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(inputs))
-    converting.to_litert(model, tmp_path / "model.tflite")
+    conversion.to_litert(model, tmp_path / "model.tflite")
     rows = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
     for cores in (1, 3):
         said = LiteRT(tmp_path / "model.tflite", cores).run(rows)

@@ -15,15 +15,15 @@ from PIL import Image
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.uid import ExplicitVRLittleEndian
 
-from horngate.pipelines.data.sources import Listing, labelled
-from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.data.sources.loader import Listing, labelled
 from horngate.pipelines.medical import Diagnose
-from horngate.pipelines.medical.dicom import unzipped
-from horngate.pipelines.medical.look import Look
-from horngate.pipelines.medical.nifti import as_nifti, read_nifti
-from horngate.pipelines.medical.reading import as_bytes, scan_of
-from horngate.pipelines.medical.scan import Window, greys, window_named
-from horngate.pipelines.medical.series import dicom_below, series_in
+from horngate.pipelines.medical.diagnose.preprocessing import Look
+from horngate.pipelines.medical.scans.dicom import unzipped
+from horngate.pipelines.medical.scans.nifti import as_nifti, read_nifti
+from horngate.pipelines.medical.scans.reading import as_bytes, scan_of
+from horngate.pipelines.medical.scans.scan import Window, greys, window_named
+from horngate.pipelines.medical.scans.series import dicom_below, series_in
+from horngate.pipelines.spec.errors import Unreadable, UserError
 
 PYDICOM = Path(pydicom.__file__).parent / "data"
 NIBABEL = Path(nibabel.__file__).parent

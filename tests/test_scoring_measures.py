@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, mean_absolute_error, roc_auc_score, root_mean_squared_error
 
-from horngate.pipelines.measure import scoring
-from horngate.pipelines.measure.intervals import bootstrap
-from horngate.pipelines.measure.scoring import Outcome
+from horngate.pipelines.metrics import scoring
+from horngate.pipelines.metrics.scoring import Outcome
+from horngate.pipelines.statistics.intervals import bootstrap
 
 
 def clicks(rows: int = 600, users: int = 40, seed: int = 0) -> Outcome:
@@ -107,7 +107,7 @@ def test_the_worst_users_are_those_with_the_highest_mean_loss():
 
 
 def test_a_field_is_the_vector_of_its_category_or_the_mean_of_those_of_its_list():
-    from horngate.models.fields import Fields
+    from horngate.models.recommendation.fields import Fields
 
     layer = Fields([(0, 1, 3), (2, 3, 2)], 4)
     rows = [[1, 9, 0, 1, np.nan], [np.nan, 9, np.nan, np.nan, np.nan], [7, 9, 1, np.nan, 5]]
@@ -127,7 +127,7 @@ def test_a_field_is_the_vector_of_its_category_or_the_mean_of_those_of_its_list(
 def test_half_precision_tells_neighbouring_codes_apart(kind):
     import keras
 
-    from horngate.models.rankers import Layout, Shape, ranker
+    from horngate.models.recommendation.rankers import Layout, Shape, ranker
 
     layout, rows = Layout(1, ((0, 1, 60_000),), ()), np.array([[50_001], [50_002]], np.float32)
     usual = ranker(kind, layout, Shape(4, 0.0), None, "usual")
@@ -145,7 +145,7 @@ def test_half_precision_tells_neighbouring_codes_apart(kind):
 
 
 def test_forgetting_depends_on_the_epoch_alone_and_leaves_validation_whole():
-    from horngate.models.rankers import Forgetting
+    from horngate.models.recommendation.rankers import Forgetting
 
     inputs = np.tile(np.array([[1, 2, 0, np.nan]], np.float32), (400, 1))
     fed = Forgetting(inputs, np.zeros((400, 1), np.float32), [(0, 1, 5), (1, 1, 6), (2, 2, 3)], 0.25, 0)

@@ -13,16 +13,17 @@ import pydicom
 import pytest
 from PIL import Image
 
-from horngate.pipelines.data.sources import Listing
-from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.medical import Segment, cases
-from horngate.pipelines.medical.class_maps import UNLABELLED, Classes, fitting, read_mask
-from horngate.pipelines.medical.learning_rows import PatchRows
-from horngate.pipelines.medical.segment_rivals import bright, local_features
-from horngate.pipelines.medical.tiles import Averaged, Tiler, poses
-from horngate.pipelines.medical.views import View
-from horngate.pipelines.medical.volumes import volume_of
-from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.data.sources.loader import Listing
+from horngate.pipelines.medical import Segment
+from horngate.pipelines.medical.scans.volumes import volume_of
+from horngate.pipelines.medical.segment import loader
+from horngate.pipelines.medical.segment.baselines import bright, local_features
+from horngate.pipelines.medical.segment.class_maps import UNLABELLED, Classes, fitting, read_mask
+from horngate.pipelines.medical.segment.rows import PatchRows
+from horngate.pipelines.medical.segment.tiles import Averaged, Tiler, poses
+from horngate.pipelines.medical.segment.views import View
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import Unreadable, UserError
 
 
 def write_pair(
@@ -40,7 +41,7 @@ def write_pair(
 
 def rows_of(path: Path, **knobs) -> pa.Table:
     card = Segment(data=str(path), **knobs)
-    return pa.concat_tables(list(cases.blocks(path, card, True, Listing())))
+    return pa.concat_tables(list(loader.blocks(path, card, True, Listing())))
 
 
 def findings_of(path: Path, **knobs) -> dict[str, str]:

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from horngate.models.backbones import BackboneError
-from horngate.models.levels import Levels
-from horngate.models.overlap_loss import UNLABELLED, LabelledAccuracy, OverlapLoss
-from horngate.models.patches import NoMaps
+from horngate.models.backbones.pictures import BackboneError
 from horngate.models.saving import open_model
-from horngate.models.segmenting import Segmenter, Wishes, on_backbone, on_preset, plain
+from horngate.models.vision.levels import Levels
+from horngate.models.vision.overlap_loss import UNLABELLED, LabelledAccuracy, OverlapLoss
+from horngate.models.vision.patches import NoMaps
+from horngate.models.vision.segmentation import Segmenter, Wishes, on_backbone, on_preset, plain
 
 
 def pixels(wishes: Wishes, count: int = 2, seed: int = 0) -> np.ndarray:

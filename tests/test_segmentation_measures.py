@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from horngate.pipelines.measure import segmentation
-from horngate.pipelines.measure.segmentation import Cases, compared, measures, nothing_said, per_class
-from horngate.pipelines.measure.surfaces import border, border_distances, hausdorff, within
+from horngate.pipelines.metrics import segmentation
+from horngate.pipelines.metrics.segmentation import Cases, compared, measures, nothing_said, per_class
+from horngate.pipelines.metrics.surfaces import border, border_distances, hausdorff, within
 
 
 def cases_of(*parts: dict, classes: int = 2, spaced: bool = True) -> Cases:

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json
 from horngate.pipelines.recommendation import Sequence
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import read_json
 
 SMALL = {"dimension": 8, "blocks": 1, "dropout": 0.0, "max_length": 6}
 both = pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
@@ -17,7 +17,7 @@ both = pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
 
 def layer_of(name: str, items: int = 12):
     """Return a built network, its vectors large enough for answers to differ."""
-    from horngate.models.sequence_learning import Wishes, network
+    from horngate.models.recommendation.sequence_learning import Wishes, network
 
     layer = network(name, items, Wishes(phase="test", **SMALL))
     for variable in layer.trainable_variables:
@@ -27,7 +27,7 @@ def layer_of(name: str, items: int = 12):
 
 def made_lists(seed: int = 0, users: int = 40, items: int = 12, longest: int = 15):
     """Return what made-up users met."""
-    from horngate.models.lists import Lists
+    from horngate.models.recommendation.interactions import Lists
 
     draw = np.random.default_rng(seed)
     sizes = draw.integers(1, longest, users)
@@ -61,7 +61,7 @@ def test_answers_depend_neither_on_padding_nor_on_neighbours(name):
 
 
 def test_every_step_from_item_to_item_is_learnt_once():
-    from horngate.models.sequence_learning import Stretches
+    from horngate.models.recommendation.sequence_learning import Stretches
 
     lists = made_lists()
     rows = Stretches(lists, 4)
@@ -79,8 +79,8 @@ def test_every_step_from_item_to_item_is_learnt_once():
 
 @both
 def test_the_loss_is_the_weighted_mean_surprise_at_what_came_next(name):
-    from horngate.models.sequence_learning import Stretches
-    from horngate.models.sequences import Following
+    from horngate.models.recommendation.sequence_learning import Stretches
+    from horngate.models.recommendation.sequences import Following
 
     layer, rows = layer_of(name), Stretches(made_lists(users=8), 6)
     lists, targets, weights = rows.batch(np.arange(rows.count), 0)
@@ -97,7 +97,7 @@ def test_the_loss_is_the_weighted_mean_surprise_at_what_came_next(name):
 def test_drawn_items_stand_for_all_of_them_without_bias():
     import keras
 
-    from horngate.models.sequences import Following
+    from horngate.models.recommendation.sequences import Following
 
     layer = layer_of("sasrec", items=30)
     met = np.random.default_rng(1).zipf(1.5, 2000).clip(1, 30).astype(np.int32) - 1
@@ -116,7 +116,7 @@ def test_drawn_items_stand_for_all_of_them_without_bias():
 def test_a_drawn_item_that_is_the_target_does_not_count_twice(monkeypatch):
     import keras
 
-    from horngate.models.sequences import Following
+    from horngate.models.recommendation.sequences import Following
 
     model = Following(layer_of("sasrec"), np.arange(12, dtype=np.int32), negatives=5)
     monkeypatch.setattr(model, "drawn", lambda: np.full(5, 3, np.int32))
@@ -129,9 +129,9 @@ def test_a_drawn_item_that_is_the_target_does_not_count_twice(monkeypatch):
 def test_a_cut_training_goes_on_to_equal_weights(name, negatives, tmp_path):
     import keras
 
-    from horngate.models.learning import Interrupted, Keeper
-    from horngate.models.sequence_learning import Wishes, followed
-    from horngate.pipelines.device import set_up
+    from horngate.models.recommendation.sequence_learning import Wishes, followed
+    from horngate.models.training.learning import Interrupted, Keeper
+    from horngate.pipelines.system.device import set_up
 
     set_up("cpu", "float32", 0)
     lists, held = made_lists(longest=9), made_lists(seed=3, longest=2)
@@ -171,8 +171,8 @@ def written(path, rows: list[dict]):
 
 
 def test_rivals_go_by_the_same_past_as_the_models(listeners):
-    from horngate.pipelines.recommendation.rivals import rivals
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.recommendation.retrieval.baselines import rivals
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     task = pipeline_of(listeners.card)
     task.open(listeners)
@@ -208,7 +208,7 @@ def test_unknown_users_get_what_is_popular_unless_they_bring_a_history(listeners
 
 
 def test_a_history_goes_on_where_the_run_ends(listeners, cli, tmp_path):
-    from horngate.pipelines.recommendation.made_up_walks import chances
+    from horngate.pipelines.recommendation.interactions.made_up_walks import chances
 
     likely = chances()
     users = written(tmp_path / "users.csv", [{"user": "new"}])
@@ -221,8 +221,8 @@ def test_a_history_goes_on_where_the_run_ends(listeners, cli, tmp_path):
 
 
 def test_what_is_known_already_is_not_taken_twice(listeners):
-    from horngate.pipelines.recommendation.since import continued
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.recommendation.interactions.log_update import continued
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     task = pipeline_of(listeners.card)
     task.open(listeners)
@@ -254,10 +254,10 @@ def plays(tmp_path):
 
 @pytest.mark.parametrize("repeats", [False, True])
 def test_masked_repeats_are_told_of(plays, heard, monkeypatch, repeats):
-    from horngate.pipelines.recommendation import sequence
+    from horngate.pipelines.recommendation.sequence import task
 
-    monkeypatch.setattr(sequence.Sequences, "held", lambda self: {"protocol": {}})
-    task = sequence.Pipeline(Sequence(data=str(plays), repeats=repeats))
+    monkeypatch.setattr(task.Sequences, "held", lambda self: {"protocol": {}})
+    task = task.Pipeline(Sequence(data=str(plays), repeats=repeats))
     task.assigned(task.survey(), None)
     found = task.learn(None)
     said = [line for line in heard.notices if "repeat what the user met before" in line and "--repeats" in line]

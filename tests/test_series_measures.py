@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from horngate.pipelines.measure import events, series
-from horngate.pipelines.measure.events import Events, Timeline, threshold_for_alarms
-from horngate.pipelines.measure.intervals import Uncomputable, bootstrap
-from horngate.pipelines.measure.ranges import vus_pr
-from horngate.pipelines.measure.series import Outcome, by_chance, measures, units_of
+from horngate.pipelines.metrics import events, series
+from horngate.pipelines.metrics.events import Events, Timeline, threshold_for_alarms
+from horngate.pipelines.metrics.ranges import vus_pr
+from horngate.pipelines.metrics.series import Outcome, by_chance, measures, units_of
+from horngate.pipelines.statistics.intervals import Uncomputable, bootstrap
 
 # Made with the package vus 0.0.6 of the paper's authors, which is too heavy to be asked for here:
 #   python -c "from vus.utils.metrics import metricor; print(metricor().RangeAUC_volume_opt(labels, scores, buffer)[-1])"

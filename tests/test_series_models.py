@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from horngate.models.learning import Keeper
+from horngate.models.anomaly.series_detectors import KINDS, joined
+from horngate.models.anomaly.window_learning import Wishes, learnt, moments
 from horngate.models.saving import open_model
-from horngate.models.series_detectors import KINDS, joined
-from horngate.models.window_learning import Wishes, learnt, moments
+from horngate.models.training.learning import Keeper
 
 WINDOW, SMOOTH = 16, 4
 
@@ -107,7 +107,7 @@ def test_far_values_stay_finite(detectors):
 def test_a_cut_training_ends_with_the_same_weights(tmp_path):
     import threading
 
-    from horngate.models.learning import Interrupted
+    from horngate.models.training.learning import Interrupted
 
     parts, scale = windows_of(waves(200))[WINDOW:], moments(waves(200))
     wishes, stop = Wishes(SMOOTH, seed=1, epochs=2), threading.Event()

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import evaluate, predict, train
-from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.measure import similarity
-from horngate.pipelines.measure.similarity import Outcome
-from horngate.pipelines.nlp import Similar, vectors
-from horngate.pipelines.nlp.pairs import one_or_two
-from horngate.pipelines.nlp.searching import index, search
-from horngate.pipelines.nlp.vectors import Index
+from horngate.pipelines.metrics import similarity
+from horngate.pipelines.metrics.similarity import Outcome
+from horngate.pipelines.nlp import Similar
+from horngate.pipelines.nlp.similar import vectors
+from horngate.pipelines.nlp.similar.pairs import one_or_two
+from horngate.pipelines.nlp.similar.search import index, search
+from horngate.pipelines.nlp.similar.vectors import Index
+from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.system.files import read_json, read_table
 
 WORDS = ["red", "green", "blue", "cat", "dog", "bird", "house", "river", "stone", "cloud", "bread", "music"]
 
@@ -88,7 +89,7 @@ def test_an_encoder_that_gives_all_texts_one_vector_scores_by_chance():
 
 
 def test_cosent_counts_only_pairs_in_the_wrong_order():
-    from horngate.models.embedding import cosent
+    from horngate.models.text.embedding import cosent
 
     angles = np.array([0.0, 0.5, 1.0])
     vectors = np.stack([np.tile([1.0, 0.0], (3, 1)), np.stack([np.cos(angles), np.sin(angles)], 1)], 1)
@@ -100,7 +101,7 @@ def test_cosent_counts_only_pairs_in_the_wrong_order():
 
 
 def test_equal_texts_are_no_negatives_of_each_other():
-    from horngate.models.embedding import ranking
+    from horngate.models.text.embedding import ranking
 
     vectors = np.tile(np.eye(2, dtype=np.float32)[:, None], (1, 2, 1))[[0, 0, 1]]
     alike = ranking(np.array([[0, 0], [1, 0], [2, 1]], np.float32), vectors)
@@ -202,8 +203,8 @@ def test_methods_that_need_pretrained_weights_say_so(tmp_path):
 def test_pairs_of_other_lengths_than_the_first_are_learnt_from():
     import keras
 
-    from horngate.models.embedding import Wishes, embedder, learn_pairs
-    from horngate.models.learning import Keeper
+    from horngate.models.text.embedding import Wishes, embedder, learn_pairs
+    from horngate.models.training.learning import Keeper
 
     class Uneven:
         count, lengths = 8, np.array([4, 4, 4, 4, 4, 4, 12, 20])
@@ -232,8 +233,8 @@ def indexed(scored, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr("horngate.pipelines.nlp.vectors.ROWS", 16)
-    monkeypatch.setattr("horngate.pipelines.nlp.vectors.SCANNED", 5)
+    monkeypatch.setattr("horngate.pipelines.nlp.similar.vectors.ROWS", 16)
+    monkeypatch.setattr("horngate.pipelines.nlp.similar.vectors.SCANNED", 5)
 
 
 def vectors_of(made: Index) -> np.ndarray:
@@ -291,7 +292,7 @@ def test_a_graph_that_is_damaged_or_needs_what_is_not_installed_is_told_of(score
     with pytest.raises(UserError, match="damaged; search with --exact"):
         search(made.folder, "red cat", 3)
     assert len(search(made.folder, "red cat", 3, exact=True)) == 3
-    monkeypatch.setattr("horngate.pipelines.nlp.searching.available", lambda: False)
+    monkeypatch.setattr("horngate.pipelines.nlp.similar.search.available", lambda: False)
     assert len(search(made.folder, "red cat", 3)) == 3
     assert any("horngate[search]" in line for line in heard.notices)
     with pytest.raises(UserError, match=r"install horngate\[search\]"):

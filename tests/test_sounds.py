@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 import soundfile
 
-from horngate.pipelines.data.sources import Listing, examples
-from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.data.sources.loader import Listing, examples
+from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.speech import Keywords
-from horngate.pipelines.speech.concerns import common_rate, sound_findings, speaker_findings, speaker_part
-from horngate.pipelines.speech.facts import facts_of
-from horngate.pipelines.speech.listening import loudest, placed
-from horngate.pipelines.speech.sounds import SUFFIXES, Sound, chunks_of, resampled, sound_of
+from horngate.pipelines.speech.audio.checks import common_rate, sound_findings, speaker_findings, speaker_part
+from horngate.pipelines.speech.audio.decoding import SUFFIXES, Sound, chunks_of, resampled, sound_of
+from horngate.pipelines.speech.audio.facts import facts_of
+from horngate.pipelines.speech.keywords.reader import loudest, placed
 
 LONGEST = 60.0
 
@@ -77,7 +77,7 @@ def test_plain_wav_files_are_heard_as_libsndfile_hears_them(channels, monkeypatc
     samples[:2] = [[1.0], [-1.0]]
     data = file_of(samples)
     short = sound_of(data, LONGEST)
-    monkeypatch.setattr("horngate.pipelines.speech.sounds._plain", lambda data: None)
+    monkeypatch.setattr("horngate.pipelines.speech.audio.decoding._plain", lambda data: None)
     long = sound_of(data, LONGEST)
     assert np.array_equal(short.samples, long.samples) and short.samples.dtype == np.float32
     assert {**vars(short), "samples": None} == {**vars(long), "samples": None}
@@ -228,7 +228,7 @@ def test_speech_commands_keep_their_lists_and_speakers(tmp_path):
 def test_check_quarantines_what_is_broken_and_finds_one_recording_in_two_codings(cli, tmp_path):
     import json
 
-    from horngate.pipelines.data.spoken_words import spoken_words
+    from horngate.pipelines.data.samples.spoken_words import spoken_words
 
     clips = spoken_words().slice(0, 12)
     for name, word, data in zip(*(clips[column].to_pylist() for column in ("id", "target", "value")), strict=True):

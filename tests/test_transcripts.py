@@ -5,15 +5,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.measure import transcripts
-from horngate.pipelines.speech.beams import Language, Search
-from horngate.pipelines.speech.decoding import greedy, heard, needed
-from horngate.pipelines.speech.spelling import Units, normalised
-from horngate.pipelines.speech.spelt import Speller
-from horngate.pipelines.speech.subtitles import phrases, srt, vtt, write
-from horngate.pipelines.speech.windows import Window, overlap, windows
-from horngate.pipelines.speech.word_models import Lexicon, Ngrams, lines_of
+from horngate.pipelines.metrics import transcripts
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.speech.ctc.beam_search import Language, Search
+from horngate.pipelines.speech.ctc.decoder import Speller
+from horngate.pipelines.speech.ctc.decoding import greedy, heard, needed
+from horngate.pipelines.speech.ctc.vocabulary import Units, normalised
+from horngate.pipelines.speech.ctc.word_models import Lexicon, Ngrams, lines_of
+from horngate.pipelines.speech.transcribe.subtitles import phrases, srt, vtt, write
+from horngate.pipelines.speech.transcribe.windows import Window, overlap, windows
 
 LETTERS = Units("characters", (" ", "a", "b", "c"))
 
@@ -225,7 +225,7 @@ def test_what_two_windows_heard_stands_there_once(left, right, joined):
 
 
 def test_a_word_across_a_cut_without_silence_is_written_once():
-    from horngate.pipelines.speech.language import Decoder
+    from horngate.pipelines.speech.ctc.language import Decoder
 
     whole = scores_of([0, 2, 2, 3, 0, 1, 4, 4, 0, 0, 2, 0], 4, 0.99)
     cut = [Window(0, 70, 0, 100, True), Window(70, 120, 40, 120, False)]

@@ -7,7 +7,7 @@ import click
 from horngate.cli.options import knob_options
 from horngate.cli.output import say, say_json, show, table
 from horngate.cli.telling import wake
-from horngate.pipelines.card import Data
+from horngate.pipelines.spec.card import Data
 
 SHOWN = 300  # signs of a text in a table
 
@@ -20,7 +20,7 @@ def commands(card: type[Data]) -> list[click.Command]:
 def _index_command(card: type[Data]) -> click.Command:
     def run(run: str, texts: tuple[str, ...], output: str, **values: Any) -> None:
         wake()
-        from horngate.pipelines.nlp.searching import index
+        from horngate.pipelines.nlp.similar.search import index
 
         say(str(index(run, list(texts), output, **values).folder))
 
@@ -42,7 +42,7 @@ def _index_command(card: type[Data]) -> click.Command:
 def _search_command() -> click.Command:
     def run(index: str, query: str, count: int, run: str | None, exact: bool, as_json: bool) -> None:
         wake()
-        from horngate.pipelines.nlp.searching import search
+        from horngate.pipelines.nlp.similar.search import search
 
         hits = search(index, query, count, run, exact)
         if as_json:

@@ -4,7 +4,7 @@ import click
 
 from horngate.cli.output import say_json, show, table
 from horngate.cli.telling import wake
-from horngate.pipelines.card import Data
+from horngate.pipelines.spec.card import Data
 
 
 def commands(card: type[Data]) -> list[click.Command]:
@@ -15,7 +15,7 @@ def commands(card: type[Data]) -> list[click.Command]:
 def _similar_items_command() -> click.Command:
     def run(run: str, item: str, count: int, as_json: bool) -> None:
         wake()
-        from horngate.pipelines.recommendation.reasons import similar_items
+        from horngate.pipelines.recommendation.retrieval.neighbours import similar_items
 
         found = similar_items(run, item, count)
         if as_json:

@@ -7,7 +7,7 @@ import click
 
 from horngate.cli.output import say
 from horngate.cli.telling import wake
-from horngate.pipelines.card import Data
+from horngate.pipelines.spec.card import Data
 
 
 def commands(card: type[Data]) -> list[click.Command]:
@@ -18,7 +18,7 @@ def commands(card: type[Data]) -> list[click.Command]:
 def _listen_command() -> click.Command:
     def run(run: str, source: str, ignore: tuple[str, ...], windows: bool, **wishes: Any) -> None:
         wake()
-        from horngate.pipelines.speech.listen import listen
+        from horngate.pipelines.speech.keywords.listen import listen
 
         for event in listen(run, source, ignore=ignore, every_window=windows, **wishes):
             say(json.dumps(event, ensure_ascii=False))

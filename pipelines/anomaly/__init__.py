@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from horngate.pipelines.card import Data, Detection, Optimisation, Option, Pretrained, knob
+from horngate.pipelines.spec.card import Data, Detection, Optimisation, Option, Pretrained, knob
 
 LABELS = ("target", "label", "class", "labels", "anomaly", "is_anomaly", "outlier", "fraud")
 

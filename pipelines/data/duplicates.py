@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from horngate.pipelines.data.near_texts import near_pairs
+from horngate.pipelines.data.near_duplicates import near_pairs
 
 BANDS = 4  # of 16 bits each: two hashes that differ in at most 3 bits agree in at least one band
 FARTHEST = 3  # bits

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from horngate.pipelines import home, progress
-from horngate.pipelines.card import Data
-from horngate.pipelines.data.sources import CORE
-from horngate.pipelines.data.tables import free_name
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import digest, printable
+from horngate.pipelines.data.sources.loader import CORE
+from horngate.pipelines.data.sources.tables import free_name
+from horngate.pipelines.spec.card import Data
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system import paths, progress
+from horngate.pipelines.system.files import digest, printable
 
 NAMES = ".horngate-pseudonyms.csv"  # hidden, so that it is never listed as an input
 COLUMNS = ("kind", "pseudonym", "stands_for")
@@ -69,7 +69,7 @@ class Pseudonyms:
         try:
             self._keep(folder / NAMES)
         except OSError:
-            place = home.folder() / "pseudonyms" / f"{digest(os.fspath(folder.resolve()))}.csv"
+            place = paths.folder() / "pseudonyms" / f"{digest(os.fspath(folder.resolve()))}.csv"
             try:
                 place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._keep(place)
@@ -135,7 +135,7 @@ def _key() -> bytes:
     Raises:
         UserError: it can't be read or written, or is damaged.
     """
-    path = home.folder() / "keys" / "pseudonyms"
+    path = paths.folder() / "keys" / "pseudonyms"
     try:
         if not path.is_file():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from horngate.pipelines import progress
-from horngate.pipelines.errors import Unreadable, UserError
+from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.system import progress
 
 LARGEST = 1 << 30  # bytes of one input
 IN_MEMORY = 64 << 20  # bytes of files that are kept between epochs

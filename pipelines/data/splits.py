@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.card import Data
 from horngate.pipelines.data.trailing import seconds_of
-from horngate.pipelines.errors import UserError
+from horngate.pipelines.spec.card import Data
+from horngate.pipelines.spec.errors import UserError
 
 NAMES = ("train", "validation", "test")
 FINEST = 20  # folds: shares are drawn as so many twentieths where groups have several rows

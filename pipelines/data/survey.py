@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import progress
 from horngate.pipelines.data import checks, duplicates
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.duplicates import Duplicates
 from horngate.pipelines.data.reading import content, in_order
-from horngate.pipelines.data.sources import Listing, examples
-from horngate.pipelines.errors import Unreadable
-from horngate.pipelines.listed import Listed
+from horngate.pipelines.data.sources.loader import Listing, examples
+from horngate.pipelines.spec.errors import Unreadable
+from horngate.pipelines.system import progress
+from horngate.pipelines.tasks.listed import Listed
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.errors import Unreadable
+from horngate.pipelines.spec.errors import Unreadable
 
 UNITS = {"nanoseconds": 1e-9, "microseconds": 1e-6, "milliseconds": 1e-3, "seconds": 1.0}
 UNITS |= {"minutes": 60.0, "hours": 3600.0, "days": 86_400.0}

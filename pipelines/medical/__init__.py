@@ -6,8 +6,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from horngate.pipelines.card import Decision, Optimisation, Option, Pictured, Pretrained, Transfer, knob
-from horngate.pipelines.medical.knobs import Scans
+from horngate.pipelines.medical.scans.knobs import Scans
+from horngate.pipelines.spec.card import Decision, Optimisation, Option, Pictured, Pretrained, Transfer, knob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Segment(Pretrained, Optimisation, Scans):
         "mask": ("mask", "mask_path", "segmentation", "label"),
     }
     truth = ("mask",)
-    door = "medical.cases"
+    loader = "medical.segment.loader"
     mask_folders = ("masks", "mask", "labels", "label", "segmentations", "labelsTr")
     looking = ("masks", "mask_suffix", "classes", "background", "flip", "window")
     belonging = ("masks",)

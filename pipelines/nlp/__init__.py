@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from horngate.pipelines.card import Data, Decision, Optimisation, Transfer, knob
+from horngate.pipelines.spec.card import Data, Decision, Optimisation, Transfer, knob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Tag(Encoded, Transfer, Optimisation, Data):
     """Find entities and other spans in texts, each with its label, as places in the raw text."""
 
     inline = True
-    door = "nlp.columns"
+    loader = "nlp.tag.loader"
     roles = {
         "input": ("input", "text", "sentence", "content", "message"),
         "target": ("target", "spans", "entities", "labels"),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from horngate.pipelines.card import Data, Optimisation, Option, knob
+from horngate.pipelines.spec.card import Data, Optimisation, Option, knob
 
 USER = ("user", "user_id", "userid", "userId", "visitor", "customer", "customer_id", "reviewerID")
 ITEM = ("item", "item_id", "itemid", "itemId", "product", "product_id", "movie", "movie_id", "movieId", "asin")
@@ -18,7 +18,7 @@ BY_RANK = tuple(
 class Interactions:
     """Knobs of what learns from a log of interactions: who met what, and when."""
 
-    door = "recommendation.door"
+    loader = "recommendation.interactions.loader"
     roles = {
         "user": USER,
         "item": ITEM,
@@ -169,7 +169,7 @@ class Rank(Optimisation, Data):
     optional = ("user", "item", "time")
     truth = ("target", "user", "item", "time")
     featured = ("user", "item")
-    door = "recommendation.targets"
+    loader = "recommendation.rank.loader"
     belonging = ("users", "items")
     looking = (
         "feature_column",

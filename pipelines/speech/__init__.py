@@ -7,8 +7,8 @@ layouts that speech comes in.
 from dataclasses import dataclass
 from typing import Literal
 
-from horngate.pipelines.card import Decision, Optimisation, Option, Pretrained, Transfer, knob
-from horngate.pipelines.speech.knobs import Sounds
+from horngate.pipelines.spec.card import Decision, Optimisation, Option, Pretrained, Transfer, knob
+from horngate.pipelines.speech.audio.knobs import Sounds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,13 @@ from itertools import chain, islice
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.base import Pipeline, tensors_of
 from horngate.pipelines.data.reading import content, in_order
-from horngate.pipelines.data.sources import CORE
-from horngate.pipelines.errors import Unreadable, UserError
-from horngate.pipelines.row_by_row import RowByRow
-from horngate.pipelines.run import Run
-from horngate.pipelines.runtimes.race import Track, Verdict, counted, sampled
+from horngate.pipelines.data.sources.loader import CORE
+from horngate.pipelines.export.race import Track, Verdict, counted, sampled
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.tasks.base import Pipeline, tensors_of
+from horngate.pipelines.tasks.row_by_row import RowByRow
 
 TRUTH = ("target", "group", "split")
 

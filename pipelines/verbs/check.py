@@ -6,13 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from horngate.pipelines.card import Data, task_name
 from horngate.pipelines.data.checks import Finding
-from horngate.pipelines.data.sources import Listing, unlabelled
+from horngate.pipelines.data.sources.loader import Listing, unlabelled
 from horngate.pipelines.data.survey import Survey
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.run import Run
-from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.card import Data, task_name
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import UserError
 
 
 def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any]:
@@ -56,9 +56,9 @@ def _looked(card: Data) -> Survey:
 
 def _compared(run: Run, seen: Survey) -> tuple[Survey, dict[str, Any]]:
     """Return the survey with findings on drift, and the drift itself."""
-    from horngate.pipelines.device import set_up
-    from horngate.pipelines.verbs.drifting import column_changes, drift_of
-    from horngate.pipelines.verbs.profile import read_profile
+    from horngate.pipelines.runs.profile import read_profile
+    from horngate.pipelines.system.device import set_up
+    from horngate.pipelines.verbs.drift import column_changes, drift_of
 
     profile = read_profile(run)
     if profile is None:

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import progress
-from horngate.pipelines.base import Pipeline
-from horngate.pipelines.card import task_name
+from horngate.pipelines.comparison.differences import judge, metrics_of, slices_between
+from horngate.pipelines.comparison.flips import flipped, mcnemar
+from horngate.pipelines.comparison.shared_rows import SIDES, Contender, Shared, shared_rows
 from horngate.pipelines.data.reading import rows_of
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import only_writer, printable, write_json, write_text
-from horngate.pipelines.measure.intervals import DRAWS, numbered
-from horngate.pipelines.page.plot import Shown
-from horngate.pipelines.verbs.differing import judge, metrics_of, slices_between
-from horngate.pipelines.verbs.flipping import flipped, mcnemar
-from horngate.pipelines.verbs.measuring import drawn_together
-from horngate.pipelines.verbs.sharing import SIDES, Contender, Shared, shared_rows
+from horngate.pipelines.report.plot import Shown
+from horngate.pipelines.spec.card import task_name
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.statistics.intervals import DRAWS, numbered
+from horngate.pipelines.system import progress
+from horngate.pipelines.system.files import only_writer, printable, write_json, write_text
+from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.verbs.scores import drawn_together
 
 FORMAT = 1
 
@@ -60,7 +60,7 @@ def compare(
 
 def _write(folder: Path, found: dict[str, Any], shared: Shared) -> None:
     """Write `compare.json` and `compare.html`; a page that can't be drawn is told and left out."""
-    from horngate.pipelines.page.comparison import page_of
+    from horngate.pipelines.report.comparison import page_of
 
     page = folder / "compare.html"
     page.unlink(missing_ok=True)

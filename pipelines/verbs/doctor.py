@@ -3,8 +3,7 @@
 import os
 from typing import Any
 
-from horngate.pipelines import device, offline, presets
-from horngate.pipelines.data import cache
+from horngate.pipelines.system import cache, device, offline, pretrained
 
 
 def doctor() -> dict[str, Any]:
@@ -23,7 +22,7 @@ def doctor() -> dict[str, Any]:
         "network": "forbidden (--offline or HORNGATE_OFFLINE)"
         if offline.forbidden()
         else "used where a name asks for it",
-        "presets": str(presets.folder()),
+        "presets": str(pretrained.folder()),
         "HORNGATE_DATA": data or "not set (only tests and benchmarks use it)",
         "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR", "not set (tensorflow-datasets uses ~/tensorflow_datasets)"),
     }

@@ -6,16 +6,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from horngate.pipelines import device, progress
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import only_writer, read_json
-from horngate.pipelines.page.evaluation import Evaluation
-from horngate.pipelines.report import Report
-from horngate.pipelines.run import Run
-from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.report.evaluation import Evaluation
+from horngate.pipelines.runs.report import Report
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system import device, progress
+from horngate.pipelines.system.files import only_writer, read_json
 from horngate.pipelines.verbs.answering import answered, with_runtime
-from horngate.pipelines.verbs.drifting import note_drift
-from horngate.pipelines.verbs.measuring import measured
+from horngate.pipelines.verbs.drift import note_drift
+from horngate.pipelines.verbs.scores import measured
 from horngate.pipelines.verbs.writing import write_evaluation
 
 

@@ -6,19 +6,19 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from horngate.pipelines import device, progress
-from horngate.pipelines.base import Pipeline
-from horngate.pipelines.bundle import MODELS, Bundle
-from horngate.pipelines.card import Data, task_name
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import write_json, write_text
-from horngate.pipelines.model_card import model_card
-from horngate.pipelines.recipe import to_yaml
-from horngate.pipelines.run import Run
-from horngate.pipelines.runtimes import FORMATS, PRECISIONS
-from horngate.pipelines.runtimes.examples import example
-from horngate.pipelines.runtimes.golden import TOLERANCES, replayed, write_golden
-from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.export import FORMATS, PRECISIONS
+from horngate.pipelines.export.examples import example
+from horngate.pipelines.export.golden import TOLERANCES, replayed, write_golden
+from horngate.pipelines.runs.bundle import MODELS, Bundle
+from horngate.pipelines.runs.model_card import model_card
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.card import Data, task_name
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.spec.recipe import to_yaml
+from horngate.pipelines.system import device, progress
+from horngate.pipelines.system.files import write_json, write_text
+from horngate.pipelines.tasks.base import Pipeline
 
 GOLDEN = 32  # rows
 SAMPLE = 128  # rows that int8 takes its ranges from
@@ -111,16 +111,16 @@ def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], 
 
 
 def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) -> None:
-    from horngate.pipelines.runtimes import converting
+    from horngate.pipelines.export import conversion
 
     progress.detail(f"converting to {kind}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with progress.hushed():
             if kind == "saved_model":
-                converting.to_saved_model(pipeline.core, path, pipeline.serving())
+                conversion.to_saved_model(pipeline.core, path, pipeline.serving())
             else:
-                getattr(converting, f"to_{kind}")(pipeline.core, path, precision, sample)
+                getattr(conversion, f"to_{kind}")(pipeline.core, path, precision, sample)
     except OSError as problem:
         raise UserError(f"can't write {path}: {problem.strerror or problem}") from None
     except Exception as problem:  # converters raise whatever a model makes them raise

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import digest, harmless, whole
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.files import digest, harmless, whole
 
 PART = 1024  # rows
 GROUP = 16 << 20  # bytes of answers in memory, from which on they become a row group of a Parquet file

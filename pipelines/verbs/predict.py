@@ -10,14 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from horngate.pipelines import device, progress
-from horngate.pipelines.base import Pipeline
-from horngate.pipelines.bundle import Bundle, opened
-from horngate.pipelines.data.sources import Listing, regrouped, unlabelled
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import only_writer, read_json, write_json
-from horngate.pipelines.run import Run
-from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.data.sources.loader import Listing, regrouped, unlabelled
+from horngate.pipelines.runs.bundle import Bundle, opened
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system import device, progress
+from horngate.pipelines.system.files import only_writer, read_json, write_json
+from horngate.pipelines.tasks.base import Pipeline
 from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.parts import PART, Parts, json_lines, writer_for
 

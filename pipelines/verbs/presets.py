@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from horngate.models import known
-from horngate.models.backbones import BackboneError, architectures
-from horngate.pipelines import archive
-from horngate.pipelines.archive import MANIFEST, preset_files
-from horngate.pipelines.errors import UserError, nearest
-from horngate.pipelines.files import read_json
-from horngate.pipelines.presets import folder, kept_at
-from horngate.pipelines.tasks import domains
+from horngate.models.backbones import catalogue
+from horngate.models.backbones.pictures import BackboneError, architectures
+from horngate.pipelines.spec.discovery import domains
+from horngate.pipelines.spec.errors import UserError, nearest
+from horngate.pipelines.system import archive
+from horngate.pipelines.system.archive import MANIFEST, preset_files
+from horngate.pipelines.system.files import read_json
+from horngate.pipelines.system.pretrained import folder, kept_at
 
 
 def listed(wanted: Iterable[str]) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def listed(wanted: Iterable[str]) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for domain in wanted:
         families = [name for card in domains()[domain].values() for name in getattr(card, "families", ())]
-        for row in known.known(tuple(dict.fromkeys(families))):
+        for row in catalogue.known(tuple(dict.fromkeys(families))):
             kept = (kept_at(row["name"]) / "config.json").is_file()
             rows.setdefault(row["name"], {"domain": domain} | row | {"here": row["here"] or kept})
     return [*rows.values(), *(row for row in _own() if row["name"] not in rows)]
@@ -41,10 +41,10 @@ def fetch(name: str, alpha: float | None = None, size: int | None = None) -> lis
         return [place]
     try:
         if name in architectures():
-            return known.fetch(name, place, alpha, size)
+            return catalogue.fetch(name, place, alpha, size)
         folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".part-", dir=folder()) as temporary:
-            (saved,) = known.fetch(name, Path(temporary) / "preset", alpha, size)
+            (saved,) = catalogue.fetch(name, Path(temporary) / "preset", alpha, size)
             saved.rename(place)
         return [place]
     except BackboneError as problem:
@@ -74,11 +74,11 @@ def pack(
         kind, files = "weights", {file.name: file}
         source = f"a weights file for {name}" if file != path else "a weights file"
     elif name in architectures():
-        found = known.weights_here(name)
+        found = catalogue.weights_here(name)
         if not found:
             raise UserError(f"the weights of {name} are not on this machine; first say: horngate presets fetch {name}")
-        kind, files, source = "weights", {file.name: file for file in found}, known.ARCHITECTURES
-        licence = licence or known.TERMS.format("https://keras.io/api/applications")
+        kind, files, source = "weights", {file.name: file for file in found}, catalogue.ARCHITECTURES
+        licence = licence or catalogue.TERMS.format("https://keras.io/api/applications")
     else:
         place = path if path.is_dir() else kept_at(name)
         if not place.is_dir():
@@ -89,7 +89,7 @@ def pack(
         licence = licence or _told(place, "licence")
     own = path.stem if path.is_file() else path.resolve().name if path.is_dir() else name
     facts = {"kind": kind, "name": rename or own, "source": source}
-    return archive.pack(files, facts | {"licence": licence or known.TERMS.format("its publisher's page")}, output)
+    return archive.pack(files, facts | {"licence": licence or catalogue.TERMS.format("its publisher's page")}, output)
 
 
 def unpack(file: Path, overwrite: bool = False) -> tuple[dict[str, Any], list[Path]]:

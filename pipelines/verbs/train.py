@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines import device, progress
-from horngate.pipelines.base import Pipeline
-from horngate.pipelines.card import Data
 from horngate.pipelines.data.duplicates import twins
 from horngate.pipelines.data.splits import NAMES
 from horngate.pipelines.data.survey import Survey
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.files import digest, only_writer, write_json, write_rows, write_table
-from horngate.pipelines.page.evaluation import Evaluation
-from horngate.pipelines.run import Run
-from horngate.pipelines.tasks import pipeline_of
+from horngate.pipelines.report.evaluation import Evaluation
+from horngate.pipelines.runs.profile import keep_profile
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.card import Data
+from horngate.pipelines.spec.discovery import pipeline_of
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system import device, progress
+from horngate.pipelines.system.files import digest, only_writer, write_json, write_rows, write_table
+from horngate.pipelines.tasks.base import Pipeline
 from horngate.pipelines.verbs.answering import answered, with_runtime
-from horngate.pipelines.verbs.drifting import note_drift
-from horngate.pipelines.verbs.measuring import measured, reference_scores
-from horngate.pipelines.verbs.profile import keep_profile
+from horngate.pipelines.verbs.drift import note_drift
+from horngate.pipelines.verbs.scores import measured, reference_scores
 from horngate.pipelines.verbs.writing import write_evaluation
 
 
@@ -126,7 +126,7 @@ def _split(run: Run, pipeline: Pipeline, seen: Survey) -> tuple[np.ndarray, list
 
 def _same_data(run: Run, print_of_data: str) -> None:
     """Refuse to go on with a run whose data changed since."""
-    from horngate.pipelines.files import read_json
+    from horngate.pipelines.system.files import read_json
 
     path = run / "environment.json"
     if path.is_file() and read_json(path).get("data") != print_of_data:

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from horngate.pipelines.bundle import Bundle
-from horngate.pipelines.errors import UserError
-from horngate.pipelines.runtimes.golden import Parity, replayed
+from horngate.pipelines.export.golden import Parity, replayed
+from horngate.pipelines.runs.bundle import Bundle
+from horngate.pipelines.spec.errors import UserError
 
 
 def verify(bundle: str | os.PathLike) -> Parity:

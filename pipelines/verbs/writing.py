@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from horngate.pipelines import progress
-from horngate.pipelines.files import write_table, write_text
-from horngate.pipelines.page.evaluation import Evaluation
+from horngate.pipelines.report.evaluation import Evaluation
+from horngate.pipelines.system import progress
+from horngate.pipelines.system.files import write_table, write_text
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, options: dict[str, Any] | None = None) -> None:
@@ -19,7 +19,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, options: dict[str, An
     evaluation.pipeline.pictured(evaluation.report, evaluation.table, folder, options or {})
     evaluation.report.write(folder / "report.json")
     try:
-        from horngate.pipelines.page.contents import page_of
+        from horngate.pipelines.report.contents import page_of
 
         write_text(page, page_of(evaluation))
     except Exception as problem:  # whatever a drawing library raises: the scores are worth more than their page

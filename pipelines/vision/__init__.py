@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from horngate.pipelines.card import Data, Decision, Optimisation, Option, Pictured, Transfer, knob
+from horngate.pipelines.spec.card import Data, Decision, Optimisation, Option, Pictured, Transfer, knob
 
 
 @dataclass(frozen=True, kw_only=True)

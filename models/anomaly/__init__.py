@@ -1,0 +1,1 @@
+"""Detectors of what is strange, each a saved model."""

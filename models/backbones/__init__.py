@@ -1,0 +1,1 @@
+"""Pretrained encoders of pictures and text, and what is known of them."""

@@ -1,0 +1,1 @@
+"""Networks that hear: spectra inside the model, keywords, transcripts."""

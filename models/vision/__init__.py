@@ -1,0 +1,1 @@
+"""Layers and networks that look at pictures."""

@@ -1,0 +1,1 @@
+"""Strange pictures, and what is strange in them."""

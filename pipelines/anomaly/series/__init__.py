@@ -1,0 +1,1 @@
+"""Strange stretches of series."""

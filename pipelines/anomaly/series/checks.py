@@ -1,0 +1,67 @@
+"""What may be wrong with series: time that goes back, gaps, columns that never change, changes of unit."""
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines.anomaly.series.reader import MANY_BACK, unit_jumps
+from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.data.trailing import Window
+
+
+def step_findings(table: pa.Table, gap: float) -> list[Finding]:
+    """Return findings on the rows of series.
+
+    Args:
+        gap: in usual steps (the median of all), how long a step begins a series anew.
+    """
+    ids = table["id"].to_pylist()
+    windows = [Window.of(value) for value in table["value"].to_pylist()]
+    before = np.array([window.ages[-2] if len(window.ages) > 1 else np.nan for window in windows])
+    return [*_times(before, ids, gap), *_values(windows, table["group"].to_pylist(), ids)]
+
+
+def _times(before: np.ndarray, ids: list[str], gap: float) -> list[Finding]:
+    found, forward = [], before[before > 0]
+    back = np.flatnonzero(before < 0)
+    if len(back):
+        message = (
+            f"time goes back in {len(back)} rows (first: {ids[back[0]]}); they are taken in the order they stand in"
+        )
+        grade = "error" if len(back) > MANY_BACK * len(ids) else "warning"
+        advice = ": sort the rows by time" if grade == "error" else ""
+        found.append(_on(grade, "time_back", message + advice, back, ids))
+    same = np.flatnonzero(before == 0)
+    if len(same):
+        found.append(_on("warning", "same_time", f"{len(same)} rows have the time of the row before them", same, ids))
+    usual = float(np.median(forward)) if len(forward) else 0.0
+    gaps = np.flatnonzero(before > gap * usual) if usual else same[:0]
+    if len(gaps):
+        longest = float(np.nanmax(before))
+        message = f"{len(gaps)} gaps of more than {gap:g} usual steps of {usual:g} s (longest: {longest:,.0f} s; first "
+        message += f"before {ids[gaps[0]]}); the series begins anew after each"
+        found.append(_on("warning", "gaps", message, gaps, ids))
+    return found
+
+
+def _values(windows: list[Window], groups: list, ids: list[str]) -> list[Finding]:
+    found, series = [], {}
+    for row, (window, group) in enumerate(zip(windows, groups, strict=True)):
+        series.setdefault((group, window.names), []).append(row)
+    moves: dict[str, bool] = {}
+    for (_, names), rows in series.items():
+        values = np.stack([windows[row].values[-1] for row in rows])
+        for name, column in zip(names, values.T, strict=True):
+            known = column[~np.isnan(column)]
+            first = windows[0].values[-1][windows[0].names.index(name)] if name in windows[0].names else np.nan
+            moves[name] = moves.get(name, False) or bool((known != first).any() and len(known))
+        for column, row, factor in unit_jumps(values):
+            message = f"column {names[column]} seems to change its unit (about × {factor:.3g} from {ids[rows[row]]} on)"
+            found.append(Finding("warning", "unit_jump", message, len(rows) - row, (ids[rows[row]],)))
+    for name, moving in moves.items():
+        if not moving:
+            found.append(Finding("warning", "constant_column", f"column {name} never changes", len(ids)))
+    return found
+
+
+def _on(grade: str, code: str, message: str, rows: np.ndarray, ids: list[str]) -> Finding:
+    return Finding(grade, code, message, len(rows), tuple(ids[row] for row in rows[:SHOWN]))

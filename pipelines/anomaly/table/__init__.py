@@ -1,0 +1,1 @@
+"""Strange rows of a table."""

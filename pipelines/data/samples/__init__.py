@@ -1,0 +1,1 @@
+"""Samples: data that comes along, for `sample:NAME`."""

@@ -1,0 +1,46 @@
+"""The sample `spoken-words`: eight English words by sixteen synthetic voices, with its makers and licence beside it."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+
+from horngate.pipelines.data.sources.loader import block
+from horngate.pipelines.spec.errors import UserError
+
+HERE = Path(__file__).parent
+
+
+def spoken_words() -> pa.Table:
+    """Return 256 clips as WAV of 8,000 samples a second; the group is the voice. `make_spoken_words.py` made them.
+
+    Raises:
+        UserError: soundfile isn't installed.
+    """
+    try:
+        import soundfile
+    except ImportError:
+        raise UserError("sample:spoken-words needs soundfile: install horngate[speech]") from None
+    samples, rate = soundfile.read(HERE / "spoken_words.flac", dtype="int16")
+    columns: dict[str, list] = {"id": [], "value": [], "target": [], "group": []}
+    start = 0
+    for word, voice, take, end in json.loads((HERE / "spoken_words.json").read_text("utf-8")):
+        columns["id"].append(f"{word}/{voice}-{take}.wav")
+        columns["value"].append(_wav(samples[start:end].tobytes(), rate))
+        columns["target"].append(word)
+        columns["group"].append(voice)
+        start = end
+    return block(columns)
+
+
+def _wav(frames: bytes, rate: int) -> bytes:
+    import wave
+    from io import BytesIO
+
+    out = BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(frames)
+    return out.getvalue()

@@ -1,1 +1,0 @@
-"""Measures of tables of answers, free of any domain."""

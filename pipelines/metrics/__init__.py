@@ -1,0 +1,1 @@
+"""Metrics of tables of answers, free of any domain."""

@@ -1,0 +1,1 @@
+"""Texts into embeddings, and finding them again."""

@@ -1,0 +1,1 @@
+"""Entities and other labelled spans in texts."""

@@ -1,0 +1,1 @@
+"""Who met what: logs, their splits, side tables, and what a run keeps of them."""

@@ -1,0 +1,1 @@
+"""Scores of rows of users, items and whatever else is known."""

@@ -1,0 +1,1 @@
+"""What tasks share that list items for users."""

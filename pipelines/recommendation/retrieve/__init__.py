@@ -1,0 +1,1 @@
+"""What a user should see: items retrieved from all there are."""

@@ -1,0 +1,1 @@
+"""Run folders, reports, bundles, and what they say of themselves."""

@@ -1,0 +1,62 @@
+"""The model card of a bundle: what the model is for, what it was measured on, where it ends (Mitchell et al. 2019)."""
+
+from typing import Any
+
+from horngate.pipelines.report.weights import licence_of
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.card import task_name
+from horngate.pipelines.system.files import read_json
+from horngate.pipelines.tasks.base import Pipeline
+
+
+def model_card(run: Run, pipeline: Pipeline, facts: dict[str, Any]) -> str:
+    """Return the card as Markdown; `facts` are those of the bundle."""
+    domain, task = task_name(run.card)
+    summary, environment = run.summary, read_json(run / "environment.json")
+    parts = [f"# {domain} {task}: {run.folder.name}", "", pipeline.card.__doc__.splitlines()[0], ""]
+    for title, text in (pipeline.model_card() | licence_of(run.card)).items():
+        parts += [f"## {title}", "", text, ""]
+    parts += ["## Data", "", *_data(summary), "", "## Scores", "", *_scores(run)]
+    parts += [
+        "",
+        "## The export",
+        "",
+        f"{facts['kind']}, {facts['precision']}; 32 golden rows were replayed through it. ",
+    ]
+    parts[-1] += "`horngate verify` repeats that; `schema.json` names inputs and outputs"
+    parts[-1] += ", `labels.json` the classes." if "labels.json" in pipeline.handed_over else "."
+    made = environment["packages"]
+    versions = ", ".join(f"{name} {made[name]}" for name in ("horngate", "tensorflow", "keras") if made.get(name))
+    parts += ["", "## Made with", "", f"{versions}; seed {environment['seed']}; {summary['device']}; {_start(run)}", ""]
+    return "\n".join(parts)
+
+
+def _data(summary: dict[str, Any]) -> list[str]:
+    rows = summary["rows"]
+    counts = ", ".join(f"{count:,} {name}" for name, count in rows.items())
+    split = "; ".join(summary["protocol"].get("split", []))
+    return [f"Rows: {counts}. Split: {split or summary['protocol'].get('split_rule')}."]
+
+
+def _scores(run: Run) -> list[str]:
+    lines = ["| split | rows | metric | value | 95 % interval | baseline |", "|---|---|---|---|---|---|"]
+    for split in ("validation", "test"):
+        path = run / "evaluation" / split / "report.json"
+        if not path.is_file():
+            continue
+        report = read_json(path)
+        for name, score in report["metrics"].items():
+            span = "–" if score["low"] is None else f"{score['low']:.4f} – {score['high']:.4f}"
+            value, baseline = (_number(score[key]) for key in ("value", "baseline"))
+            lines.append(f"| {split} | {report['rows']:,} | {name} | {value} | {span} | {baseline} |")
+    return lines
+
+
+def _start(run: Run) -> str:
+    backbone = getattr(run.card, "backbone", None)
+    method = run.summary["method"]
+    return f"method {method}" + ("" if backbone is None else f" from {backbone.rstrip('/').rsplit('/', 1)[-1]}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

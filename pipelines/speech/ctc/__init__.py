@@ -1,0 +1,1 @@
+"""Writing down by connectionist temporal classification: units, words, search."""

@@ -1,0 +1,95 @@
+"""Recordings and their transcripts, as a CTC network learns from them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.models.speech.transcription import frames
+from horngate.pipelines.data.reading import threads
+from horngate.pipelines.speech.ctc.decoding import needed
+from horngate.pipelines.speech.ctc.views import viewed
+from horngate.pipelines.speech.transcribe.recordings import learnt_from, sounding, together
+from horngate.pipelines.system import progress
+
+if TYPE_CHECKING:
+    from horngate.pipelines.speech.transcribe.task import Pipeline
+
+KEPT = 1 << 31  # bytes of samples that stay in memory
+
+
+class SpokenRows:
+    """Recordings to learn from, with their transcripts as numbers of units.
+
+    Args:
+        task: says at which rate they are heard, and in which units transcripts are spelt.
+        table: rows in the schema of the sources.
+        augment: how strong random views are.
+        what: what the rows are called, when some are left out.
+
+    Attributes:
+        count: how many can be learnt from: those whose transcript fits into their frames, and that fit into a window.
+        lengths: int64 `[count]`, samples.
+    """
+
+    def __init__(self, task: "Pipeline", table: pa.Table, augment: str, what: str):
+        self.task, self.augment, self.rate = task, augment, task.schema["rate"]
+        self.pool = ThreadPoolExecutor(threads(), "reader")
+        inputs = zip(*(table[name].to_pylist() for name in ("id", "input", "value")), strict=True)
+        self.inputs = list(inputs)
+        self.numbers = [task.units.encoded(text) for text in task.normal(table["target"].to_pylist())]
+        self.kept: list[np.ndarray | None] = []
+        lengths = []
+        for samples in progress.tracked(self.pool.map(self._read, range(table.num_rows)), f"reading {what}"):
+            lengths.append(len(samples))
+            self.kept.append(samples if sum(lengths) * 4 < KEPT else None)
+        self.rows = np.array(self._usable(lengths, what), np.int64)
+        self.count, self.lengths = len(self.rows), np.array(lengths, np.int64)[self.rows]
+        self.width = 1 + max((len(self.numbers[row]) for row in self.rows), default=0)
+
+    def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
+        """Return samples float32 `[n, samples]`, targets as `CtcLoss` takes them, and no weights."""
+        heard = list(self.pool.map(lambda row: self._heard(int(row), epoch), rows))
+        targets = np.zeros((len(rows), self.width), np.int32)
+        for place, row in enumerate(rows):
+            numbers = self.numbers[self.rows[row]]
+            targets[place, 0] = self._frames(heard[place])
+            targets[place, 1 : 1 + len(numbers)] = numbers
+        return together(heard, self.rate), targets, None
+
+    def _heard(self, row: int, epoch: int | None) -> np.ndarray:
+        """Return a recording, or a random view of it that its transcript still fits into."""
+        place = int(self.rows[row])
+        samples = self.kept[place] if self.kept[place] is not None else self._read(place)
+        if epoch is None or self.augment == "none":
+            return samples
+        view = viewed(samples, self.rate, self.augment, (self.task.card.seed, epoch, row))
+        return view if self._fits(view, self.numbers[place]) else samples
+
+    def _usable(self, lengths: list[int], what: str) -> list[int]:
+        most = int(self.task.schema["window"] * self.rate)
+        long = {row for row, length in enumerate(lengths) if length > most}
+        if long:
+            progress.notice(
+                f"{len(long)} {what} recordings are longer than --window {self.task.schema['window']:g} seconds and are "
+                "left out: nothing says which of their words lie where"
+            )
+        tight = {row for row in range(len(lengths)) if row not in long and not self._long_enough(row)}
+        if tight:
+            progress.notice(f"{len(tight)} {what} recordings are too short for their transcripts and are left out")
+        return [row for row in range(len(lengths)) if row not in long | tight and self.numbers[row]]
+
+    def _long_enough(self, row: int) -> bool:
+        samples = self.kept[row] if self.kept[row] is not None else self._read(row)
+        return self._fits(samples, self.numbers[row])
+
+    def _fits(self, samples: np.ndarray, numbers: list[int]) -> bool:
+        return needed(numbers) <= self._frames(samples)
+
+    def _frames(self, samples: np.ndarray) -> int:
+        mel = self.task.network.answers.get_layer("log_mel")
+        return max(int(frames(sounding(samples), mel.length, mel.step, self.task.schema["stride"])), 0)
+
+    def _read(self, row: int) -> np.ndarray:
+        return learnt_from(self.inputs[row], self.rate)

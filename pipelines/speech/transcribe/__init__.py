@@ -1,0 +1,1 @@
+"""Recordings into what is said in them."""

@@ -1,0 +1,133 @@
+"""How a Moonshine preset goes on learning from recordings with transcripts, or is taken as it is; resumable."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.models.training import checkpoint
+from horngate.models.training.learning import Plan, learn
+from horngate.models.training.optimizer import adamw
+from horngate.pipelines.data.reading import threads
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.speech.ctc.views import viewed
+from horngate.pipelines.speech.transcribe.recordings import filled, learnt_from
+from horngate.pipelines.system import progress
+from horngate.pipelines.system.files import whole
+from horngate.pipelines.training.phases import Training, told
+
+if TYPE_CHECKING:
+    from horngate.pipelines.speech.transcribe.task import Pipeline
+
+HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
+RATE, WARMUP, DECAY = 3e-5, 0.1, 1e-2
+EPOCHS, BATCH, PATIENCE = 5, 8, 2
+
+
+class WrittenRows:
+    """Recordings to learn from, with the tokens of their transcripts; all batches have one shape.
+
+    Args:
+        task: says how strong random views are, and has the model.
+        table: rows in the schema of the sources.
+        what: what the rows are called, when some are left out.
+    """
+
+    def __init__(self, task: "Pipeline", table: pa.Table, what: str):
+        self.task, self.model, self.rate = task, task.moonshine, task.schema["rate"]
+        names, paths, values, targets = (table[name].to_pylist() for name in ("id", "input", "value", "target"))
+        self.inputs = list(zip(names, paths, values, strict=True))
+        self.tokens = [self.model.encoded(" ".join(text.split())) for text in targets]
+        self.pool = ThreadPoolExecutor(threads(), "reader")
+        lengths = [len(one) for one in self.pool.map(self._read, range(len(names)))]
+        most = int(task.schema["window"] * self.rate)
+        self.rows = np.array([row for row, length in enumerate(lengths) if 0 < length <= most], np.int64)
+        if len(self.rows) < len(lengths):
+            progress.notice(
+                f"{len(lengths) - len(self.rows)} {what} recordings are longer than a window and are left out"
+            )
+        self.count = len(self.rows)
+        self.samples = max((filled(lengths[row], self.rate) for row in self.rows), default=0)
+        self.width = max((len(self.tokens[row]) for row in self.rows), default=2) - 1
+
+    def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
+        """Return inputs of the model, the tokens that come next, and weights: 0 where a text has ended."""
+        samples = np.zeros((len(rows), self.samples), np.float32)
+        shape = (len(rows), self.width)
+        before, after, weights = np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+        heard = self.pool.map(lambda row: self._heard(int(row), epoch), rows)
+        for place, (row, one) in enumerate(zip(rows, heard, strict=True)):
+            tokens = self.tokens[self.rows[row]]
+            samples[place, : len(one)] = one
+            before[place, : len(tokens) - 1], after[place, : len(tokens) - 1] = tokens[:-1], tokens[1:]
+            weights[place, : len(tokens) - 1] = 1.0
+        return self.model.inputs(samples, before, weights > 0), after, weights
+
+    def _heard(self, row: int, epoch: int | None) -> np.ndarray:
+        samples = self._read(int(self.rows[row]))
+        if epoch is None or self.task.card.augment == "none":
+            return samples
+        return viewed(samples, self.rate, self.task.card.augment, (self.task.card.seed, epoch, row))[: self.samples]
+
+    def _read(self, row: int) -> np.ndarray:
+        return learnt_from(self.inputs[row], self.rate)
+
+
+class MoonshineLearning(Training):
+    """One training of a Moonshine preset.
+
+    Args:
+        task: the pipeline, with its model.
+        table: all rows, with their splits beside.
+        run, device: where it is kept and computed.
+    """
+
+    columns = HISTORY
+
+    def __init__(self, task: "Pipeline", table: pa.Table, splits: np.ndarray, run: Run, device: Any):
+        super().__init__(task, run)
+        self.device = device
+        self.train = table.take(pa.array(np.flatnonzero(splits == "train")))
+        self.held = table.take(pa.array(np.flatnonzero(splits == "validation")))
+
+    def climb(self) -> dict[str, Any]:
+        """Learn by the card's method, choose, save model and tokenizer, and return the summary."""
+        with self.device.scope():
+            kept, why = self._learnt()
+        model = self.task.moonshine
+        with whole(self.run / "tokenizer.spm") as temporary:
+            temporary.write_bytes(model.pieces())
+        return self.finish(model.backbone, kept, why)
+
+    def _learnt(self) -> tuple[str, str]:
+        """Learn; return what is kept and why."""
+        if self.card.method == "untuned":
+            return "untuned", "asked for"
+        before = self._standing() if self.card.method == "auto" else None
+        self.timed("finetune", self._finetune)
+        if before is None:
+            return "finetune", "asked for"
+        weights, outcome = before
+        outcomes = (outcome, self._judged())
+        return self.better(self.task.moonshine.logits, weights, outcomes, self.held["group"].to_pylist(), "untuned")
+
+    def _finetune(self) -> None:
+        rows, held = WrittenRows(self.task, self.train, "training"), WrittenRows(self.task, self.held, "validation")
+        if not rows.count:
+            raise UserError("no training recording is left to learn from: all are longer than --window")
+        epochs, size = self.card.epochs or EPOCHS, self.card.batch_size or BATCH
+        plan = Plan("finetune", epochs, size, self.card.seed, PATIENCE, "val_loss" if held.count else None)
+        steps = epochs * plan.steps(rows.count)
+        self.task.moonshine.compile(adamw(self.card.learning_rate or RATE, steps, WARMUP, DECAY))
+        with told(self) as keeper:
+            self.history += learn(self.task.moonshine.logits, rows, held, plan, keeper)
+
+    def _standing(self) -> tuple[list[np.ndarray], Any]:
+        """Return the weights and how they answer the validation rows."""
+        return checkpoint.values_of(self.task.moonshine.logits.weights), self._judged()
+
+    def _judged(self) -> Any:
+        said = [text or "" for text in self.task.transcripts(self.held)]
+        return self.task.outcome_of(said, self.held["target"].to_pylist())

@@ -1,0 +1,88 @@
+"""What `check` says of transcripts: signs that were never learnt, too much text for its sound, rare signs."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.speech.ctc.vocabulary import Units, normalised
+from horngate.pipelines.speech.transcribe.recordings import Spoken
+
+FASTEST = 30.0  # signs per second: nobody speaks so fast
+SLOWEST, LEAST_SECONDS = 0.5, 5.0  # signs per second, in recordings of at least so many seconds
+RARE = 2  # rows
+
+
+def unlearnt(table: pa.Table, splits: np.ndarray | None, normaliser: str, kind: str) -> list[Finding]:
+    """Return the warning that rows of validation or test hold units that no training row holds."""
+    if splits is None:
+        return []
+    texts = [normalised(text or "", normaliser) for text in table["target"].to_pylist()]
+    learnt = [text for text, split in zip(texts, splits, strict=True) if split == "train"]
+    if not any(text.strip() for text in learnt):
+        return []
+    units = Units.of(learnt, kind)
+    rows, missing = [], Counter()
+    for row, text in enumerate(texts):
+        if splits[row] != "train" and (found := set(units.unknown(text))):
+            rows.append(row)
+            missing.update(found)
+    if not rows:
+        return []
+    shown = ", ".join(f'"{unit}" ({count})' for unit, count in missing.most_common(SHOWN))
+    what = "words" if units.kind == "words" else "signs"
+    message = (
+        f"{len(rows)} rows of validation or test hold {what} that no training transcript holds, and that a CTC network "
+        f"from a random start can't write: {shown}"
+    )
+    return [_finding("warning", "unseen_units", message, rows, table["id"].to_pylist())]
+
+
+def transcript_findings(table: pa.Table, facts: list[Spoken]) -> list[Finding]:
+    """Return findings on transcripts beside the lengths of their recordings."""
+    ids = table["id"].to_pylist()
+    texts = [fact.transcript or "" for fact in facts]
+    speeds = [len(text) / max(fact.seconds, 1e-3) for text, fact in zip(texts, facts, strict=True)]
+    fast = [row for row, speed in enumerate(speeds) if speed > FASTEST]
+    slow = [
+        row
+        for row, speed in enumerate(speeds)
+        if speed < SLOWEST and facts[row].seconds >= LEAST_SECONDS and texts[row]
+    ]
+    found = []
+    if fast:
+        message = f"{len(fast)} transcripts are longer than anyone could speak them (above {FASTEST:g} signs a second)"
+        found.append(_finding("warning", "too_much_text", message, fast, ids))
+    if slow:
+        message = f"{len(slow)} transcripts say next to nothing for the length of their recordings"
+        found.append(_finding("warning", "too_little_text", message, slow, ids))
+    return found + _rare(texts, ids) + _words(texts)
+
+
+def _rare(texts: list[str], ids: list[str]) -> list[Finding]:
+    """Return a note on signs that stand in hardly any row, which are often typing errors or another script."""
+    holders: dict[str, list[int]] = {}
+    for row, text in enumerate(texts):
+        for sign in set(text):
+            holders.setdefault(sign, []).append(row)
+    rare = {sign: rows for sign, rows in sorted(holders.items()) if len(rows) <= RARE}
+    if not rare or len(texts) < 10 * RARE:
+        return []
+    shown = ", ".join(f'"{sign}"' for sign in list(rare)[: 2 * SHOWN])
+    rows = sorted({row for own in rare.values() for row in own})
+    message = f"{len(rare)} signs stand in {RARE} transcripts or fewer: {shown}"
+    return [_finding("note", "rare_signs", message, rows, ids)]
+
+
+def _words(texts: list[str]) -> list[Finding]:
+    words = Counter(word for text in texts for word in text.split())
+    signs = {sign for word in words for sign in word}
+    message = f"{words.total():,} words, {len(words):,} different ones, of {len(signs)} signs, once they are normalised"
+    return [Finding("note", "words", message, len(texts))]
+
+
+def _finding(grade: str, code: str, message: str, rows: list[int], ids: list[str]) -> Finding:
+    return Finding(
+        grade, code, f"{message} (first: {ids[rows[0]]})", len(rows), tuple(ids[row] for row in rows[:SHOWN])
+    )

@@ -1,0 +1,1 @@
+"""How sure a figure is: intervals, tests, calibration, drift; free of any domain."""

@@ -1,0 +1,1 @@
+"""The machine: files, folders, caches, devices, the network that isn't there."""

@@ -1,0 +1,1 @@
+"""What a task is made of, and the parts that several tasks share."""

@@ -1,0 +1,1 @@
+"""How trainings are led: phases, transfer learning, what is kept and told."""

@@ -1,0 +1,237 @@
+"""The climb of a task: which rungs of the transfer ladder are tried, on which rows, and which one is kept."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+
+from horngate.models.text.embedding import Wishes, embedder, learn_pairs
+from horngate.models.training import checkpoint, transfer
+from horngate.models.training.learning import ArrayRows
+from horngate.models.training.lora import merged
+from horngate.pipelines.data.reading import ReadRows
+from horngate.pipelines.export import Runtime
+from horngate.pipelines.export.race import RACED, Track, sampled
+from horngate.pipelines.metrics.classification import Outcome
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system import cache, progress
+from horngate.pipelines.system.device import Device
+from horngate.pipelines.system.files import digest
+from horngate.pipelines.training.contrastive import LabelPairs
+from horngate.pipelines.training.phases import Training, told
+
+if TYPE_CHECKING:
+    from horngate.pipelines.tasks.classifier import Classifier
+
+
+class Ladder(Training):
+    """One training's way up, resumable: finished phases and complete features are found again, not repeated.
+
+    It is that of classifiers of rows; a task whose rows hold several things to classify says in a subclass what these are.
+    """
+
+    several = property(lambda self: self.task.labels.several)  # whether a thing may have several labels
+
+    def __init__(
+        self, task: "Classifier", table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Device
+    ):
+        super().__init__(task, run)
+        self.device, self.network = device, task.network
+        self.rows = {name: np.flatnonzero(splits == name) for name in ("train", "validation")}
+        self.table, self.fingerprints = table, fingerprints
+        self.targets = self._encoded(table["target"].to_pylist())
+        self.settings = transfer.Settings(
+            self.several,
+            self.card.seed,
+            self.card.epochs,
+            self.card.batch_size,
+            self.card.learning_rate,
+            task.finetune_epochs,
+            task.scratch_epochs,
+            task.scratch_rate,
+        )
+        # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
+        given = self.card.method == "probe"
+        self.head_settings = self.settings if given else transfer.Settings(self.several, self.card.seed)
+        self.runtimes: dict[str, Runtime | None] = {}
+
+    def climb(self) -> dict[str, Any]:
+        """Learn by the card's method, choose, decide and save the model; return the summary."""
+        method = self._method()
+        with self.device.scope():
+            kept, why = self._learn(method)
+            return self._choose(method, kept, why)
+
+    def _method(self) -> str:
+        method = self.card.method
+        if not self.task.pretrained:
+            if method in ("probe", "contrastive", "lora", "finetune"):
+                raise UserError(
+                    f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
+                )
+            return "scratch"
+        return method
+
+    def _learn(self, method: str) -> tuple[str, str]:
+        """Climb the rungs of a method; return the rung that is kept and why."""
+        if method == "scratch":
+            self.timed("scratch", lambda: self._all_layers(transfer.scratch))
+            return "scratch", "asked for" if self.card.method == "scratch" else "no pretrained weights"
+        if method == "contrastive":
+            self.timed("contrastive", self._contrast)
+        self.penalty = self.timed("probe", self._probe)
+        if method in ("probe", "contrastive"):
+            return method, "asked for"
+        if method == "lora":
+            self.timed("lora", lambda: self._all_layers(transfer.lora))
+            self.network = self.task.network = type(self.network).within(merged(self.network.answers))
+            return "lora", "asked for"
+        low = self._snapshot() if method == "auto" else None
+        self.timed("finetune", lambda: self._all_layers(transfer.finetune))
+        return ("finetune", "asked for") if low is None else self._compared(low)
+
+    def _contrast(self) -> None:
+        """Learn the encoder from pairs of training rows with a common label; the head comes after it."""
+        card, pairs = self.card, LabelPairs(self._read_rows("train"), self.card.seed)
+        wishes = Wishes(
+            "contrastive", False, card.seed, card.epochs or pairs.epochs, card.batch_size, card.learning_rate
+        )
+        none = ArrayRows(np.zeros((0,)), np.zeros((0,)))
+        with told(self) as keeper:
+            self.history += learn_pairs(embedder(self.network.encoder), pairs, none, wishes, keeper)
+
+    def _probe(self) -> float:
+        """Learn the head on cached features and put it into the network; return the penalty that won."""
+        train = self._features("train", self.task.views)
+        held = self._features("validation", 1)
+        with told(self) as keeper:
+            found = transfer.probe(train, held[:2], self.head_settings, keeper)
+        self.network.head.set_weights([found.kernel, found.bias])
+        self.history += found.history
+        return found.penalty
+
+    def _all_layers(self, rung) -> None:
+        """Learn all layers; the rung is `transfer.lora`, `finetune` or `scratch`."""
+        with told(self, at_least=0.0) as keeper:  # epochs of a head take milliseconds, these don't
+            self.history += rung(
+                self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, keeper
+            )
+
+    def _snapshot(self) -> tuple[list[np.ndarray], Outcome]:
+        return checkpoint.values_of(self.network.logits.weights), self._validation()
+
+    def _compared(self, low: tuple[list[np.ndarray], Outcome]) -> tuple[str, str]:
+        """Keep the probe unless fine-tuning is better on validation beyond its interval."""
+        weights, before = low
+        groups = [self.table["group"][int(row)].as_py() for row in self.rows["validation"]]
+        return self.better(self.network.logits, weights, (before, self._validation()), groups, "probe")
+
+    def _choose(self, method: str, kept: str, why: str) -> dict[str, Any]:
+        """Decide on validation rows, refit where wished, save."""
+        if self.card.refit:
+            self._refit()
+            decided = {"temperature": 1.0, "threshold": None, "conformal": None}
+        else:
+            decided = self._decided()
+        return self.finish(self.network.answers, kept, why, refit=self.card.refit, **decided)
+
+    def _decided(self) -> dict[str, Any]:
+        """Choose on validation rows how scores become answers, and return what was chosen."""
+        return self.task.decide(self._validation())
+
+    def _refit(self) -> None:
+        if any(getattr(self.card, name, None) is not None for name in ("sensitivity", "specificity", "conformal")):
+            raise UserError(
+                "--refit leaves no unseen validation rows: drop --sensitivity, --specificity and --conformal, or --refit"
+            )
+        train, held = self._features("train", 1), self._features("validation", 1)
+        weights = None if train[2] is None else np.concatenate([train[2], held[2]])
+        joined = (np.concatenate([train[0], held[0]]), np.concatenate([train[1], held[1]]), weights)
+        none = (joined[0][:0], joined[1][:0])
+        penalty = getattr(self, "penalty", transfer.PENALTIES[len(transfer.PENALTIES) // 2])
+        with told(self) as keeper:
+            settings = (
+                self.settings
+                if self.card.method == "probe"
+                else transfer.Settings(self.settings.several, self.card.seed)
+            )
+            found = transfer.probe(joined, none, settings, keeper, penalties=(penalty,), phase="refit")
+        self.network.head.set_weights([found.kernel, found.bias])
+        self.history += found.history
+
+    def _features(self, split: str, views: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return features, targets and weights of a split; each row once per view, the first view being the plain one."""
+        rows = np.tile(self.rows[split], views)
+        return self._joined(split, views, len(self.rows[split])), self.targets[rows], self._weights(rows)
+
+    def _joined(self, split: str, views: int, count: int) -> np.ndarray:
+        """Return the features of all views, `count` for each, float32 `[views * count, d]`."""
+        parts = [self._view(split, view, count) for view in range(views)]
+        return parts[0] if views == 1 else np.concatenate(parts)
+
+    def _view(self, split: str, view: int, count: int) -> np.ndarray:
+        encoder, rows, task = self.network.encoder, self.rows[split], self.task
+        change = "" if view == 0 else f"{task.variation} {self.card.seed} {view}"
+        prints = "".join(self.fingerprints[row] for row in rows)
+        weights = digest(*(value.tobytes() for value in checkpoint.values_of(encoder.weights)))
+        network = f"{self.card.backbone} {getattr(self.card, 'alpha', None)} keras {keras.__version__}"
+        schema = str(sorted(task.schema.items()))
+        runtime = self._runtime(weights)
+        name = "tensorflow" if runtime is None else runtime.name
+        key = digest("features 2", prints, schema, network, weights, change, self.device.precision, name)
+        shape = (count, encoder.output_shape[-1])
+
+        def fill(out: np.ndarray) -> None:
+            label = f"features of {split}" + (f", view {view + 1}" if view else "")
+            with progress.job(label, len(rows)) as done:
+                forward = encoder.predict_on_batch if runtime is None else runtime.run
+                self._fill(split, view, forward, out, done)
+
+        return cache.cached_array(key, shape, fill) if count else np.zeros(shape, np.float32)
+
+    def _fill(self, split: str, view: int, forward: Callable, out: np.ndarray, done: Callable) -> None:
+        """Fill `out` with a view's features."""
+        batches = self._read_rows(split).in_turn(self.task.batch_size, view or None)
+        transfer.features_of(forward, batches, out, done)
+
+    def _runtime(self, weights: str) -> Runtime | None:
+        """Return what computes features, chosen once for an encoder with these weights (their hash); None for Keras."""
+        if weights in self.runtimes:
+            return self.runtimes[weights]
+        rows = np.concatenate(list(self.rows.values()))
+        first = [self.table.take(pa.array(rows[:RACED]))]
+        track = Track(self.run.folder, "encoder", self.network.encoder, self.task.batch_size, self.card.runtime)
+        sample = partial(sampled, self.task, first)
+        self.runtimes[weights], _ = track.choose(len(rows) * self.task.views, sample)
+        return self.runtimes[weights]
+
+    def _encoded(self, targets: list[str | None]) -> Any:
+        """Return targets as they are learnt, in the order of all rows."""
+        return self.task.labels.encode(targets)
+
+    def _read_rows(self, split: str) -> ReadRows:
+        rows = self.rows[split]
+        table = self.table.take(pa.array(rows))
+        return ReadRows(self.task, table, self.targets[rows], self._weights(rows) if split == "train" else None)
+
+    def _weights(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return float32 weights that give every class the same sum, or None where all rows count alike."""
+        if self.card.class_weights == "none":
+            return None
+        targets = self.targets[self.rows["train"]]
+        shares = np.maximum(targets.sum(0), 1) / len(targets)
+        each = self.targets[rows] / (shares * self.targets.shape[1])
+        return (each.sum(1) / np.maximum(self.targets[rows].sum(1), 1)).astype(np.float32)
+
+    def _validation(self) -> Outcome:
+        """Return the outcome of the network, as it stands, on the validation rows."""
+        rows = self.rows["validation"]
+        scores = np.zeros((len(rows), self.targets.shape[1]), np.float32)
+        with progress.job("answers on validation", len(rows)) as done:
+            batches = self._read_rows("validation").in_turn(self.task.batch_size)
+            transfer.features_of(self.network.answers.predict_on_batch, batches, scores, done)
+        return Outcome(self.targets[rows], scores, self.task.labels.chosen(scores), self.task.labels.positive_index)
