@@ -256,7 +256,7 @@ def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
 
 def test_a_task_that_draws_and_shows_nothing_has_a_page_too(tiny_runs, cli, tmp_path, monkeypatch):
     from horngate.pipelines.report.plot import Shown
-    from horngate.pipelines.tasks.base import Pipeline
+    from horngate.pipelines.tasks.legacy_base import Pipeline
     from horngate.pipelines.vision.classify import task
 
     run = tiny_runs("vision", "classify")

@@ -23,7 +23,7 @@ def metrics_of(
 ) -> dict[str, dict[str, Any]]:
     """Return by metric what both runs score on some of the rows, and the difference; one metric alone where `only`."""
     parts = [replace(one, answers=one.answers.take(rows)) for one in (first, second)]
-    both = [one.pipeline.measures(one.pipeline.outcome(one.answers)) for one in parts]
+    both = [one.task.evaluator.metrics(one.task.evaluator.outcome(one.answers)) for one in parts]
     names = [name for name in both[0] if name in both[1] and only in (None, name)]
     usable = [name for name in names if not any(isinstance(found[name][1], str) for found in both)]
     measures = [{name: found[name][1] for name in usable} for found in both]
@@ -97,7 +97,7 @@ def _plain(found: Difference, reasons: list[str]) -> dict[str, Any]:
 
 def _exact(first: Contender, second: Contender, groups: np.ndarray | None, otherwise: float) -> float:
     """Return the exact p-value of right and wrong answers, or the other one for a task without."""
-    before, after = first.pipeline.right(first.answers), second.pipeline.right(second.answers)
+    before, after = first.task.evaluator.correct(first.answers), second.task.evaluator.correct(second.answers)
     if before is None or after is None:
         return otherwise
     return sign_test(after.astype(np.int64) - before, groups)
@@ -107,7 +107,7 @@ def _sliced(one: Contender, by: tuple[str, ...] | None) -> Iterator[tuple[str, s
     answers = one.answers
     if by is None:
         targets = ["target"] if worth_slicing(answers["target"].to_pylist()) else []
-        by = (*targets, *sliced_columns(one.pipeline, answers))
+        by = (*targets, *sliced_columns(one.task, answers))
     for column in by:
         if column not in answers.column_names:
             raise UserError(f"no column {column} to slice by. Columns: {', '.join(answers.column_names)}")

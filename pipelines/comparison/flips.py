@@ -7,23 +7,24 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.statistics.paired import sign_test
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.parts import AnswerColumn
+from horngate.pipelines.tasks.task import Task
 
 SHOWN = 20  # rows of each kind
 FEW = 8  # parts of an answer
 
 
-def flipped(pipeline: Pipeline, first: pa.Table, second: pa.Table) -> dict[str, Any]:
+def flipped(task: Task, first: pa.Table, second: pa.Table) -> dict[str, Any]:
     """Return the rows that change sides, the most confident first: `gained` by the second, and `lost`.
 
     Each holds how many `rows` there are and up to 20 `shown`, with id, target and both answers. Of a task without right
     and wrong, the rows whose answers are farthest `apart`.
     """
-    before, after = pipeline.right(first), pipeline.right(second)
-    names = [field.name for field in pipeline.answer_schema() if not _of_numbers(field.type)]
+    before, after = task.evaluator.correct(first), task.evaluator.correct(second)
+    names = [column.name for column in _answers(task) if not _of_numbers(column.type)]
     names = [name for name in names if name in first.column_names and name in second.column_names]
     if before is None or after is None:
-        distance = apart(pipeline, first, second)
+        distance = apart(task, first, second)
         return {"apart": _shown(first, second, names, np.flatnonzero(distance > 0), distance)}
     confidence = _confidence(first) + _confidence(second)
     return {
@@ -33,10 +34,10 @@ def flipped(pipeline: Pipeline, first: pa.Table, second: pa.Table) -> dict[str, 
 
 
 def mcnemar(
-    pipeline: Pipeline, first: pa.Table, second: pa.Table, groups: np.ndarray | None
+    task: Task, first: pa.Table, second: pa.Table, groups: np.ndarray | None
 ) -> dict[str, int | float | str] | None:
     """Return how many rows both, one or none answers right, and the exact test of the difference; None without right."""
-    before, after = pipeline.right(first), pipeline.right(second)
+    before, after = task.evaluator.correct(first), task.evaluator.correct(second)
     if before is None or after is None:
         return None
     return {
@@ -49,16 +50,20 @@ def mcnemar(
     }
 
 
-def apart(pipeline: Pipeline, first: pa.Table, second: pa.Table) -> np.ndarray:
+def _answers(task: Task) -> list[AnswerColumn]:
+    return [column for column in task.predictor.columns() if column.predicted]
+
+
+def apart(task: Task, first: pa.Table, second: pa.Table) -> np.ndarray:
     """Return float64 `[n]`: how far two answers to a row are apart.
 
     It is summed over the answer columns: the mean absolute difference of numbers, in standard deviations of the column,
     and 1 for anything else that isn't the same.
     """
     total = np.zeros(first.num_rows)
-    for field in pipeline.answer_schema():
-        if field.name in first.column_names and field.name in second.column_names:
-            total += _columns_apart(first[field.name].to_pylist(), second[field.name].to_pylist())
+    for name in (column.name for column in _answers(task)):
+        if name in first.column_names and name in second.column_names:
+            total += _columns_apart(first[name].to_pylist(), second[name].to_pylist())
     return total
 
 

@@ -10,10 +10,9 @@ import pyarrow as pa
 
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import task_name
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import printable, read_table
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task, task_of
 
 SIDES = ("train", "validation", "test")
 
@@ -24,7 +23,7 @@ class Contender:
 
     run: Run
     name: str
-    pipeline: Pipeline
+    task: Task
     answers: pa.Table
 
 
@@ -109,20 +108,19 @@ def _contenders(runs: list[Run], split: str) -> list[Contender]:
         raise UserError("name two or more different runs to compare")
     if split == "train":
         raise UserError("runs can't be compared on rows that they learnt from; take --split test or validation")
-    tasks = [" ".join(task_name(run.card)) for run in runs]
-    for run, task in zip(runs, tasks, strict=True):
-        if task != tasks[0]:
+    kinds = [" ".join(task_name(run.card)) for run in runs]
+    for run, kind in zip(runs, kinds, strict=True):
+        if kind != kinds[0]:
             raise UserError(
-                f"{runs[0].folder} is a run of {tasks[0]} and {run.folder} one of {task}; compare like with like"
+                f"{runs[0].folder} is a run of {kinds[0]} and {run.folder} one of {kind}; compare like with like"
             )
     shorts = Counter(run.folder.resolve().name for run in runs)
     found = []
     for run in runs:
-        answers, pipeline = _answers(run, split), pipeline_of(run.card)
-        pipeline.recall(run.folder)
+        answers, task = _answers(run, split), task_of(run.card).recalled(run.folder)
         short = run.folder.resolve().name
-        found.append(Contender(run, printable(short if shorts[short] == 1 else run.folder), pipeline, answers))
-        if why := found[0].pipeline.unlike(pipeline):
+        found.append(Contender(run, printable(short if shorts[short] == 1 else run.folder), task, answers))
+        if why := found[0].task.evaluator.incomparable(task):
             raise UserError(f"{found[0].name} and {found[-1].name} can't be compared: {why}")
     return found
 

@@ -57,7 +57,7 @@ class ReadRows:
     Tensors of uneven length are small: they are read once and kept, and batches hold rows of about the same length.
 
     Args:
-        pipeline: says how a row is read, and how tensors become a batch.
+        reader: says how a row is read, and how tensors become a batch.
         table: rows in the schema of the sources.
         targets: float32 `[n, classes]`.
         weights: float32 `[n]` or None.
@@ -67,15 +67,15 @@ class ReadRows:
         lengths: int64 `[n]`, of the tensors, where these are uneven; else None.
     """
 
-    def __init__(self, pipeline, table: pa.Table, targets: np.ndarray, weights: np.ndarray | None = None):
+    def __init__(self, reader, table: pa.Table, targets: np.ndarray, weights: np.ndarray | None = None):
         self.inputs, self.values, self.ids = table["input"], table["value"], table["id"]
-        self.pipeline, self.targets, self.weights, self.count = pipeline, targets, weights, table.num_rows
+        self.reader, self.targets, self.weights, self.count = reader, targets, weights, table.num_rows
         self.pool = ThreadPoolExecutor(threads(), "reader")
         self.seconds = AT_ONCE  # that a row takes, as far as is known
         self.files: dict[int, bytes] = {}
-        self.room = 0 if pipeline.uneven else IN_MEMORY  # uneven tensors are kept themselves
+        self.room = 0 if reader.size_of is not None else IN_MEMORY  # uneven tensors are kept themselves
         self.kept, self.lengths = None, None
-        if pipeline.uneven:
+        if reader.size_of is not None:
             self.kept = list(self.pool.map(lambda row: self._read(row, None), range(self.count)))
             self.lengths = np.array([len(tensor) for tensor in self.kept], np.int64)
 
@@ -84,7 +84,7 @@ class ReadRows:
         size = int(np.clip(AT_ONCE / self.seconds, 1, len(rows)))
         parts = [rows[at : at + size].tolist() for at in range(0, len(rows), size)]
         tensors = [tensor for part in self.pool.map(lambda part: self._part(part, epoch), parts) for tensor in part]
-        return self.pipeline.stacked(tensors), self.targets[rows], None if self.weights is None else self.weights[rows]
+        return self.reader.collate(tensors), self.targets[rows], None if self.weights is None else self.weights[rows]
 
     def in_turn(self, size: int, view: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (rows, inputs) of all rows once, `size` of them at a time; the last inputs are filled up to `size`.
@@ -101,7 +101,7 @@ class ReadRows:
         while batch := list(islice(tensors, size)):
             if progress.stop.is_set():
                 raise KeyboardInterrupt
-            yield np.array(list(islice(rows, len(batch)))), self.pipeline.stacked(batch, size)
+            yield np.array(list(islice(rows, len(batch)))), self.reader.collate(batch, size)
 
     def _part(self, rows: list[int], epoch: int | None) -> list[np.ndarray]:
         """Return the tensors of some rows, and learn how long they take."""
@@ -114,9 +114,9 @@ class ReadRows:
         return self.kept[row] if self.kept is not None else self._read(row, epoch)
 
     def _read(self, row: int, epoch: int | None) -> np.ndarray:
-        seed = None if epoch is None else (self.pipeline.card.seed, epoch, row)
+        seed = None if epoch is None else (self.reader.card.seed, epoch, row)
         try:
-            return self.pipeline.read(self._content(row), seed)
+            return self.reader.read(self._content(row), seed)
         except Unreadable as reason:
             raise UserError(f"{self.ids[row].as_py()} could be read before, and can't any more: {reason}") from None
 

@@ -1,6 +1,6 @@
 """Rows that are listed again after a training: those of a run's own data, or of other data for the same task."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,9 @@ from horngate.pipelines.data.sources.loader import Listing, block, examples, lab
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data, elsewhere
 from horngate.pipelines.spec.errors import Unreadable, UserError
+
+if TYPE_CHECKING:
+    from horngate.pipelines.tasks.task import Task
 
 
 def own_rows(run: Run, suffixes: tuple[str, ...], split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
@@ -62,7 +65,7 @@ def other_rows(card: Data, suffixes: tuple[str, ...], data: str, split: str | No
     return table
 
 
-def read_again(pipeline: Any, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
+def read_again(task: "Task", run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
     """Return up to `count` real tensors, drawn from the rows of these splits in their order, then from others.
 
     Raises:
@@ -70,9 +73,9 @@ def read_again(pipeline: Any, run: Run, data: str | None, count: int, splits: tu
     """
     try:
         if data is None:
-            table = examples(run.card, pipeline.suffixes)
+            table = examples(run.card, task.rows.suffixes)
         else:
-            table = next(labelled(data, elsewhere(run.card, data), pipeline.suffixes, Listing()), block({"id": []}))
+            table = next(labelled(data, elsewhere(run.card, data), task.rows.suffixes, Listing()), block({"id": []}))
     except UserError as problem:
         raise UserError(f"an export is proven on real rows, and {problem}; give --data SOURCE with such rows") from None
     sides = dict(zip(run.splits["id"].to_pylist(), run.splits["split"].to_pylist(), strict=True))
@@ -83,7 +86,7 @@ def read_again(pipeline: Any, run: Run, data: str | None, count: int, splits: tu
     found = []
     for row in ranked:
         try:
-            row = pipeline.read(content(*(table[name][row].as_py() for name in ("input", "value", "error"))))
+            row = task.reader.read(content(*(table[name][row].as_py() for name in ("input", "value", "error"))))
         except Unreadable:
             continue
         found += (row if isinstance(row, tuple) else (row,))[: count - len(found)]
@@ -91,4 +94,4 @@ def read_again(pipeline: Any, run: Run, data: str | None, count: int, splits: tu
             break
     if not found:
         raise UserError("an export is proven on real rows, and none can be read; give --data SOURCE with such rows")
-    return pipeline.stacked(found)
+    return task.reader.collate(found)

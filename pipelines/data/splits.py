@@ -17,11 +17,11 @@ FINEST = 20  # folds: shares are drawn as so many twentieths where groups have s
 
 
 def drawn_or_given(
-    seen: Any, card: Data, old: pa.Table | None, sort_of: Callable[[str], str]
+    seen: Any, card: Data, old: pa.Table | None, stratum: Callable[[str], str]
 ) -> tuple[np.ndarray, list[str]]:
     """Return what `assign` does for the rows of a survey, with sentences on what was given and what was drawn too."""
     given = [name for name in NAMES if name in set(seen.table["split"].to_pylist())]
-    splits, notes = assign(seen.table, seen.groups, card, old, sort_of)
+    splits, notes = assign(seen.table, seen.groups, card, old, stratum)
     drawn = [name for name in NAMES if name in set(splits) and name not in given]
     if given:
         notes.insert(0, f"given: {', '.join(given)}")
@@ -38,7 +38,7 @@ def assign(
     groups: np.ndarray,
     card: Data,
     old: pa.Table | None = None,
-    sort_of: Callable[[str], str] = str,
+    stratum: Callable[[str], str] = str,
 ) -> tuple[np.ndarray, list[str]]:
     """Return each row's split, and sentences on what had to be decided.
 
@@ -47,7 +47,7 @@ def assign(
         groups: int64 [n]; rows that must stay together share a number.
         card: gives the shares, the seed and the rule.
         old: the `splits.parquet` of another run, whose rows keep their split.
-        sort_of: what of a target rows are stratified by.
+        stratum: what of a target rows are stratified by.
 
     Raises:
         UserError: too few groups to give every wished split one.
@@ -58,7 +58,7 @@ def assign(
     notes: list[str] = []
     if old is not None:
         notes += _inherit(splits, table, groups, old)
-    targets = np.array([sort_of(target or "") for target in table["target"].to_pylist()], dtype=object)
+    targets = np.array([stratum(target or "") for target in table["target"].to_pylist()], dtype=object)
     wishes = {"test": card.test, "validation": card.validation}
     undecided = np.flatnonzero(splits == "")
     if len(undecided):

@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,9 @@ from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.sources.loader import Listing, examples
 from horngate.pipelines.spec.errors import Unreadable
 from horngate.pipelines.system import progress
-from horngate.pipelines.tasks.listed import Listed
+
+if TYPE_CHECKING:
+    from horngate.pipelines.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Survey:
         table: the rows that can be used, in the schema of the sources.
         listed: how many rows the source listed; `table` and `quarantined` add up to it.
         quarantined: (id, reason) of the rows that can't be used.
-        facts: the pipeline's facts of each row of `table`.
+        facts: what the reader's `inspect` said of each row of `table`.
         fingerprints: hash of each row's bytes.
         same: which rows show the same.
         findings: what is wrong, worst first.
@@ -64,24 +66,24 @@ class Survey:
         return [finding for finding in self.findings if finding.grade == "error"]
 
 
-def survey(pipeline: Listed) -> Survey:
-    """List, read and compare all rows of the pipeline's data.
+def survey(task: "Task") -> Survey:
+    """List, read and compare all rows of the data of a task's card.
 
     Raises:
         UserError: the source itself can't be used.
     """
     listing = Listing()
-    table = examples(pipeline.card, pipeline.suffixes, listing)
+    table = examples(task.card, task.rows.suffixes, listing)
     facts, prints, quarantined, kept = [], [], [], []
 
     def look(row: tuple) -> tuple[Any, str]:
         data = content(*row[:3])
         suffix = Path(os.fsdecode(row[0])).suffix.lower() if row[0] else ""
-        return pipeline.inspect(data, suffix, *row[3:]), hashlib.sha256(data).hexdigest()[:32]
+        return task.reader.inspect(data, suffix, *row[3:]), hashlib.sha256(data).hexdigest()[:32]
 
     columns = [table[name] for name in ("input", "value", "error")]
     nothing = pa.nulls(table.num_rows, pa.string())
-    columns += [table[name] if name in table.column_names else nothing for name in pipeline.beside]
+    columns += [table[name] if name in table.column_names else nothing for name in task.card.beside]
     rows = zip(*(_values(column) for column in columns), strict=True)
     ids = table["id"].to_pylist()
     for row, seen in enumerate(progress.tracked(in_order(look, rows), "looking at the data", table.num_rows)):
@@ -102,13 +104,11 @@ def survey(pipeline: Listed) -> Survey:
     texts = [fact.text for fact in facts] if facts and getattr(facts[0], "text", None) is not None else None
     stack = np.stack(thumbnails) if thumbnails and thumbnails[0] is not None else None
     same = duplicates.find(prints, stack, texts)
-    findings = checks.quarantine_findings(quarantined, len(ids), pipeline.card.max_quarantine)
+    findings = checks.quarantine_findings(quarantined, len(ids), task.card.max_quarantine)
     if kept:
-        findings += (
-            _of_rows(pipeline, usable, same) + pipeline.input_findings(usable, facts) + _conversions(usable, facts)
-        )
-    findings += _of_listing(listing, pipeline.card.private)
-    if pipeline.repeating:
+        findings += _of_rows(task, usable, facts, same) + _conversions(usable, facts)
+    findings += _of_listing(listing, task.card.private)
+    if task.card.repeating:
         same = duplicates.find([str(row) for row in range(len(prints))])
     order = {"error": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda finding: order[finding.grade])
@@ -119,12 +119,12 @@ def _values(column: pa.ChunkedArray):
     return (value.as_py() for value in column)
 
 
-def _of_rows(pipeline: Listed, table: pa.Table, same: Duplicates) -> list[Finding]:
+def _of_rows(task: "Task", table: pa.Table, facts: list[Any], same: Duplicates) -> list[Finding]:
     given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
-    findings = pipeline.findings(table, given if "train" in given and "" not in given else None)
-    torn = [] if pipeline.card.split_rule == "time-cut" else checks.group_findings(table, given, pipeline.card.unit)
+    findings = task.rows.findings(table, facts, given if "train" in given and "" not in given else None)
+    torn = [] if task.card.split_rule == "time-cut" else checks.group_findings(table, given, task.card.unit)
     alike = checks.duplicate_findings(table, same, given)
-    return findings + torn + [finding for finding in alike if not pipeline.repeating or finding.code == "duplicates"]
+    return findings + torn + [finding for finding in alike if not task.card.repeating or finding.code == "duplicates"]
 
 
 def _conversions(table: pa.Table, facts: list[Any]) -> list[Finding]:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.runs.bundle import Bundle
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.system.files import read_json, whole
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task, task_of
 
 
 @dataclass(frozen=True)
@@ -41,24 +40,41 @@ class Parity:
     problems: list[str]
 
 
-def write_golden(path: Path, pipeline: Pipeline, inputs: np.ndarray, labels: dict | None, encoded: bool) -> None:
+def write_golden(path: Path, task: Task, inputs: np.ndarray, labels: dict | None, encoded: bool) -> None:
     """Write tensors `[n, …]` with the outputs and answers that the run's own model gives.
 
     Args:
         labels: what the run's `labels.json` holds; None for a task without labels.
         encoded: whether to add each tensor in an encoded form (such as PNG) that gives exactly it when decoded.
     """
-    outputs = np.concatenate([pipeline.forward(part) for part in _steps(inputs, pipeline.batch_size)])[: len(inputs)]
-    answers = np.array([json.dumps(row, ensure_ascii=False) for row in pipeline.acted_on(outputs)])
+    predictor = task.predictor
+    parts = [predictor.forward(part) for part in _steps(inputs, predictor.batch_size)]
+    outputs = np.concatenate(parts)[: len(inputs)]
+    answers = np.array([json.dumps(row, ensure_ascii=False) for row in task.exporter.acted_on(outputs)])
     stored = {"inputs": inputs, "outputs": outputs, "answers": answers}
     if labels is not None:
         stored["labels"] = np.array(json.dumps(labels))
-    files = [pipeline.encoded(row) for row in inputs] if encoded else []
+    files = [task.exporter.encoded(row) for row in inputs] if encoded else []
     if files and files[0] is not None:
         stored["encoded"] = np.frombuffer(b"".join(files), np.uint8)
         stored["lengths"] = np.array([len(file) for file in files])
     with whole(path) as temporary, temporary.open("wb") as out:
         np.savez_compressed(out, **stored)
+
+
+def made_up(task: Task, count: int) -> np.ndarray:
+    """Return made-up tensors `[count, …]` of the shape that the model takes, for golden rows where rows are private.
+
+    Each is noise of its own level and width within the exporter's ranges (unbounded: 0 to 1), drawn from the card's seed.
+    """
+    entry, draw = task.predictor.core.inputs[0], np.random.default_rng(task.card.seed)
+    low, high = task.exporter.ranges["inputs"]
+    low, high = 0.0 if low is None else low, 1.0 if high is None else high
+    shape = (count, *(length or 1 for length in entry.shape[1:]))
+    levels = draw.uniform(size=(count, *(1,) * (len(shape) - 1)))
+    widths = draw.uniform(0.05, 1, size=levels.shape)
+    noise = levels + widths * (draw.uniform(size=shape) - 0.5)
+    return (low + np.clip(noise, 0, 1) * (high - low)).astype(entry.dtype)
 
 
 def replayed(bundle: Bundle) -> Parity:
@@ -70,12 +86,11 @@ def replayed(bundle: Bundle) -> Parity:
     Raises:
         UserError: the runtime is missing, or rejects the file.
     """
-    pipeline = pipeline_of(bundle.card)
-    pipeline.recall(bundle.folder)
+    task = task_of(bundle.card).recalled(bundle.folder)
     with np.load(bundle / "golden.npz", allow_pickle=False) as stored:
         golden = {name: stored[name] for name in stored.files}
     outputs, wanted = golden["outputs"], [json.loads(row) for row in golden["answers"].tolist()]
-    problems = _decided_otherwise(pipeline.acted_on(outputs), wanted)
+    problems = _decided_otherwise(task.exporter.acted_on(outputs), wanted)
     if not problems and "labels" in golden and read_json(bundle / "labels.json") != json.loads(str(golden["labels"])):
         problems.append("its labels.json is not that of the run")
     runtime = bundle.start()
@@ -91,7 +106,7 @@ def replayed(bundle: Bundle) -> Parity:
     for name, apart in differences.items():
         if not apart <= allowed.largest:
             problems.append(f"{name} differ by up to {apart:.3g}; at most {allowed.largest:g} is accepted")
-    answers = pipeline.acted_on(said) if said.shape == outputs.shape else []
+    answers = task.exporter.acted_on(said) if said.shape == outputs.shape else []
     agreeing = float(np.mean([row == other for row, other in zip(answers, wanted, strict=True)])) if answers else 0.0
     if not problems and allowed.agreeing < 1.0 and agreeing < allowed.agreeing:
         problems.append(f"only {agreeing:.0%} of the rows get the same answer; at least {allowed.agreeing:.0%} should")

@@ -20,8 +20,8 @@ from horngate.pipelines.export import Runtime
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import cache, progress
 from horngate.pipelines.system.files import digest, read_json, write_json
-from horngate.pipelines.tasks.base import tensors_of
-from horngate.pipelines.tasks.row_by_row import RowByRow
+from horngate.pipelines.tasks.parts import Reader
+from horngate.pipelines.tasks.reader import tensors_of
 
 WORTH = 8.0  # seconds of Keras's time on all rows from which on a conversion (2 s and more) and a race repay themselves
 TOLERANCE = 1e-4  # of outputs, relative to the largest one where that exceeds 1
@@ -172,7 +172,7 @@ def counted(blocks: Iterable[pa.Table]) -> tuple[int, list[pa.Table], Iterator[p
     return rows, first, iter(first)
 
 
-def sampled(pipeline: RowByRow, blocks: list[pa.Table]) -> np.ndarray:
+def sampled(reader: Reader, blocks: list[pa.Table]) -> np.ndarray:
     """Return the tensors of the first rows, at most 64, that can be read.
 
     Raises:
@@ -182,14 +182,14 @@ def sampled(pipeline: RowByRow, blocks: list[pa.Table]) -> np.ndarray:
     for block in blocks:
         for row in zip(*(block[name] for name in ("input", "value", "error")), strict=True):
             try:
-                found += tensors_of(pipeline.read(content(*(cell.as_py() for cell in row))))
+                found += tensors_of(reader.read(content(*(cell.as_py() for cell in row))))
             except Unreadable:
                 continue
             if len(found) >= RACED:
-                return pipeline.stacked(found[:RACED])
+                return reader.collate(found[:RACED])
     if not found:
         raise Unreadable("no row could be read")
-    return pipeline.stacked(found)
+    return reader.collate(found)
 
 
 def _hindrance() -> str | None:

@@ -69,6 +69,7 @@ class Segment(Pretrained, Optimisation, Scans):
     }
     truth = ("mask",)
     loader = "medical.segment.loader"
+    beside = ("mask",)
     mask_folders = ("masks", "mask", "labels", "label", "segmentations", "labelsTr")
     looking = ("masks", "mask_suffix", "classes", "background", "flip", "window")
     belonging = ("masks",)

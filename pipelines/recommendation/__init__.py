@@ -160,6 +160,7 @@ class Rank(Optimisation, Data):
     """Score rows of users, items and whatever else is known: how likely a click is, or which rating to expect."""
 
     tabular = True
+    repeating = True
     roles = {
         "target": ("target", "label", "click", "clicked", "rating", "stars", "score"),
         "user": USER,

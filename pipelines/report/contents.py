@@ -43,8 +43,8 @@ TITLES = {
 
 def page_of(evaluation: Evaluation) -> str:
     """Return the page of an evaluation as HTML."""
-    report, pipeline, run = evaluation.report.plain(), evaluation.pipeline, evaluation.run
-    plots = [drawn(plot) | {"section": plot.section} for plot in pipeline.plots(_sample(evaluation), evaluation.report)]
+    report, display, run = evaluation.report.plain(), evaluation.task.display, evaluation.run
+    plots = [drawn(plot) | {"section": plot.section} for plot in display.plots(_sample(evaluation), evaluation.report)]
     values = {
         "report": report,
         "headline": headline(report),
@@ -62,16 +62,17 @@ def page_of(evaluation: Evaluation) -> str:
         "drift": report["details"].get("drift"),
         "cost": cost(evaluation.summary, report["protocol"]),
         "repeat": _repeat(evaluation),
-        "card": pipeline.model_card() | licence_of(pipeline.card),
+        "card": display.model_card() | licence_of(run.card),
     }
     there = {"scores", "repeat", *(name for name in TITLES if _filled(values.get(name)))}
-    titles = TITLES | {"mistakes": pipeline.mistakes_title}
+    own = display.titles
+    titles = TITLES | {"mistakes": own.mistakes}
     sections = {name: titles[name] for name in titles if name in there}
     said = {
-        "unit": pipeline.card.unit,
-        "caution": pipeline.caution,
-        "mistakes_said": pipeline.mistakes_said,
-        "heat_said": pipeline.heat_said,
+        "unit": run.card.unit,
+        "caution": own.caution,
+        "mistakes_said": own.mistakes_said,
+        "heat_said": own.heat_said,
     }
     return render("report.html.j2", sections=sections, **said, **values)
 
@@ -85,7 +86,7 @@ def _sample(evaluation: Evaluation) -> pa.Table:
     good = evaluation.answers.filter(pc.is_null(evaluation.answers["error"]))
     if good.num_rows <= MOST_DRAWN:
         return good
-    places = np.random.default_rng(evaluation.pipeline.card.seed).choice(good.num_rows, MOST_DRAWN, replace=False)
+    places = np.random.default_rng(evaluation.task.card.seed).choice(good.num_rows, MOST_DRAWN, replace=False)
     return good.take(pa.array(np.sort(places)))
 
 
@@ -98,7 +99,7 @@ def _looked_at(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:
     if not chosen:
         return []
     try:
-        shown = evaluation.pipeline.shown(rows_of(evaluation.table, [row["id"] for row in chosen]), chosen)
+        shown = evaluation.task.display.rows(rows_of(evaluation.table, [row["id"] for row in chosen]), chosen)
     except UserError:
         shown = []
     shown = shown or [Shown()] * len(chosen)

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Evaluation:
     """What one evaluation made.
 
     Attributes:
-        pipeline: the opened task.
+        task: the opened task.
         run: the run that was evaluated.
         summary: what its `run.json` says or will say.
         table: the listed rows.
@@ -25,7 +25,7 @@ class Evaluation:
         source: the data it was made on.
     """
 
-    pipeline: Pipeline
+    task: Task
     run: Run
     summary: dict[str, Any]
     table: pa.Table

@@ -6,15 +6,15 @@ from horngate.pipelines.report.weights import licence_of
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import task_name
 from horngate.pipelines.system.files import read_json
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task
 
 
-def model_card(run: Run, pipeline: Pipeline, facts: dict[str, Any]) -> str:
+def model_card(run: Run, task: Task, facts: dict[str, Any]) -> str:
     """Return the card as Markdown; `facts` are those of the bundle."""
-    domain, task = task_name(run.card)
+    domain, name = task_name(run.card)
     summary, environment = run.summary, read_json(run / "environment.json")
-    parts = [f"# {domain} {task}: {run.folder.name}", "", pipeline.card.__doc__.splitlines()[0], ""]
-    for title, text in (pipeline.model_card() | licence_of(run.card)).items():
+    parts = [f"# {domain} {name}: {run.folder.name}", "", task.card.__doc__.splitlines()[0], ""]
+    for title, text in (task.display.model_card() | licence_of(run.card)).items():
         parts += [f"## {title}", "", text, ""]
     parts += ["## Data", "", *_data(summary), "", "## Scores", "", *_scores(run)]
     parts += [
@@ -24,7 +24,7 @@ def model_card(run: Run, pipeline: Pipeline, facts: dict[str, Any]) -> str:
         f"{facts['kind']}, {facts['precision']}; 32 golden rows were replayed through it. ",
     ]
     parts[-1] += "`horngate verify` repeats that; `schema.json` names inputs and outputs"
-    parts[-1] += ", `labels.json` the classes." if "labels.json" in pipeline.handed_over else "."
+    parts[-1] += ", `labels.json` the classes." if "labels.json" in task.fitted.files else "."
     made = environment["packages"]
     versions = ", ".join(f"{name} {made[name]}" for name in ("horngate", "tensorflow", "keras") if made.get(name))
     parts += ["", "## Made with", "", f"{versions}; seed {environment['seed']}; {summary['device']}; {_start(run)}", ""]

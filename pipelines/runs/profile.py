@@ -17,7 +17,8 @@ from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.statistics.drift import Sample
 from horngate.pipelines.system import progress
 from horngate.pipelines.system.files import whole
-from horngate.pipelines.tasks.base import Pipeline, tensors_of
+from horngate.pipelines.tasks.reader import tensors_of
+from horngate.pipelines.tasks.task import Task
 
 FORMAT = 1
 ROWS = 500  # at most, on each side
@@ -33,7 +34,7 @@ class Profile:
     columns: dict[str, str]
 
 
-def keep_profile(pipeline: Pipeline, table: pa.Table, same: np.ndarray, splits: np.ndarray, run: Run) -> None:
+def keep_profile(task: Task, table: pa.Table, same: np.ndarray, splits: np.ndarray, run: Run) -> None:
     """Write `profile.npz`: statistics, features, labels and units of up to 500 training rows, drawn with the seed.
 
     Args:
@@ -41,8 +42,8 @@ def keep_profile(pipeline: Pipeline, table: pa.Table, same: np.ndarray, splits: 
     """
     rows = np.flatnonzero(splits == "train")
     train = table.take(pa.array(rows))
-    sample = sampled(pipeline, train, same[rows])
-    names = [pipeline.label_names(target) or [] for target in train["target"].to_pylist()]
+    sample = sampled(task, train, same[rows])
+    names = [task.evaluator.labels_in(target) or [] for target in train["target"].to_pylist()]
     counts = Counter(name for row in names for name in row)
     facts = {
         "format": FORMAT,
@@ -97,9 +98,9 @@ def _kind(column: pa.ChunkedArray) -> str:
         return "text"
 
 
-def sampled(pipeline: Pipeline, table: pa.Table, same: np.ndarray | None, most: int = ROWS) -> Sample:
+def sampled(task: Task, table: pa.Table, same: np.ndarray | None, most: int = ROWS) -> Sample:
     """Return up to `most` rows, drawn with the seed; rows that can't be read are left out."""
-    draw = np.random.default_rng(pipeline.card.seed)
+    draw = np.random.default_rng(task.card.seed)
     rows = np.sort(draw.permutation(table.num_rows)[:most])
     units = _units(table, same)[rows]
     table = table.take(pa.array(rows))
@@ -107,11 +108,11 @@ def sampled(pipeline: Pipeline, table: pa.Table, same: np.ndarray | None, most: 
 
     def read(row: tuple) -> tuple:
         data = content(*row)
-        tensor = tensors_of(pipeline.read(data))[0]  # of several, the first stands for the row
-        return tensor, pipeline.statistics(data, tensor)
+        tensor = tensors_of(task.reader.read(data))[0]  # of several, the first stands for the row
+        return tensor, task.reader.statistics(data, tensor)
 
     inputs = zip(*(table[name].to_pylist() for name in ("input", "value", "error")), strict=True)
-    size = pipeline.batch_size
+    size = task.predictor.batch_size
     stream = enumerate(in_order(read, inputs, ahead=4 * size))
     with progress.job("looking for drift", table.num_rows) as done:
         while batch := list(islice(stream, size)):
@@ -120,28 +121,28 @@ def sampled(pipeline: Pipeline, table: pa.Table, same: np.ndarray | None, most: 
             whole_ones = [(row, *seen) for row, seen in batch if not isinstance(seen, Unreadable)]
             good += [row for row, _, _ in whole_ones]
             found += [statistics for _, _, statistics in whole_ones]
-            features.append(_features(pipeline, [tensor for _, tensor, _ in whole_ones]))
+            features.append(_features(task, [tensor for _, tensor, _ in whole_ones]))
             done(len(batch))
     features = [part for part in features if part is not None]
     names = dict.fromkeys(name for statistics in found for name in statistics)
     columns = {name: np.array([row.get(name, np.nan) for row in found], np.float64) for name in names}
-    return Sample(np.concatenate(features) if features else None, columns, _labels(pipeline, table, good), units[good])
+    return Sample(np.concatenate(features) if features else None, columns, _labels(task, table, good), units[good])
 
 
-def _features(pipeline: Pipeline, tensors: list[np.ndarray]) -> np.ndarray | None:
+def _features(task: Task, tensors: list[np.ndarray]) -> np.ndarray | None:
     """Return the features of some tensors, the batch filled up to its full size, so that no other shape is compiled."""
     if not tensors:
         return None
-    features = pipeline.features(pipeline.stacked(tensors, pipeline.batch_size))
+    features = task.predictor.features(task.reader.collate(tensors, task.predictor.batch_size))
     return None if features is None else features[: len(tensors)]
 
 
-def _labels(pipeline: Pipeline, table: pa.Table, rows: list[int]) -> list[list[str]] | None:
+def _labels(task: Task, table: pa.Table, rows: list[int]) -> list[list[str]] | None:
     """Return the labels of rows; None where some row has none, or the task knows no labels."""
     targets = table["target"].to_pylist()
     if not rows or any(targets[row] is None for row in rows):
         return None
-    names = [pipeline.label_names(targets[row]) for row in rows]
+    names = [task.evaluator.labels_in(targets[row]) for row in rows]
     return None if names[0] is None else names
 
 

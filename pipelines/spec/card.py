@@ -41,8 +41,9 @@ class Data:
     the headline), `recipes` (named sets of knobs), `options` (by verb, what the task adds to it), `looking` (knobs
     beside those of `Data` that `check` takes), `belonging` (knobs that are paths of what belongs to `data` and to no
     other source), `catalogued` (the class of `tensorflow_datasets.features` that plays a role, where it is no picture,
-    inline text or class label) and `writes` (columns of answers of this task alone, which kept columns must not be named
-    like).
+    inline text or class label), `beside` (further columns of a row, such as its mask, that the first look takes in),
+    `repeating` (whether equal inputs are each their own, as events are, not the same thing seen once) and `writes` (columns
+    of answers of this task alone, which kept columns must not be named like).
     """
 
     roles: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -59,6 +60,8 @@ class Data:
     unit: ClassVar[str] = "group"
     belonging: ClassVar[tuple[str, ...]] = ()
     catalogued: ClassVar[dict[str, str]] = {}
+    beside: ClassVar[tuple[str, ...]] = ()
+    repeating: ClassVar[bool] = False
     writes: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}

@@ -51,6 +51,7 @@ class Keywords(Decision, Transfer, Optimisation, Sounds):
 class Transcribe(Pretrained, Optimisation, Sounds):
     """Write down what is said in recordings, short or long, with times; learn it from recordings with transcripts."""
 
+    beside = ("target",)
     roles = {
         "input": ("input", "path", "audio", "file", "filename"),
         "target": ("target", "text", "transcript", "transcription", "sentence"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.legacy_base import Pipeline
 
 
 class BlockByBlock(Pipeline):

@@ -20,7 +20,7 @@ from horngate.pipelines.statistics import calibration, conformal, thresholds
 from horngate.pipelines.statistics.intervals import prepared
 from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.tasks.labels import MIDDLE, Labels, split_labels
-from horngate.pipelines.tasks.row_by_row import RowByRow
+from horngate.pipelines.tasks.legacy_row_by_row import RowByRow
 
 if TYPE_CHECKING:
     from horngate.models.network import Network

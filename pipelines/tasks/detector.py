@@ -16,7 +16,7 @@ from horngate.pipelines.system import progress
 from horngate.pipelines.system.files import read_json, read_table, write_rows
 from horngate.pipelines.tasks.alarms import Alarms
 from horngate.pipelines.tasks.judged import Judged
-from horngate.pipelines.tasks.row_by_row import RowByRow
+from horngate.pipelines.tasks.legacy_row_by_row import RowByRow
 
 if TYPE_CHECKING:
     import keras

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.legacy_base import Pipeline
 
 
 class Listed(Pipeline):
@@ -18,8 +18,9 @@ class Listed(Pipeline):
 
     def survey(self) -> Any:
         from horngate.pipelines.data.survey import survey
+        from horngate.pipelines.tasks.legacy import LegacyTask
 
-        return survey(self)
+        return survey(LegacyTask(self))
 
     def own_rows(self, run: Run, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
         from horngate.pipelines.data.relisting import own_rows
@@ -30,8 +31,6 @@ class Listed(Pipeline):
         from horngate.pipelines.data.relisting import other_rows
 
         return other_rows(self.card, self.suffixes, data, split)
-
-    beside: tuple[str, ...] = ()  # further columns of a row, such as its mask, that `inspect` looks at
 
     @abstractmethod
     def inspect(self, data: bytes, suffix: str, *beside: str | None) -> Any:
@@ -53,5 +52,6 @@ class Listed(Pipeline):
 
     def golden(self, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
         from horngate.pipelines.data.relisting import read_again
+        from horngate.pipelines.tasks.legacy import LegacyTask
 
-        return read_again(self, run, data, count, splits)
+        return read_again(LegacyTask(self), run, data, count, splits)

@@ -21,6 +21,7 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import cache, progress
 from horngate.pipelines.system.device import Device
 from horngate.pipelines.system.files import digest
+from horngate.pipelines.tasks.legacy import LegacyParts
 from horngate.pipelines.training.contrastive import LabelPairs
 from horngate.pipelines.training.phases import Training, told
 
@@ -205,7 +206,7 @@ class Ladder(Training):
         rows = np.concatenate(list(self.rows.values()))
         first = [self.table.take(pa.array(rows[:RACED]))]
         track = Track(self.run.folder, "encoder", self.network.encoder, self.task.batch_size, self.card.runtime)
-        sample = partial(sampled, self.task, first)
+        sample = partial(sampled, LegacyParts(self.task), first)
         self.runtimes[weights], _ = track.choose(len(rows) * self.task.views, sample)
         return self.runtimes[weights]
 
@@ -216,7 +217,9 @@ class Ladder(Training):
     def _read_rows(self, split: str) -> ReadRows:
         rows = self.rows[split]
         table = self.table.take(pa.array(rows))
-        return ReadRows(self.task, table, self.targets[rows], self._weights(rows) if split == "train" else None)
+        return ReadRows(
+            LegacyParts(self.task), table, self.targets[rows], self._weights(rows) if split == "train" else None
+        )
 
     def _weights(self, rows: np.ndarray) -> np.ndarray | None:
         """Return float32 weights that give every class the same sum, or None where all rows count alike."""

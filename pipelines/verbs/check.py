@@ -11,8 +11,8 @@ from horngate.pipelines.data.sources.loader import Listing, unlabelled
 from horngate.pipelines.data.survey import Survey
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data, task_name
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.tasks.task import task_of
 
 
 def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any
         UserError: the source itself can't be used, or the run keeps no profile of its training rows.
     """
     if against is None:
-        return described(card, pipeline_of(card).survey())
+        return described(card, task_of(card).rows.survey())
     run = Run.open(against)
     seen, found = _compared(run, _looked(card))
     return described(card, seen) | {"drift": found}
@@ -33,10 +33,10 @@ def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any
 
 def _looked(card: Data) -> Survey:
     """Return the survey; where no row has a label, one of the bare inputs, whose only finding says so."""
-    pipeline, seen, why = pipeline_of(card), None, ""
+    task, seen, why = task_of(card), None, ""
     for tried in (card, replace(card, split_column=None, group_column=None)):
         try:
-            seen = pipeline_of(tried).survey()
+            seen = task_of(tried).rows.survey()
             if not seen.table.num_rows:
                 why = "no row has a label"
                 break
@@ -44,7 +44,7 @@ def _looked(card: Data) -> Survey:
             return replace(seen, findings=[*told, *seen.findings])
         except UserError as problem:
             why = why or str(problem)
-    blocks = list(unlabelled([card.data], card, pipeline.suffixes, Listing()))
+    blocks = list(unlabelled([card.data], card, task.rows.suffixes, Listing()))
     table = pa.concat_tables(blocks) if blocks else None
     if table is None or not table["error"].null_count:
         if seen is None:
@@ -66,11 +66,10 @@ def _compared(run: Run, seen: Survey) -> tuple[Survey, dict[str, Any]]:
             f"{run.folder} keeps no profile of its training rows: an older version made it, or it was removed; train anew"
         )
     set_up(run.card.device, run.card.precision, run.card.seed)
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
+    task = task_of(run.card).opened(run)
     columns = column_changes(profile, seen.table)
     findings = [Finding("warning", "columns", f"column {row['column']}: {row['change']}") for row in columns]
-    found = drift_of(pipeline, run, seen.table, None if seen.same is None else seen.same.near)
+    found = drift_of(task, run, seen.table, None if seen.same is None else seen.same.near)
     if found is None:
         said = "too few rows to look for drift: at least 10 are needed on each side"
         findings.append(Finding("note", "drift", said, seen.table.num_rows))
@@ -86,13 +85,13 @@ def described(card: Data, seen: Survey) -> dict[str, Any]:
     """Return a survey as plain values: counts, classes, findings, quarantined rows."""
     from collections import Counter
 
-    domain, task = task_name(card)
-    pipeline, targets = pipeline_of(card), seen.table["target"].to_pylist()
-    sorts = [None if target is None else pipeline.sort_of(target) for target in targets]
+    domain, name = task_name(card)
+    rows, targets = task_of(card).rows, seen.table["target"].to_pylist()
+    sorts = [None if target is None else rows.stratum(target) for target in targets]
     return {
         "format": 1,
         "domain": domain,
-        "task": task,
+        "task": name,
         "data": card.data,
         "listed": seen.listed,
         "usable": seen.usable,

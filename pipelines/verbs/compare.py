@@ -19,7 +19,7 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics.intervals import DRAWS, numbered
 from horngate.pipelines.system import progress
 from horngate.pipelines.system.files import only_writer, printable, write_json, write_text
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.verbs.scores import drawn_together
 
 FORMAT = 1
@@ -47,7 +47,7 @@ def compare(
     shared = shared_rows(runs, split)
     first, *others = shared.contenders
     named = numbered(first.answers["group"].to_pylist())
-    groups, drawn = drawn_together(first.pipeline.outcome(first.answers), named)
+    groups, drawn = drawn_together(first.task.evaluator.outcome(first.answers), named)
     each = progress.tracked(others, "comparing runs", len(others))
     comparisons = [_comparison(first, other, groups, by) for other in each]
     _judge_all(comparisons)
@@ -66,7 +66,7 @@ def _write(folder: Path, found: dict[str, Any], shared: Shared) -> None:
     page.unlink(missing_ok=True)
     write_json(folder / "compare.json", found)
     try:
-        text = page_of(found, partial(_looked_at, _listed(shared, found["split"]), shared.contenders[0].pipeline))
+        text = page_of(found, partial(_looked_at, _listed(shared, found["split"]), shared.contenders[0].task))
     except Exception as problem:  # whatever a drawing library raises: the numbers are worth more than their page
         progress.notice(f"{page} could not be drawn ({type(problem).__name__}: {problem}); compare.json is whole")
         return
@@ -77,21 +77,21 @@ def _listed(shared: Shared, split: str) -> pa.Table | None:
     """Return the first run's listed rows, to look at some of them; None where they are gone or were other data."""
     first = shared.contenders[0]
     try:
-        return first.pipeline.own_rows(first.run, split)[0] if split in SIDES else None
+        return first.task.rows.own_rows(first.run, split)[0] if split in SIDES else None
     except UserError:
         return None
 
 
-def _looked_at(listed: pa.Table | None, pipeline: Pipeline, answers: list[dict[str, Any]]) -> list[Shown]:
+def _looked_at(listed: pa.Table | None, task: Task, answers: list[dict[str, Any]]) -> list[Shown]:
     try:
-        return pipeline.shown(rows_of(listed, [row["id"] for row in answers]), answers) if listed is not None else []
+        return task.display.rows(rows_of(listed, [row["id"] for row in answers]), answers) if listed is not None else []
     except (UserError, KeyError):  # one of them can't be read any more
         return []
 
 
 def _described(shared: Shared, split: str, groups: np.ndarray | None, drawn: str) -> dict[str, Any]:
     first = shared.contenders[0]
-    domain, task = task_name(first.pipeline.card)
+    domain, task = task_name(first.task.card)
     runs = [
         {"letter": _letter(place), "name": one.name, "folder": printable(one.run)}
         | {"method": one.run.summary.get("method")}
@@ -124,8 +124,8 @@ def _comparison(first: Contender, second: Contender, groups: np.ndarray | None, 
         "a": first.name,
         "b": second.name,
         "metrics": metrics,
-        "mcnemar": mcnemar(first.pipeline, first.answers, second.answers, groups),
-        "flipped": flipped(first.pipeline, first.answers, second.answers),
+        "mcnemar": mcnemar(first.task, first.answers, second.answers, groups),
+        "flipped": flipped(first.task, first.answers, second.answers),
         "slices": slices_between(first, second, groups, next(iter(metrics)), by),
     }
 

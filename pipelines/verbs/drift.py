@@ -10,10 +10,10 @@ from horngate.pipelines.runs.report import Report
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.statistics.drift import drift
 from horngate.pipelines.system import progress
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task
 
 
-def drift_of(pipeline: Pipeline, run: Run, table: pa.Table, same: np.ndarray | None) -> dict[str, Any] | None:
+def drift_of(task: Task, run: Run, table: pa.Table, same: np.ndarray | None) -> dict[str, Any] | None:
     """Return how rows differ from the run's training rows; None where there is no profile, or too few rows.
 
     Args:
@@ -23,12 +23,12 @@ def drift_of(pipeline: Pipeline, run: Run, table: pa.Table, same: np.ndarray | N
     profile = read_profile(run)
     if profile is None:
         return None
-    return drift(sampled(pipeline, table, same), profile.sample, profile.learnt, pipeline.card.seed)
+    return drift(sampled(task, table, same), profile.sample, profile.learnt, task.card.seed)
 
 
-def note_drift(report: Report, pipeline: Pipeline, run: Run, table: pa.Table, same: np.ndarray | None) -> None:
+def note_drift(report: Report, task: Task, run: Run, table: pa.Table, same: np.ndarray | None) -> None:
     """Add what `drift_of` finds to a report's details, and tell an alarm."""
-    found = drift_of(pipeline, run, table, same)
+    found = drift_of(task, run, table, same)
     if found is not None:
         report.details["drift"] = found
         (progress.notice if found["alarm"] else progress.detail)(f"{report.split}: {found['said']}")

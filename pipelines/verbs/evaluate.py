@@ -9,10 +9,10 @@ import pyarrow as pa
 from horngate.pipelines.report.evaluation import Evaluation
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import device, progress
 from horngate.pipelines.system.files import only_writer, read_json
+from horngate.pipelines.tasks.task import task_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.drift import note_drift
 from horngate.pipelines.verbs.scores import measured
@@ -46,32 +46,30 @@ def evaluate(
     """
     run = Run.open(run)
     device.set_up(run.card.device, run.card.precision, run.card.seed)
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    adjusted = pipeline.adjust(run, options)
+    task, adjusted = task_of(run.card).opened(run).configured(run, options)
     if data is None:
         split = split or "test"
-        table, leaking, same = pipeline.own_rows(run, split)
+        table, leaking, same = task.rows.own_rows(run, split)
         where, beside = split, {title: scores[split] for title, scores in _references(run).items() if split in scores}
     else:
-        table, leaking, same, beside = pipeline.other_rows(data, split), None, None, {}
+        table, leaking, same, beside = task.rows.other_rows(data, split), None, None, {}
         where = name or Path(data.replace(":", "-")).stem
         if where in ("train", "validation", "test"):
             raise UserError(f'an evaluation of other data can\'t be named "{where}"; give it a --name')
     beside = {} if "candidates" in adjusted else beside  # rivals were ranked among all
     folder = Path(output) if output is not None else run.inside("evaluation", _plain_name(where))
     blocks = (table.slice(start, 1024) for start in range(0, table.num_rows, 1024))
-    blocks, verdict = with_runtime(pipeline, run, blocks, runtime)
-    blocks = answered(pipeline, blocks, labelled=True)
+    task, blocks, verdict = with_runtime(task, run, blocks, runtime)
+    blocks = answered(task, blocks, labelled=True)
     answers = pa.concat_tables(_counted(blocks, table.num_rows))
     if answers.num_rows != table.num_rows:
         raise RuntimeError(f"{table.num_rows} rows were listed. Received answers for {answers.num_rows}")
     protocol = run.summary["protocol"] | adjusted | {"runtime": verdict.plain()}
-    report = measured(pipeline, answers, run.folder.name, where, protocol, by, beside, leaking)
+    report = measured(task, answers, run.folder.name, where, protocol, by, beside, leaking)
     if data is not None or split == "test":
-        note_drift(report, pipeline, run, table, same)
+        note_drift(report, task, run, table, same)
     given = {"split": split, "data": data, "name": name, "by": by, "output": output, "runtime": runtime} | options
-    made = Evaluation(pipeline, run, run.summary, table, answers, report, _command(run, given), data or run.card.data)
+    made = Evaluation(task, run, run.summary, table, answers, report, _command(run, given), data or run.card.data)
     with only_writer(folder, "writing the evaluation in"):
         write_evaluation(folder, made, options)
     return report

@@ -8,17 +8,16 @@ from typing import Any
 
 from horngate.pipelines.export import FORMATS, PRECISIONS
 from horngate.pipelines.export.examples import example
-from horngate.pipelines.export.golden import TOLERANCES, replayed, write_golden
+from horngate.pipelines.export.golden import TOLERANCES, made_up, replayed, write_golden
 from horngate.pipelines.runs.bundle import MODELS, Bundle
 from horngate.pipelines.runs.model_card import model_card
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data, task_name
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.spec.recipe import to_yaml
 from horngate.pipelines.system import device, progress
 from horngate.pipelines.system.files import write_json, write_text
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task, task_of
 
 GOLDEN = 32  # rows
 SAMPLE = 128  # rows that int8 takes its ranges from
@@ -51,17 +50,17 @@ def export(
     run, target = Run.open(run), Path(output)
     _possible(run, format, precision, target)
     device.set_up("cpu", "float32", run.card.seed)
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    if pipeline.unexportable:
-        raise UserError(pipeline.unexportable)
-    rows = pipeline.golden
-    golden = pipeline.made_up(GOLDEN) if run.card.private else rows(run, data, GOLDEN, ("test", "validation", "train"))
+    task = task_of(run.card)
+    if task.unexportable:
+        raise UserError(task.unexportable)
+    task = task.opened(run)
+    rows = task.exporter.golden
+    golden = made_up(task, GOLDEN) if run.card.private else rows(run, data, GOLDEN, ("test", "validation", "train"))
     sample = rows(run, data, SAMPLE, ("train",)) if precision == "int8" else None
     work = target.with_name(f".{target.name}.{os.getpid()}.part")
     bundle = Bundle(work)
     try:
-        _fill(bundle, run, pipeline, {"kind": format, "precision": precision, "tolerance": tolerance}, golden, sample)
+        _fill(bundle, run, task, {"kind": format, "precision": precision, "tolerance": tolerance}, golden, sample)
         bundle.seal()
         parity = replayed(bundle)
         if parity.problems:
@@ -90,27 +89,30 @@ def _possible(run: Run, format: str, precision: str, target: Path) -> None:
         raise UserError(f"--format {format} needs {', '.join(lacking)}: install horngate[{format}]")
 
 
-def _fill(bundle: Bundle, run: Run, pipeline: Pipeline, wishes: dict[str, Any], golden, sample) -> None:
+def _fill(bundle: Bundle, run: Run, task: Task, wishes: dict[str, Any], golden, sample) -> None:
     """Write everything but the checksums."""
     kind, precision = wishes["kind"], wishes["precision"]
-    _convert(pipeline, bundle / MODELS[kind], kind, precision, sample)
+    _convert(task, bundle / MODELS[kind], kind, precision, sample)
     allowed = TOLERANCES[precision]
     allowed = allowed if wishes["tolerance"] is None else replace(allowed, largest=wishes["tolerance"])
-    domain, task = task_name(run.card)
-    facts = {"format": FORMAT, "domain": domain, "task": task, "kind": kind, "precision": precision}
+    domain, name = task_name(run.card)
+    facts = {"format": FORMAT, "domain": domain, "task": name, "kind": kind, "precision": precision}
     facts |= {"model": MODELS[kind], "run": run.folder.name, "tolerance": vars(allowed)}
     write_json(bundle / "bundle.json", facts)
-    for name in pipeline.handed_over:
+    for name in task.fitted.files:
         shutil.copyfile(run / name, bundle / name)
-    write_json(bundle / "schema.json", pipeline.schema | _columns(pipeline))
+    write_json(bundle / "schema.json", task.fitted.schema | _columns(task))
     write_text(bundle / "recipe.yaml", to_yaml(_elsewhere(run.card)))
-    labels = run.labels if "labels.json" in pipeline.handed_over else None
-    write_golden(bundle / "golden.npz", pipeline, golden, labels, encoded=kind == "saved_model")
-    write_text(bundle / "MODEL_CARD.md", model_card(run, pipeline, facts))
-    write_text(bundle / "example.py", example(kind, pipeline.example(), pipeline.saying(), named=labels is not None))
+    labels = run.labels if "labels.json" in task.fitted.files else None
+    write_golden(bundle / "golden.npz", task, golden, labels, encoded=kind == "saved_model")
+    write_text(bundle / "MODEL_CARD.md", model_card(run, task, facts))
+    write_text(
+        bundle / "example.py",
+        example(kind, task.exporter.reading(), task.exporter.answering(), named=labels is not None),
+    )
 
 
-def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) -> None:
+def _convert(task: Task, path: Path, kind: str, precision: str, sample) -> None:
     from horngate.pipelines.export import conversion
 
     progress.detail(f"converting to {kind}")
@@ -118,9 +120,9 @@ def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) 
         path.parent.mkdir(parents=True, exist_ok=True)
         with progress.hushed():
             if kind == "saved_model":
-                conversion.to_saved_model(pipeline.core, path, pipeline.serving())
+                conversion.to_saved_model(task.predictor.core, path, task.exporter.serving())
             else:
-                getattr(conversion, f"to_{kind}")(pipeline.core, path, precision, sample)
+                getattr(conversion, f"to_{kind}")(task.predictor.core, path, precision, sample)
     except OSError as problem:
         raise UserError(f"can't write {path}: {problem.strerror or problem}") from None
     except Exception as problem:  # converters raise whatever a model makes them raise
@@ -129,17 +131,21 @@ def _convert(pipeline: Pipeline, path: Path, kind: str, precision: str, sample) 
         raise UserError(f"this model can't be converted to {kind} in {precision}; try {others}: {why}") from problem
 
 
-def _columns(pipeline: Pipeline) -> dict[str, Any]:
+def _columns(task: Task) -> dict[str, Any]:
     """Return names, shapes, dtypes and ranges of what the model takes and gives."""
 
     def entry(name: str, tensor) -> dict[str, Any]:
-        low, high = pipeline.ranges[name]
+        low, high = task.exporter.ranges[name]
         return {"name": name, "shape": list(tensor.shape), "dtype": str(tensor.dtype), "low": low, "high": high}
 
     return {
-        "inputs": [entry("inputs", pipeline.core.inputs[0])],
-        "outputs": [entry("outputs", pipeline.core.outputs[0])],
-        "answers": [{"name": field.name, "type": str(field.type)} for field in pipeline.answer_schema()],
+        "inputs": [entry("inputs", task.predictor.core.inputs[0])],
+        "outputs": [entry("outputs", task.predictor.core.outputs[0])],
+        "answers": [
+            {"name": one.name, "type": str(one.type)}
+            for one in task.predictor.columns()
+            if one.role in ("answer", "carried")
+        ],
     }
 
 

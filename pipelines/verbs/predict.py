@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from horngate.pipelines.data.sources.loader import Listing, regrouped, unlabelled
 from horngate.pipelines.runs.bundle import Bundle, opened
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import device, progress
 from horngate.pipelines.system.files import only_writer, read_json, write_json
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task, task_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.parts import PART, Parts, json_lines, writer_for
 
@@ -73,30 +73,30 @@ def predict(
     reading = {name: options.pop(name) for name in knobs}
     reading = {name: value for name, value in reading.items() if value is not None}
     card = replace(run.card, id_column=id_column, keep_column=keep_column, **reading)
-    pipeline = pipeline_of(card)
+    task = task_of(card)
     if isinstance(run, Bundle):
-        pipeline.recall(run.folder)
+        task = task.recalled(run.folder)
     else:
         device.set_up(card.device, card.precision, card.seed)
-        pipeline.open(run)
-    changed = pipeline.adjust(run, options)
+        task = task.opened(run)
+    task, changed = task.configured(run, options)
     listing = Listing()
     sources = [os.fspath(source) for source in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
-    blocks, live = unlabelled(sources, card, pipeline.suffixes, listing), target is None and "-" in sources
+    blocks, live = unlabelled(sources, card, task.rows.suffixes, listing), target is None and "-" in sources
     blocks = blocks if live else regrouped(blocks, PART)
-    ahead, computed_by = _with_runtime(pipeline, run, iter(()) if live else blocks, runtime)
+    task, ahead, computed_by = _with_runtime(task, run, iter(()) if live else blocks, runtime)
     blocks = blocks if live else ahead
     wide = bool(options.get("wide"))
     if target is None:
-        done = _streamed(pipeline, blocks, wide, live)
+        done = _streamed(task, blocks, wide, live)
     else:
         chosen = options | changed | {"runtime": None if computed_by == "tensorflow" else computed_by}
-        done = _written(run, pipeline, blocks, target, chosen, overwrite)
+        done = _written(run, task, blocks, target, chosen, overwrite)
     if listing.skipped:
         progress.notice(
             f"{sum(listing.skipped.values())} files below the folders are no inputs of this task by their suffix"
         )
-    for line in pipeline.remarks():
+    for line in task.predictor.remarks():
         progress.notice(line)
     if done.errors:
         progress.notice(f"{done.errors} of {done.rows} rows couldn't be read; their `error` says why")
@@ -107,23 +107,22 @@ def predict(
     return done
 
 
-def _with_runtime(pipeline: Pipeline, source: Run | Bundle, blocks: Iterator, wish: str | None):
-    """Choose what computes; return the blocks again and the runtime's name."""
+def _with_runtime(task: Task, source: Run | Bundle, blocks: Iterator, wish: str | None):
+    """Choose what computes; return the task computing with it, the blocks again, and the runtime's name."""
     if isinstance(source, Run):
-        blocks, verdict = with_runtime(pipeline, source, blocks, wish)
-        return blocks, verdict.name
+        task, blocks, verdict = with_runtime(task, source, blocks, wish)
+        return task, blocks, verdict.name
     if wish not in (None, "auto", source.facts["kind"]):
         raise UserError(f"{source.folder} is a bundle for {source.facts['kind']}; leave --runtime out")
-    pipeline.runtime = source.start()
-    return blocks, f"bundle {source.facts['kind']}"
+    return task.computing_with(source.start()), blocks, f"bundle {source.facts['kind']}"
 
 
-def _streamed(pipeline: Pipeline, blocks: Iterator[pa.Table], wide: bool, live: bool) -> Prediction:
+def _streamed(task: Task, blocks: Iterator[pa.Table], wide: bool, live: bool) -> Prediction:
     """Write the answers to stdout; of a `live` source each block at once, without a look at what comes after it."""
     rows = errors = 0
-    parts = chain.from_iterable(answered(pipeline, [block], False) for block in blocks) if live else None
-    for table in parts or answered(pipeline, blocks, labelled=False):
-        for line in json_lines(_shaped(pipeline, table, wide)):
+    parts = chain.from_iterable(answered(task, [block], False) for block in blocks) if live else None
+    for table in parts or answered(task, blocks, labelled=False):
+        for line in json_lines(_shaped(task, table, wide)):
             sys.__stdout__.write(line)
         sys.__stdout__.flush()
         rows, errors = rows + table.num_rows, errors + _errors(table)
@@ -131,7 +130,7 @@ def _streamed(pipeline: Pipeline, blocks: Iterator[pa.Table], wide: bool, live: 
 
 
 def _written(
-    run: Run | Bundle, pipeline: Pipeline, blocks, target: Path, options: dict[str, Any], overwrite: bool
+    run: Run | Bundle, task: Task, blocks, target: Path, options: dict[str, Any], overwrite: bool
 ) -> Prediction:
     chosen = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
     key = {"model": run.fingerprint, "options": chosen, "format": FORMAT}
@@ -142,8 +141,8 @@ def _written(
             return finished
         with progress.job("predicting") as done:
             missing = parts.missing(finished, done)
-            for table in answered(pipeline, missing, labelled=False):
-                parts.write(_shaped(pipeline, table, bool(options.get("wide"))), _errors(table))
+            for table in answered(task, missing, labelled=False):
+                parts.write(_shaped(task, table, bool(options.get("wide"))), _errors(table))
                 done(table.num_rows)
                 if progress.stop.is_set():
                     raise KeyboardInterrupt
@@ -176,8 +175,15 @@ def _finished(target: Path, parts: Parts, blocks, key: dict, overwrite: bool):
     return Prediction(target, manifest["rows"], manifest["errors"])
 
 
-def _shaped(pipeline: Pipeline, table: pa.Table, wide: bool) -> pa.Table:
-    return pipeline.widened(table) if wide else table
+def _shaped(task: Task, table: pa.Table, wide: bool) -> pa.Table:
+    """Return answers, where wished with one column for each entry of what a task makes wide."""
+    for column in task.predictor.columns() if wide else ():
+        if column.wide:
+            place, lists = table.column_names.index(column.name), table[column.name].combine_chunks()
+            table = table.remove_column(place)
+            for number, name in enumerate(column.wide):
+                table = table.add_column(place + number, name, pc.list_element(lists, number))
+    return table
 
 
 def _errors(table: pa.Table) -> int:

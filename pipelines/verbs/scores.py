@@ -11,7 +11,7 @@ from horngate.pipelines.spec.card import task_name
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics.intervals import DRAWS, bootstrap, flawless, numbered
 from horngate.pipelines.statistics.slices import slices_of, worth_slicing
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.verbs.answering import TRUTH
 
 MANY = 100_000  # rows; slices of more are drawn less often, since each column costs as much as the whole
@@ -20,7 +20,7 @@ NAMED = 20  # rows that show the same as a training row, in a report
 
 
 def measured(
-    pipeline: Pipeline,
+    task: Task,
     answers: pa.Table,
     run: str,
     split: str,
@@ -43,21 +43,21 @@ def measured(
     good = answers.filter(pc.is_null(answers["error"]))
     if good.num_rows == 0:
         raise UserError(f"none of the {answers.num_rows} rows of {split} could be read and measured")
-    outcome, named = pipeline.outcome(good), numbered(good["group"].to_pylist())
-    groups, drawn = drawn_together(outcome, named, pipeline.card.unit)
-    seed = pipeline.card.seed
-    metrics = scores_of(pipeline, outcome, groups, seed)
-    details = pipeline.details(good, outcome)
+    outcome, named = task.evaluator.outcome(good), numbered(good["group"].to_pylist())
+    groups, drawn = drawn_together(outcome, named, task.card.unit)
+    seed = task.card.seed
+    metrics = scores_of(task, outcome, groups, seed)
+    details = task.evaluator.details(good, outcome)
     twins = [] if leaking is None else leaking[np.array(answers["error"].is_null())]
     known = np.array([twin is not None for twin in twins], bool)
     if known.any():
-        protocol = protocol | _without(pipeline, outcome, groups, known, seed)
+        protocol = protocol | _without(task, outcome, groups, known, seed)
         pairs = zip(good["id"].to_pylist(), twins, strict=True)
         details["leaks"] = [[row, twin] for row, twin in pairs if twin is not None][:NAMED]
-    domain, task = task_name(pipeline.card)
+    domain, name = task_name(task.card)
     return Report(
         domain=domain,
-        task=task,
+        task=name,
         run=run,
         split=split,
         rows=good.num_rows,
@@ -65,7 +65,7 @@ def measured(
         quarantined=answers.num_rows - good.num_rows,
         metrics=metrics,
         references=references or {},
-        slices=_slices(pipeline, good, outcome, groups, by, seed),
+        slices=_slices(task, good, outcome, groups, by, seed),
         protocol=protocol | {"interval": f"95 % bootstrap over {drawn}, {DRAWS} draws"},
         details=details,
     )
@@ -84,17 +84,17 @@ def drawn_together(outcome: Any, groups: np.ndarray | None, unit: str = "group")
 
 
 def scores_of(
-    pipeline: Pipeline, outcome: Any, groups: np.ndarray | None, seed: int, trivial: bool = True, draws: int = DRAWS
+    task: Task, outcome: Any, groups: np.ndarray | None, seed: int, trivial: bool = True, draws: int = DRAWS
 ) -> dict[str, Score]:
     """Return all measures of an outcome, each with its interval and, where `trivial`, the trivial guess beside it."""
-    measures = pipeline.measures(outcome)
+    measures = task.evaluator.metrics(outcome)
     usable = {name: measure for name, (_, measure) in measures.items() if not isinstance(measure, str)}
     rows = len(outcome)
     ones = np.ones(rows)
     values = {name: measure(ones) for name, measure in usable.items()}
     raised = {name: values[name] for name in usable if measures[name][0].raised}
     intervals = bootstrap(usable, rows, groups, draws, seed, raised)
-    guessed = pipeline.measures(pipeline.guess(outcome)) if trivial else {}
+    guessed = task.evaluator.metrics(task.evaluator.trivial(outcome)) if trivial else {}
     scores = {}
     for name, (spec, measure) in measures.items():
         base = guessed.get(name, (None, ""))[1]
@@ -112,24 +112,21 @@ def scores_of(
     return scores
 
 
-def reference_scores(
-    pipeline: Pipeline, outputs: dict[str, np.ndarray], targets: dict[str, list], groups: dict[str, list]
-) -> dict[str, dict]:
-    """Return a rival's scores by split: metric → value, low, high; intervals are over groups where rows have them."""
+def reference_scores(task: Task, outcomes: dict[str, Any], groups: dict[str, list]) -> dict[str, dict]:
+    """Return a baseline's scores by split: metric → value, low, high; intervals are over groups where rows have them."""
     found = {}
-    for split, scores in outputs.items():
-        outcome = pipeline.outcome_of(scores, targets[split])
+    for split, outcome in outcomes.items():
         named = numbered(groups[split]) if len(groups[split]) == len(outcome) else None
-        units, _ = drawn_together(outcome, named, pipeline.card.unit)
-        measures = scores_of(pipeline, outcome, units, pipeline.card.seed, trivial=False)
+        units, _ = drawn_together(outcome, named, task.card.unit)
+        measures = scores_of(task, outcome, units, task.card.seed, trivial=False)
         found[split] = {
             name: {"value": score.value, "low": score.low, "high": score.high} for name, score in measures.items()
         }
     return found
 
 
-def _slices(pipeline: Pipeline, answers: pa.Table, outcome, groups, by, seed: int) -> list[dict[str, Any]]:
-    columns = sliced_columns(pipeline, answers) if by is None else by
+def _slices(task: Task, answers: pa.Table, outcome, groups, by, seed: int) -> list[dict[str, Any]]:
+    columns = sliced_columns(task, answers) if by is None else by
     found = []
     for column in columns:
         if column not in answers.column_names:
@@ -137,25 +134,24 @@ def _slices(pipeline: Pipeline, answers: pa.Table, outcome, groups, by, seed: in
         for value, rows in slices_of(answers[column].to_pylist()):
             part = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
             draws = DRAWS if answers.num_rows <= MANY else DRAWS_OF_MANY
-            scores = scores_of(pipeline, outcome.at(rows), part, seed, draws=draws)
+            scores = scores_of(task, outcome.at(rows), part, seed, draws=draws)
             metrics = {name: score.plain() for name, score in scores.items()}
             found.append({"column": column, "value": value, "rows": len(rows), "metrics": metrics})
     return found
 
 
-def sliced_columns(pipeline: Pipeline, answers: pa.Table) -> list[str]:
+def sliced_columns(task: Task, answers: pa.Table) -> list[str]:
     """Return the kept columns of a table of answers that part its rows into 2 to 20 slices."""
-    own = {"id", "error", *TRUTH, *pipeline.answer_schema().names, *pipeline.measured_schema().names}
-    own -= set(pipeline.slicing)
+    own = {"id", "error", *TRUTH, *(column.name for column in task.predictor.columns() if column.role != "slice")}
     return [name for name in answers.column_names if name not in own and worth_slicing(answers[name].to_pylist())]
 
 
-def _without(pipeline: Pipeline, outcome, groups, leaking: np.ndarray, seed: int) -> dict[str, Any]:
+def _without(task: Task, outcome, groups, leaking: np.ndarray, seed: int) -> dict[str, Any]:
     rows = np.flatnonzero(~leaking)
     if not len(rows):
         return {"leaking_rows": int(leaking.sum()), "without_leaks": None}
     part = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
-    scores = scores_of(pipeline, outcome.at(rows), part, seed)
+    scores = scores_of(task, outcome.at(rows), part, seed)
     return {
         "leaking_rows": int(leaking.sum()),
         "without_leaks": {

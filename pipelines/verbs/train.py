@@ -16,11 +16,11 @@ from horngate.pipelines.report.evaluation import Evaluation
 from horngate.pipelines.runs.profile import keep_profile
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import device, progress
 from horngate.pipelines.system.files import digest, only_writer, write_json, write_rows, write_table
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.parts import LearningData
+from horngate.pipelines.tasks.task import Task, task_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.drift import note_drift
 from horngate.pipelines.verbs.scores import measured, reference_scores
@@ -73,8 +73,8 @@ def _anchored(card: Data) -> Data:
 
 def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     started = time.monotonic()
-    pipeline = pipeline_of(card)
-    seen = pipeline.survey()
+    task = task_of(card)
+    seen = task.rows.survey()
     _told(seen, run)
     print_of_data = digest(
         *(f"{name} {mark}" for name, mark in zip(seen.table["id"].to_pylist(), seen.fingerprints, strict=True))
@@ -85,18 +85,19 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
         "data": print_of_data,
     }
     _same_data(run, print_of_data)
-    splits, notes = _split(run, pipeline, seen)
+    splits, notes = _split(run, task, seen)
     write_json(run / "environment.json", facts)
-    train_rows = np.flatnonzero(splits == "train")
-    pipeline.settle([seen.facts[row] for row in train_rows])
-    summary = pipeline.fit(seen.table, splits, seen.fingerprints, run, machine)
-    write_json(run / "schema.json", pipeline.schema)
+    data = LearningData(seen, splits)
+    task = task.with_fitted(task.reader.fit_schema([seen.facts[row] for row in data.places("train")]))
+    fitted, summary = task.learner.fit(data, run, machine)
+    task = task.with_fitted(fitted)
+    write_json(run / "schema.json", task.fitted.schema)
     protocol = {"split_rule": card.split_rule, "split": notes} | summary.pop("protocol")
-    references = _references(pipeline, seen, splits, run)
-    keep_profile(pipeline, seen.table, seen.same.near, splits, run)
+    references = _baselines(task, data, run)
+    keep_profile(task, seen.table, seen.same.near, splits, run)
     counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}
     summary |= {"rows": counts, "device": machine.name, "peak_memory_bytes": device.peak_memory(), "protocol": protocol}
-    headlines = _evaluate(pipeline, seen, splits, run, summary, references)
+    headlines = _evaluate(task, seen, splits, run, summary, references)
     run.finish(summary | {"seconds": round(time.monotonic() - started, 1), "metrics": headlines})
     return run
 
@@ -111,10 +112,10 @@ def _told(seen: Survey, run: Run) -> None:
         raise UserError("; ".join(finding.message for finding in seen.errors))
 
 
-def _split(run: Run, pipeline: Pipeline, seen: Survey) -> tuple[np.ndarray, list[str]]:
+def _split(run: Run, task: Task, seen: Survey) -> tuple[np.ndarray, list[str]]:
     """Assign and write the splits; check that every class is learnt."""
-    splits, notes = pipeline.assigned(seen, run)
-    for finding in pipeline.findings(seen.table, splits):
+    splits, notes = task.rows.assign(seen, run)
+    for finding in task.rows.findings(seen.table, seen.facts, splits):
         if finding.grade == "error":
             raise UserError(finding.message)
     columns = {"id": seen.table["id"], "split": pa.array(splits, pa.string())}
@@ -135,21 +136,20 @@ def _same_data(run: Run, print_of_data: str) -> None:
         )
 
 
-def _references(pipeline: Pipeline, seen: Survey, splits: np.ndarray, run: Run) -> dict[str, dict]:
-    own = {name: seen.table.take(pa.array(np.flatnonzero(splits == name))) for name in NAMES}
-    targets, groups = ({name: own[name][role].to_pylist() for name in NAMES} for role in ("target", "group"))
-    found = pipeline.references(seen.table, splits, seen.facts)
-    scores = {name: reference_scores(pipeline, outputs, targets, groups) for name, outputs in found.items()}
+def _baselines(task: Task, data: LearningData, run: Run) -> dict[str, dict]:
+    groups = {name: data.rows(name)["group"].to_pylist() for name in NAMES}
+    found = task.learner.baselines(data)
+    scores = {name: reference_scores(task, outcomes, groups) for name, outcomes in found.items()}
     write_json(run / "references.json", scores)
     return scores
 
 
-def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, summary: dict, references: dict) -> dict[str, Any]:
+def _evaluate(task: Task, seen: Survey, splits, run: Run, summary: dict, references: dict) -> dict[str, Any]:
     """Answer and measure validation and test rows; return the scores for `run.json`."""
     headlines, protocol = {}, summary["protocol"]
     if (splits != "train").any():
         measured_rows = seen.table.take(pa.array(np.flatnonzero(splits != "train")))
-        _, verdict = with_runtime(pipeline, run, _blocks(measured_rows), None)
+        task, _, verdict = with_runtime(task, run, _blocks(measured_rows), None)
         protocol = protocol | {"runtime": verdict.plain()}
     ids, learnt = seen.table["id"].to_pylist(), np.flatnonzero(splits == "train")
     table = seen.table.set_column(seen.table.column_names.index("split"), "split", pa.array(splits, pa.string()))
@@ -159,17 +159,18 @@ def _evaluate(pipeline: Pipeline, seen: Survey, splits, run: Run, summary: dict,
             continue
         label = f"evaluating {split}"
         own = table.take(pa.array(rows))
-        answers = pa.concat_tables(progress.tracked(answered(pipeline, _blocks(own), labelled=True), label))
+        task = task.computing_with(task.runtime)  # with parts that have read no other rows
+        answers = pa.concat_tables(progress.tracked(answered(task, _blocks(own), labelled=True), label))
         leaking = twins(seen.same.near, ids, learnt, rows)
         beside = {name: scores[split] for name, scores in references.items() if split in scores}
         seen_in_refit = (
-            {"learnt_from_these_rows": True} if split == "validation" and getattr(pipeline.card, "refit", False) else {}
+            {"learnt_from_these_rows": True} if split == "validation" and getattr(task.card, "refit", False) else {}
         )
-        report = measured(pipeline, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
+        report = measured(task, answers, run.folder.name, split, protocol | seen_in_refit, None, beside, leaking)
         if split == "test":
-            note_drift(report, pipeline, run, own, seen.same.near[rows])
+            note_drift(report, task, run, own, seen.same.near[rows])
         command = ["horngate", "evaluate", str(run.folder), "--split", split]
-        made = Evaluation(pipeline, run, summary, own, answers, report, command, run.card.data)
+        made = Evaluation(task, run, summary, own, answers, report, command, run.card.data)
         write_evaluation(run.inside("evaluation", split), made)
         headlines[split] = {name: score.plain() for name, score in report.metrics.items()}
     return headlines

@@ -16,7 +16,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, options: dict[str, An
     page = folder / "report.html"
     page.unlink(missing_ok=True)
     write_table(folder / "answers.parquet", evaluation.answers)
-    evaluation.pipeline.pictured(evaluation.report, evaluation.table, folder, options or {})
+    evaluation.task.display.files(evaluation.report, evaluation.table, folder, options or {})
     evaluation.report.write(folder / "report.json")
     try:
         from horngate.pipelines.report.contents import page_of

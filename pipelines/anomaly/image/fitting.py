@@ -20,6 +20,7 @@ from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.tasks.detector import HISTORY
+from horngate.pipelines.tasks.legacy import LegacyParts
 from horngate.pipelines.training.transfer import told
 
 CANDIDATES = 1 << 28  # bytes of patches that the coreset is chosen from; drawn evenly from all pictures
@@ -129,7 +130,7 @@ class PictureFitting:
         return autoencoder(network, card.error), {"error": card.error}
 
     def _rows(self, table: pa.Table) -> ReadRows:
-        return ReadRows(self.task, table, np.zeros((table.num_rows, 1), np.float32))
+        return ReadRows(LegacyParts(self.task), table, np.zeros((table.num_rows, 1), np.float32))
 
     def _patches(self, encoder: keras.Model, table: pa.Table) -> Iterator[np.ndarray]:
         """Yield patches float32 `[n, h, w, c]` of all rows, in their order."""

@@ -24,6 +24,7 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.alarms import Alarms
 from horngate.pipelines.tasks.detector import Detector
+from horngate.pipelines.tasks.legacy import LegacyParts
 
 if TYPE_CHECKING:
     import keras
@@ -98,7 +99,7 @@ class Pipeline(Detector):
 
     def scored(self, table: pa.Table, label: str) -> np.ndarray:
         outputs: list[np.ndarray] = []
-        rows = ReadRows(self, table, np.zeros((table.num_rows, 1), np.float32))
+        rows = ReadRows(LegacyParts(self), table, np.zeros((table.num_rows, 1), np.float32))
         with progress.job(label, table.num_rows) as done:
             for places, batch in rows.in_turn(self.batch_size):
                 outputs.append(np.asarray(self.core.predict_on_batch(batch))[: len(places)])

@@ -43,7 +43,6 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
     """`horngate medical segment`."""
 
     suffixes = (*SUFFIXES, "")
-    beside = ("mask",)
     batch_size = 8
     handed_over = ()
     caution = NO_DEVICE

@@ -22,7 +22,8 @@ from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import device, progress
 from horngate.pipelines.system.files import only_writer
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.legacy import LegacyTask
+from horngate.pipelines.tasks.legacy_base import Pipeline
 from horngate.pipelines.verbs.answering import answered
 
 BLOCK = 4096  # rows that are embedded at a time
@@ -202,7 +203,7 @@ def _embedded(pipeline: Pipeline, blocks: Iterator[pa.Table], errors: list[str])
             yield block
 
     with progress.job("embedding texts") as done:
-        for answers in answered(pipeline, kept(), labelled=False):
+        for answers in answered(LegacyTask(pipeline), kept(), labelled=False):
             if progress.stop.is_set():
                 raise KeyboardInterrupt
             block, problems = seen.popleft(), answers["error"].to_pylist()

@@ -26,7 +26,7 @@ from horngate.pipelines.runs.report import Report
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json
-from horngate.pipelines.tasks.row_by_row import RowByRow
+from horngate.pipelines.tasks.legacy_row_by_row import RowByRow
 
 if TYPE_CHECKING:
     from horngate.models.text.tagging import Tagger

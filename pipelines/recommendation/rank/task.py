@@ -21,7 +21,7 @@ from horngate.pipelines.system import cache, progress
 from horngate.pipelines.system.files import digest, read_json, write_rows
 from horngate.pipelines.tables.columns import Facts, cells_of, values_in, width_of
 from horngate.pipelines.tables.matrix import filled
-from horngate.pipelines.tasks.row_by_row import RowByRow
+from horngate.pipelines.tasks.legacy_row_by_row import RowByRow
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +40,6 @@ class Pipeline(Events, Scored, RowByRow):
     """
 
     batch_size = 1024
-    repeating = True
     aim: Aim
     answers: "keras.Model"
 

@@ -17,7 +17,7 @@ from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.speech.audio.decoding import chunks_of, flowing
 from horngate.pipelines.speech.keywords.streaming import Events, Manner, Windows
 from horngate.pipelines.system import device, progress
-from horngate.pipelines.tasks.base import Pipeline
+from horngate.pipelines.tasks.legacy_base import Pipeline
 
 NO_KEYWORDS = ("silence", "unknown", "background", "noise", "other", "none")
 KNOWN = (b"RIFF", b"fLaC", b"OggS", b"ID3\x03", b"ID3\x04", b"FORM", b".snd")

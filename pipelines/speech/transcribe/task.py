@@ -39,7 +39,6 @@ class Pipeline(Answering, Judging, Listed, BlockByBlock):
     """`horngate speech transcribe`."""
 
     suffixes = SUFFIXES
-    beside = ("target",)
     batch_size = 8
     handed_over = ("labels.json", "language.json")
     timed = ("real_time_factor", "seconds_computed")

@@ -96,9 +96,6 @@ class Pipeline(HandedOver, ABC):
         """Return what should be told of the rows that were read since `begin`, one line each."""
         return []
 
-    # Equal inputs are the same thing, seen once and kept on one side of a split; events that repeat are each their own.
-    repeating = False
-
     def stacked(self, tensors: Sequence[np.ndarray | None], rows: int | None = None) -> np.ndarray:
         """Return tensors as one batch of `rows` (default: as many as there are); where there is none, it is filled up."""
         if rows in (None, len(tensors)) and not any(tensor is None for tensor in tensors):
