@@ -15,7 +15,7 @@ def measure(rows: int, classes: int) -> None:
     import pyarrow as pa
 
     from horngate.pipelines.spec.discovery import pipeline_of
-    from horngate.pipelines.tasks.labels import Labels
+    from horngate.pipelines.tasks.classification.labels import Labels
     from horngate.pipelines.verbs.scores import measured
     from horngate.pipelines.vision import Classify
 

@@ -157,7 +157,7 @@ def reading() -> dict:
     from horngate.pipelines.data.reading import ReadRows
     from horngate.pipelines.spec.discovery import pipeline_of
     from horngate.pipelines.system import device
-    from horngate.pipelines.tasks.labels import Labels
+    from horngate.pipelines.tasks.classification.labels import Labels
 
     wished = card(None)
     device.set_up("auto", "auto", 0)

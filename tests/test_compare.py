@@ -16,7 +16,7 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.spec.recipe import to_yaml
 from horngate.pipelines.statistics.paired import differences, holm, sign_test
 from horngate.pipelines.system.files import write_json, write_table, write_text
-from horngate.pipelines.tasks.labels import Labels
+from horngate.pipelines.tasks.classification.labels import Labels
 from horngate.pipelines.vision import Classify
 
 NAMES = ("cat", "dog", "owl")

@@ -12,7 +12,7 @@ from test_scans import made, written
 from horngate.models.backbones.pictures import picture_encoder
 from horngate.pipelines.images.reader import Change
 from horngate.pipelines.medical import Diagnose
-from horngate.pipelines.medical.diagnose.preprocessing import Look
+from horngate.pipelines.medical.diagnose.preprocessing import ScanPreprocessing
 from horngate.pipelines.medical.scans import checks
 from horngate.pipelines.medical.scans.burned_in import likely_text
 from horngate.pipelines.medical.scans.medmnist import npz_blocks
@@ -26,7 +26,7 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics import delong
 from horngate.pipelines.statistics.intervals import Uncomputable
 from horngate.pipelines.system.files import read_json, read_table
-from horngate.pipelines.tasks.labels import Labels
+from horngate.pipelines.tasks.classification.labels import Labels
 
 
 def two_classes(scores, positives, threshold=0.5) -> Outcome:
@@ -323,9 +323,13 @@ def test_greys_beyond_8_bits_reach_the_network_unrounded():
 
 def test_random_views_change_floating_point_greys_as_they_do_8_bits():
     values = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
-    change = Change("strong", "both", (1, 2, 3))
-    rounded, exact = (Look(size=16, dtype=dtype).read(as_bytes(values), change) for dtype in ("uint8", "float32"))
-    assert np.abs(rounded - exact).max() < 2 and not np.array_equal(rounded, Look(size=16).read(as_bytes(values)))
+    change, preprocessing = Change("strong", "both", (1, 2, 3)), ScanPreprocessing
+    rounded, exact = (
+        preprocessing(size=16, dtype=dtype).read(as_bytes(values), change) for dtype in ("uint8", "float32")
+    )
+    assert np.abs(rounded - exact).max() < 2 and not np.array_equal(
+        rounded, preprocessing(size=16).read(as_bytes(values))
+    )
 
 
 @pytest.mark.parametrize(

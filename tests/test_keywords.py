@@ -29,7 +29,7 @@ from horngate.pipelines.speech.keywords import listen
 from horngate.pipelines.speech.keywords.details import by_speaker
 from horngate.pipelines.speech.keywords.streaming import Events, Manner, Windows
 from horngate.pipelines.statistics.intervals import Uncomputable
-from horngate.pipelines.tasks.labels import Labels
+from horngate.pipelines.tasks.classification.labels import Labels
 from horngate.pipelines.verbs.scores import reference_scores
 
 RATE, SAMPLES = 8000, 4000

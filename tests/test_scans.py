@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from horngate.pipelines.data.sources.loader import Listing, labelled
 from horngate.pipelines.medical import Diagnose
-from horngate.pipelines.medical.diagnose.preprocessing import Look
+from horngate.pipelines.medical.diagnose.preprocessing import ScanPreprocessing
 from horngate.pipelines.medical.scans.dicom import unzipped
 from horngate.pipelines.medical.scans.nifti import as_nifti, read_nifti
 from horngate.pipelines.medical.scans.reading import as_bytes, scan_of
@@ -284,17 +284,17 @@ def test_what_is_no_scan_is_refused_without_a_word_of_its_content():
 def test_a_file_of_several_slices_asks_which_one_to_look_at():
     volume = as_bytes(np.arange(5 * 16 * 16, dtype=np.uint16).reshape(5, 16, 16))
     with pytest.raises(Unreadable, match="5 slices; say which one to look at with --slice"):
-        Look().inspect(volume)
-    middle = Look(slice="middle", size=16, dtype="float32").read(volume)
+        ScanPreprocessing().inspect(volume)
+    middle = ScanPreprocessing(slice="middle", size=16, dtype="float32").read(volume)
     assert np.allclose(middle * 257, np.arange(512, 768).reshape(16, 16, 1), atol=1e-2)
 
 
 def test_a_grey_network_refuses_colours_and_a_colour_network_takes_greys():
     grey, colour = np.full((16, 16), 7, np.uint8), np.full((16, 16, 3), (1, 2, 3), np.uint8)
     with pytest.raises(Unreadable, match="colours"):
-        Look(size=8).read(as_bytes(colour))
-    assert Look(size=8, channels=3).read(as_bytes(grey)).shape == (8, 8, 3)
-    assert (Look(size=8, channels=3).read(as_bytes(colour)) == (1, 2, 3)).all()
+        ScanPreprocessing(size=8).read(as_bytes(colour))
+    assert ScanPreprocessing(size=8, channels=3).read(as_bytes(grey)).shape == (8, 8, 3)
+    assert (ScanPreprocessing(size=8, channels=3).read(as_bytes(colour)) == (1, 2, 3)).all()
 
 
 def slices(folder: Path, depths, spacing=(0.7, 0.7), series="1.2.3", **elements) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from horngate.pipelines.tasks.labels import MIDDLE, Labels
+from horngate.pipelines.tasks.classification.labels import MIDDLE, Labels
 
 
 def labelled(labels: Labels, scores: Any) -> dict[str, Any]:

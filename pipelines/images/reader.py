@@ -12,6 +12,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", "
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # no format that runs a program to decode
 MOST_PIXELS = 120_000_000
 LEAST_SIDE = 8
+SMALLEST, LARGEST = 32, 128  # pixels: the side that the small network gets, between these, from the pictures' own
 ORIENTATION = 0x0112  # EXIF tag
 THUMBNAIL = 32  # pixels, side of the grey picture that duplicates are confirmed on
 
@@ -130,6 +131,11 @@ class Change:
         if self.mirror:
             pixels = pixels[:, ::-1]
         return pixels[::-1] if self.upend else pixels
+
+
+def small_size(sides: list[int]) -> int:
+    """Return the side that the small network gets, from the shorter sides of the training pictures in pixels."""
+    return int(np.clip(np.median(sides), SMALLEST, LARGEST))
 
 
 def upright(data: bytes, longest: int) -> np.ndarray:

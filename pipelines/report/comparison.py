@@ -19,10 +19,10 @@ KINDS = {
     "lost": "right in {0}, wrong in {1}",
     "apart": "answers farthest apart",
 }
-Look = Callable[[list[dict[str, Any]]], list[Shown]]
+ScanPreprocessing = Callable[[list[dict[str, Any]]], list[Shown]]
 
 
-def page_of(found: dict[str, Any], look: Look) -> str:
+def page_of(found: dict[str, Any], look: ScanPreprocessing) -> str:
     """Return the page of a comparison as HTML.
 
     Args:
@@ -54,7 +54,7 @@ def page_of(found: dict[str, Any], look: Look) -> str:
     )
 
 
-def _part(part: dict[str, Any], letters: dict[str, str], look: Look) -> dict[str, Any]:
+def _part(part: dict[str, Any], letters: dict[str, str], look: ScanPreprocessing) -> dict[str, Any]:
     """Return one comparison as rows of tables and flipped rows with their pictures."""
     first, second = letters[part["a"]], letters[part["b"]]
     reach: dict[str, float] = {}
@@ -134,7 +134,7 @@ def _signed(value: float | None) -> str:
     return number(value, signed=True)
 
 
-def _items(rows: list[dict[str, Any]], look: Look) -> list[dict[str, Any]]:
+def _items(rows: list[dict[str, Any]], look: ScanPreprocessing) -> list[dict[str, Any]]:
     seen = look([{"id": row["id"], "target": row["target"]} | row["a"] for row in rows]) or [Shown()] * len(rows)
     return [
         {

@@ -1,6 +1,7 @@
-"""The climb of a task: which rungs of the transfer ladder are tried, on which rows, and which one is kept."""
+"""Transfer learning: which rungs of the ladder are tried, on which rows, and which one is kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,58 +19,66 @@ from horngate.pipelines.export.race import RACED, Track, sampled
 from horngate.pipelines.metrics.classification import Outcome
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.statistics import calibration
 from horngate.pipelines.system import cache, progress
 from horngate.pipelines.system.device import Device
 from horngate.pipelines.system.files import digest
-from horngate.pipelines.tasks.legacy import LegacyParts
+from horngate.pipelines.tasks.classification.decisions import decided
+from horngate.pipelines.tasks.parts import Fitted, LearningData
 from horngate.pipelines.training.contrastive import LabelPairs
 from horngate.pipelines.training.phases import Training, told
 
 if TYPE_CHECKING:
-    from horngate.pipelines.tasks.classifier import Classifier
+    from horngate.pipelines.tasks.classification.learner import LabelLearner
+    from horngate.pipelines.tasks.task import Task
 
 
-class Ladder(Training):
-    """One training's way up, resumable: finished phases and complete features are found again, not repeated.
+class TransferLearning(Training):
+    """One training on the ladder, resumable: finished phases and complete features are found again, not repeated.
 
     It is that of classifiers of rows; a task whose rows hold several things to classify says in a subclass what these are.
+
+    Args:
+        learner: how many epochs and views are taken where the card doesn't say.
+        task: with schema, decisions so far, and the untrained network.
+        data: all rows; those for training and validation are looked at.
+        run, device: where it is kept and computed.
     """
 
-    several = property(lambda self: self.task.labels.several)  # whether a thing may have several labels
+    several = property(lambda self: self.fitted.decisions.several)  # whether a thing may have several labels
 
-    def __init__(
-        self, task: "Classifier", table: pa.Table, splits: np.ndarray, fingerprints: list[str], run: Run, device: Device
-    ):
+    def __init__(self, learner: "LabelLearner", task: "Task", data: LearningData, run: Run, device: Device):
         super().__init__(task, run)
-        self.device, self.network = device, task.network
-        self.rows = {name: np.flatnonzero(splits == name) for name in ("train", "validation")}
-        self.table, self.fingerprints = table, fingerprints
-        self.targets = self._encoded(table["target"].to_pylist())
+        self.learner, self.data, self.device = learner, data, device
+        self.fitted, self.network = task.fitted, task.fitted.model
+        self.rows = {name: data.places(name) for name in ("train", "validation")}
+        self.targets = self._encoded(data.table["target"].to_pylist())
         self.settings = transfer.Settings(
             self.several,
             self.card.seed,
             self.card.epochs,
             self.card.batch_size,
             self.card.learning_rate,
-            task.finetune_epochs,
-            task.scratch_epochs,
-            task.scratch_rate,
+            learner.finetune_epochs,
+            learner.scratch_epochs(len(self.rows["train"])),
+            learner.scratch_rate,
         )
         # On the way to fine-tuning, the user's epochs, batch size and rate are meant for that.
         given = self.card.method == "probe"
         self.head_settings = self.settings if given else transfer.Settings(self.several, self.card.seed)
         self.runtimes: dict[str, Runtime | None] = {}
+        self.penalty = transfer.PENALTIES[len(transfer.PENALTIES) // 2]
 
-    def climb(self) -> dict[str, Any]:
-        """Learn by the card's method, choose, decide and save the model; return the summary."""
+    def learn(self) -> tuple[Fitted, dict[str, Any]]:
+        """Learn by the card's method, choose, decide and save the model; return what was found, and the summary."""
         method = self._method()
         with self.device.scope():
             kept, why = self._learn(method)
-            return self._choose(method, kept, why)
+            return self._choose(kept, why)
 
     def _method(self) -> str:
         method = self.card.method
-        if not self.task.pretrained:
+        if not self.learner.pretrained:
             if method in ("probe", "contrastive", "lora", "finetune"):
                 raise UserError(
                     f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
@@ -89,7 +98,7 @@ class Ladder(Training):
             return method, "asked for"
         if method == "lora":
             self.timed("lora", lambda: self._all_layers(transfer.lora))
-            self.network = self.task.network = type(self.network).within(merged(self.network.answers))
+            self.network = type(self.network).within(merged(self.network.answers))
             return "lora", "asked for"
         low = self._snapshot() if method == "auto" else None
         self.timed("finetune", lambda: self._all_layers(transfer.finetune))
@@ -107,7 +116,7 @@ class Ladder(Training):
 
     def _probe(self) -> float:
         """Learn the head on cached features and put it into the network; return the penalty that won."""
-        train = self._features("train", self.task.views)
+        train = self._features("train", self.learner.views)
         held = self._features("validation", 1)
         with told(self) as keeper:
             found = transfer.probe(train, held[:2], self.head_settings, keeper)
@@ -128,21 +137,30 @@ class Ladder(Training):
     def _compared(self, low: tuple[list[np.ndarray], Outcome]) -> tuple[str, str]:
         """Keep the probe unless fine-tuning is better on validation beyond its interval."""
         weights, before = low
-        groups = [self.table["group"][int(row)].as_py() for row in self.rows["validation"]]
+        groups = self.data.rows("validation")["group"].to_pylist()
         return self.better(self.network.logits, weights, (before, self._validation()), groups, "probe")
 
-    def _choose(self, method: str, kept: str, why: str) -> dict[str, Any]:
+    def _choose(self, kept: str, why: str) -> tuple[Fitted, dict[str, Any]]:
         """Decide on validation rows, refit where wished, save."""
         if self.card.refit:
             self._refit()
-            decided = {"temperature": 1.0, "threshold": None, "conformal": None}
+            protocol = {"temperature": 1.0, "threshold": None, "conformal": None}
         else:
-            decided = self._decided()
-        return self.finish(self.network.answers, kept, why, refit=self.card.refit, **decided)
+            protocol = self._decide()
+        summary = self.finish(self.network.answers, kept, why, refit=self.card.refit, **protocol)
+        return replace(self.fitted, model=self.network), summary
 
-    def _decided(self) -> dict[str, Any]:
-        """Choose on validation rows how scores become answers, and return what was chosen."""
-        return self.task.decide(self._validation())
+    def _decide(self) -> dict[str, Any]:
+        """Fit temperature, threshold and conformal quantile on validation rows; return what was decided."""
+        outcome, labels, temperature = self._validation(), self.fitted.decisions, 1.0
+        if self.card.calibrate and len(outcome.scores):
+            temperature = calibration.fitted_temperature(outcome)
+            self.network.scores.temperature.assign(temperature)
+            scores = calibration.at_temperature(outcome.scores, temperature, outcome.several).astype(np.float32)
+            outcome = replace(outcome, scores=scores)
+        labels = decided(labels, outcome, self.card.sensitivity, self.card.specificity, self.card.conformal)
+        self.fitted = self.fitted.having(decisions=labels)
+        return {"temperature": temperature, "threshold": labels.threshold, "conformal": labels.conformal}
 
     def _refit(self) -> None:
         if any(getattr(self.card, name, None) is not None for name in ("sensitivity", "specificity", "conformal")):
@@ -153,14 +171,13 @@ class Ladder(Training):
         weights = None if train[2] is None else np.concatenate([train[2], held[2]])
         joined = (np.concatenate([train[0], held[0]]), np.concatenate([train[1], held[1]]), weights)
         none = (joined[0][:0], joined[1][:0])
-        penalty = getattr(self, "penalty", transfer.PENALTIES[len(transfer.PENALTIES) // 2])
         with told(self) as keeper:
             settings = (
                 self.settings
                 if self.card.method == "probe"
                 else transfer.Settings(self.settings.several, self.card.seed)
             )
-            found = transfer.probe(joined, none, settings, keeper, penalties=(penalty,), phase="refit")
+            found = transfer.probe(joined, none, settings, keeper, penalties=(self.penalty,), phase="refit")
         self.network.head.set_weights([found.kernel, found.bias])
         self.history += found.history
 
@@ -175,12 +192,12 @@ class Ladder(Training):
         return parts[0] if views == 1 else np.concatenate(parts)
 
     def _view(self, split: str, view: int, count: int) -> np.ndarray:
-        encoder, rows, task = self.network.encoder, self.rows[split], self.task
-        change = "" if view == 0 else f"{task.variation} {self.card.seed} {view}"
-        prints = "".join(self.fingerprints[row] for row in rows)
+        encoder, rows = self.network.encoder, self.rows[split]
+        change = "" if view == 0 else f"{self.learner.variation} {self.card.seed} {view}"
+        prints = "".join(self.data.seen.fingerprints[row] for row in rows)
         weights = digest(*(value.tobytes() for value in checkpoint.values_of(encoder.weights)))
         network = f"{self.card.backbone} {getattr(self.card, 'alpha', None)} keras {keras.__version__}"
-        schema = str(sorted(task.schema.items()))
+        schema = str(sorted(self.fitted.schema.items()))
         runtime = self._runtime(weights)
         name = "tensorflow" if runtime is None else runtime.name
         key = digest("features 2", prints, schema, network, weights, change, self.device.precision, name)
@@ -196,7 +213,7 @@ class Ladder(Training):
 
     def _fill(self, split: str, view: int, forward: Callable, out: np.ndarray, done: Callable) -> None:
         """Fill `out` with a view's features."""
-        batches = self._read_rows(split).in_turn(self.task.batch_size, view or None)
+        batches = self._read_rows(split).in_turn(self.task.predictor.batch_size, view or None)
         transfer.features_of(forward, batches, out, done)
 
     def _runtime(self, weights: str) -> Runtime | None:
@@ -204,22 +221,21 @@ class Ladder(Training):
         if weights in self.runtimes:
             return self.runtimes[weights]
         rows = np.concatenate(list(self.rows.values()))
-        first = [self.table.take(pa.array(rows[:RACED]))]
-        track = Track(self.run.folder, "encoder", self.network.encoder, self.task.batch_size, self.card.runtime)
-        sample = partial(sampled, LegacyParts(self.task), first)
-        self.runtimes[weights], _ = track.choose(len(rows) * self.task.views, sample)
+        first = [self.data.table.take(pa.array(rows[:RACED]))]
+        size = self.task.predictor.batch_size
+        track = Track(self.run.folder, "encoder", self.network.encoder, size, self.card.runtime)
+        sample = partial(sampled, self.task.reader, first)
+        self.runtimes[weights], _ = track.choose(len(rows) * self.learner.views, sample)
         return self.runtimes[weights]
 
     def _encoded(self, targets: list[str | None]) -> Any:
         """Return targets as they are learnt, in the order of all rows."""
-        return self.task.labels.encode(targets)
+        return self.fitted.decisions.encode(targets)
 
     def _read_rows(self, split: str) -> ReadRows:
         rows = self.rows[split]
-        table = self.table.take(pa.array(rows))
-        return ReadRows(
-            LegacyParts(self.task), table, self.targets[rows], self._weights(rows) if split == "train" else None
-        )
+        weights = self._weights(rows) if split == "train" else None
+        return ReadRows(self.task.reader, self.data.rows(split), self.targets[rows], weights)
 
     def _weights(self, rows: np.ndarray) -> np.ndarray | None:
         """Return float32 weights that give every class the same sum, or None where all rows count alike."""
@@ -232,9 +248,9 @@ class Ladder(Training):
 
     def _validation(self) -> Outcome:
         """Return the outcome of the network, as it stands, on the validation rows."""
-        rows = self.rows["validation"]
+        rows, labels = self.rows["validation"], self.fitted.decisions
         scores = np.zeros((len(rows), self.targets.shape[1]), np.float32)
         with progress.job("answers on validation", len(rows)) as done:
-            batches = self._read_rows("validation").in_turn(self.task.batch_size)
+            batches = self._read_rows("validation").in_turn(self.task.predictor.batch_size)
             transfer.features_of(self.network.answers.predict_on_batch, batches, scores, done)
-        return Outcome(self.targets[rows], scores, self.task.labels.chosen(scores), self.task.labels.positive_index)
+        return Outcome(self.targets[rows], scores, labels.chosen(scores), labels.positive_index)

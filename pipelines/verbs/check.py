@@ -16,7 +16,7 @@ from horngate.pipelines.tasks.task import task_of
 
 
 def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any]:
-    """Look at all rows of the card's data and return what was seen, as plain values ready for JSON.
+    """ScanPreprocessing at all rows of the card's data and return what was seen, as plain values ready for JSON.
 
     Args:
         against: a run; what differs from its training rows is added as `drift`, and to the findings.

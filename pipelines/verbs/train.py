@@ -46,11 +46,15 @@ def train(card: Data | None = None, resume: str | os.PathLike | None = None) -> 
     card = run.card if run is not None else card
     if card.data is None:
         raise UserError("no data: give --data a folder, a table, tfds:NAME or sample:NAME")
+    task = task_of(card)
+    _ = (
+        task.learner
+    )  # imported before the seed is set, since some libraries draw a random number while they are imported
     machine = device.set_up(card.device, card.precision, card.seed)
     run = run or Run.create(_anchored(card), card.output)
     try:
         with only_writer(run.folder, "training in"):
-            return run if run.finished else _trained(run, card, machine)
+            return run if run.finished else _trained(run, task, machine)
     except UserError:
         if resume is None and not (run / "splits.parquet").exists():
             shutil.rmtree(run.folder, ignore_errors=True)  # nothing was begun that could go on
@@ -71,15 +75,14 @@ def _anchored(card: Data) -> Data:
     return replace(card, **changes)
 
 
-def _trained(run: Run, card: Data, machine: device.Device) -> Run:
+def _trained(run: Run, task: Task, machine: device.Device) -> Run:
     started = time.monotonic()
-    task = task_of(card)
     seen = task.rows.survey()
     _told(seen, run)
     print_of_data = digest(
         *(f"{name} {mark}" for name, mark in zip(seen.table["id"].to_pylist(), seen.fingerprints, strict=True))
     )
-    facts = device.environment(card.seed) | {
+    facts = device.environment(task.card.seed) | {
         "device": machine.name,
         "precision": machine.precision,
         "data": print_of_data,
@@ -92,7 +95,7 @@ def _trained(run: Run, card: Data, machine: device.Device) -> Run:
     fitted, summary = task.learner.fit(data, run, machine)
     task = task.with_fitted(fitted)
     write_json(run / "schema.json", task.fitted.schema)
-    protocol = {"split_rule": card.split_rule, "split": notes} | summary.pop("protocol")
+    protocol = {"split_rule": task.card.split_rule, "split": notes} | summary.pop("protocol")
     references = _baselines(task, data, run)
     keep_profile(task, seen.table, seen.same.near, splits, run)
     counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}

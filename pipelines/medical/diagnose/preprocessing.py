@@ -21,7 +21,7 @@ class Facts(Seen):
 
 
 @dataclass(frozen=True)
-class Look:
+class ScanPreprocessing:
     """Reads files as one network sees them.
 
     Attributes:

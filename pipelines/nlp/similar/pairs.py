@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.metrics.similarity import found
-from horngate.pipelines.nlp.text.reader import inspected, texts_of
+from horngate.pipelines.nlp.text.texts import inspected, texts_of
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress
 

@@ -10,13 +10,13 @@ from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.metrics import similarity
 from horngate.pipelines.metrics.similarity import Outcome
-from horngate.pipelines.nlp.classify import task
 from horngate.pipelines.nlp.similar import plots as drawn
 from horngate.pipelines.nlp.similar.pairs import Facts, float_of, inspected_pair, one_or_two, similarities
 from horngate.pipelines.nlp.text import tokenizers
 from horngate.pipelines.nlp.text.encoding import Encoding, Lengths
 from horngate.pipelines.nlp.text.plots import token_lengths
-from horngate.pipelines.nlp.text.reader import SUFFIXES
+from horngate.pipelines.nlp.text.reader import statistics_of
+from horngate.pipelines.nlp.text.texts import SUFFIXES
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.runs.run import Run
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import keras
 
 SURPRISES = 20  # in a report
+MOST_FITTED = 50_000  # rows that the reference is fitted on
 
 
 class Pipeline(Encoding, RowByRow):
@@ -133,7 +134,7 @@ class Pipeline(Encoding, RowByRow):
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         train = np.flatnonzero(splits == "train")
-        train = np.random.default_rng(self.card.seed).permutation(train)[: task.MOST_FITTED]
+        train = np.random.default_rng(self.card.seed).permutation(train)[:MOST_FITTED]
         words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
         found = {"untrained_encoder": self.untrained} if self.untrained else {}
         try:
@@ -149,7 +150,7 @@ class Pipeline(Encoding, RowByRow):
 
     def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
         text, _ = one_or_two(data, self.card.encoding)
-        return task.statistics_of(text, len(tensor))
+        return statistics_of(text, len(tensor))
 
     def features(self, batch: np.ndarray) -> np.ndarray:
         return np.asarray(self.answers.predict_on_batch(batch))

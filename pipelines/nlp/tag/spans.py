@@ -211,3 +211,13 @@ class Tags:
         except (TypeError, KeyError, ValueError):
             raise UserError(f"{path} is damaged: it doesn't hold BIO labels") from None
         return cls(labels)
+
+
+def labels_of(target: str | None) -> list[str]:
+    """Return the labels of the spans in a target, sorted."""
+    return sorted({span.label for span in parsed(target)}) if target else []
+
+
+def spans_of(targets: list[str]) -> list[list[Span]]:
+    """Return the spans of targets."""
+    return [parsed(target) for target in targets]

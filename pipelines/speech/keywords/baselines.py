@@ -1,38 +1,37 @@
 """What speech can be sorted by without a network: the rival that a report's scores stand beside."""
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+from scipy.fft import dct
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics import pairwise_distances
 
-from horngate.pipelines.tasks.labels import Labels
+from horngate.pipelines.tasks.classification.labels import Labels
+from horngate.pipelines.tasks.parts import LearningData
 
 MOST_FITTED = 4000  # rows
 COEFFICIENTS = 13  # of a cepstrum
 PENALTY = 0.1
 
 
-def kernel_ridge(labels: Labels, table: pa.Table, splits: np.ndarray, facts: list[Any], seed: int) -> dict:
-    """Return the scores of kernel ridge regression on mel cepstra of 32 steps in time, split → float32 `[n, classes]`.
+def kernel_ridge(labels: Labels, data: LearningData, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return kernel ridge regression on mel cepstra of 32 steps in time: from places of rows to float32 `[n, classes]`.
 
     It is fitted on at most 4,000 training rows; its squared distances are scaled by their median.
     """
-    from scipy.fft import dct
-    from sklearn.kernel_ridge import KernelRidge
-    from sklearn.metrics import pairwise_distances
-
+    facts = data.facts
     levels = np.stack([fact.thumbnail for fact in facts]).astype(np.float32) / 255
     cepstra = dct(levels, axis=1, norm="ortho")[:, :COEFFICIENTS].reshape(len(facts), -1)
-    train = np.flatnonzero(splits == "train")
-    train = np.random.default_rng(seed).permutation(train)[:MOST_FITTED]
+    train = np.random.default_rng(seed).permutation(data.places("train"))[:MOST_FITTED]
     centre, spread = cepstra[train].mean(0), cepstra[train].std(0) + 1e-6
     inputs = (cepstra - centre) / spread
     some = inputs[train[:500]]
     middle = float(np.median(pairwise_distances(some) ** 2)) or 1.0
     model = KernelRidge(alpha=PENALTY, kernel="rbf", gamma=1 / middle)
-    model.fit(inputs[train], labels.encode(table["target"].take(pa.array(train)).to_pylist()))
-    held = {name: np.flatnonzero(splits == name) for name in ("validation", "test")}
-    return {name: _scores(model.predict(inputs[rows]), labels.several) for name, rows in held.items() if len(rows)}
+    model.fit(inputs[train], labels.encode(data.table["target"].take(pa.array(train)).to_pylist()))
+    return lambda places: _scores(model.predict(inputs[places]), labels.several)
 
 
 def _scores(values: np.ndarray, several: bool) -> np.ndarray:

@@ -12,12 +12,11 @@ import numpy as np
 from horngate.pipelines.runs.bundle import Bundle, opened
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import task_name
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.speech.audio.decoding import chunks_of, flowing
 from horngate.pipelines.speech.keywords.streaming import Events, Manner, Windows
 from horngate.pipelines.system import device, progress
-from horngate.pipelines.tasks.legacy_base import Pipeline
+from horngate.pipelines.tasks.task import Task, task_of
 
 NO_KEYWORDS = ("silence", "unknown", "background", "noise", "other", "none")
 KNOWN = (b"RIFF", b"fLaC", b"OggS", b"ID3\x03", b"ID3\x04", b"FORM", b".snd")
@@ -46,28 +45,28 @@ def listen(
     Raises:
         UserError: no such run, an unknown label to ignore, a file that can't be read, or no raw samples.
     """
-    pipeline = _opened(run)
+    task = _opened(run)
     how = Manner(**{name: value for name, value in manner.items() if value is not None})
-    ignored = _ignored(pipeline, ignore)
-    chunks = piped(rate or pipeline.schema["rate"]) if source == "-" else filed(source)
-    yield from heard(pipeline, chunks, how, ignored, every_window)
+    ignored = _ignored(task, ignore)
+    chunks = piped(rate or task.fitted.schema["rate"]) if source == "-" else filed(source)
+    yield from heard(task, chunks, how, ignored, every_window)
 
 
 def heard(
-    pipeline: Pipeline,
+    task: Task,
     chunks: Iterator[tuple[np.ndarray, int]],
     manner: Manner,
     ignored: list[int],
     every_window: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield what `listen` does, of samples that come in chunks: (float32 `[n]`, samples per second)."""
-    rate, length = pipeline.schema["rate"], pipeline.schema["samples"]
+    rate, length = task.fitted.schema["rate"], task.fitted.schema["samples"]
     hop = max(1, round(manner.hop * rate))
     manner = Manner(**asdict(manner) | {"hop": hop / rate})
     windows, number = Windows(length, hop), 0
-    events = Events(pipeline.labels.labels, ignored, length / rate, manner)
+    events = Events(task.fitted.decisions.labels, ignored, length / rate, manner)
     for clips in cut(chunks, windows, rate):
-        scores = scores_of(pipeline, clips)
+        scores = scores_of(task, clips)
         if every_window:
             for score in scores:
                 number += 1
@@ -103,13 +102,14 @@ def cut(chunks: Iterator[tuple[np.ndarray, int]], windows: Windows, rate: int) -
         yield clips
 
 
-def scores_of(pipeline: Pipeline, clips: np.ndarray) -> np.ndarray:
+def scores_of(task: Task, clips: np.ndarray) -> np.ndarray:
     """Return the scores of windows, float32 `[windows, labels]`; in batches of few sizes, so that nothing is traced anew."""
     parts = []
-    for start in range(0, len(clips), pipeline.step):
-        part = clips[start : start + pipeline.step]
-        size = pipeline.step if pipeline.runtime is not None else 1 << (len(part) - 1).bit_length()
-        parts.append(pipeline.forward(pipeline.stacked(list(part), size))[: len(part)])
+    predictor = task.predictor
+    for start in range(0, len(clips), predictor.step):
+        part = clips[start : start + predictor.step]
+        size = predictor.step if task.runtime is not None else 1 << (len(part) - 1).bit_length()
+        parts.append(predictor.forward(task.reader.collate(list(part), size))[: len(part)])
     return np.concatenate(parts)
 
 
@@ -153,24 +153,22 @@ def piped(rate: int) -> Iterator[tuple[np.ndarray, int]]:
         raise UserError("nothing came from standard input: it should hold raw 16-bit samples")
 
 
-def _opened(run: str | os.PathLike | Run | Bundle) -> Pipeline:
+def _opened(run: str | os.PathLike | Run | Bundle) -> Task:
     source = opened(run)
     if task_name(source.card) != ("speech", "keywords"):
         raise UserError(f"{run} is a run of {' '.join(task_name(source.card))}; listen takes one of speech keywords")
-    pipeline = pipeline_of(source.card)
     if isinstance(source, Run):
         device.set_up(source.card.device, source.card.precision, source.card.seed)
-        pipeline.open(source)
+        task = task_of(source.card).opened(source)
     else:
-        pipeline.recall(source.folder)
-        pipeline.runtime = source.start()
-    if pipeline.labels.several:
+        task = task_of(source.card).recalled(source.folder).computing_with(source.start())
+    if task.fitted.decisions.several:
         raise UserError("listen needs a run with one label a clip")
-    return pipeline
+    return task
 
 
-def _ignored(pipeline: Pipeline, named: tuple[str, ...]) -> list[int]:
-    labels = pipeline.labels.labels
+def _ignored(task: Task, named: tuple[str, ...]) -> list[int]:
+    labels = task.fitted.decisions.labels
     unknown = [name for name in named if name not in labels]
     if unknown:
         raise UserError(f'--ignore "{unknown[0]}" is no label of this run. Labels: {", ".join(labels)}')

@@ -1,1 +1,13 @@
 """Pictures into classes."""
+
+from horngate.pipelines.spec.parts import Parts
+
+PARTS = Parts(
+    rows="vision.classify.parts.PictureRows",
+    reader="vision.classify.parts.PictureReader",
+    learner="images.learner.PictureLearner",
+    predictor="tasks.classification.predictor.LabelPredictor",
+    evaluator="tasks.classification.evaluator.LabelEvaluator",
+    display="vision.classify.parts.ClassifyDisplay",
+    exporter="images.exporter.PictureExporter",
+)

@@ -25,6 +25,7 @@ class Labels:
         threshold: score of `positive` (or of any label, with several) from which on it is answered.
         conformal: coverage and quantile of the label sets, or None.
         ordinal: whether they are grades in order.
+        on_validation: what the threshold does on validation rows (rates by name), or None; `labels.json` doesn't hold it.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +35,7 @@ class Labels:
     threshold: float | None = None
     conformal: dict[str, float] | None = None
     ordinal: bool = False
+    on_validation: dict[str, Any] | None = None
 
     @classmethod
     def learnt(cls, targets: list[str], card: Decision) -> "Labels":
@@ -113,7 +115,9 @@ class Labels:
 
     def write(self, path: Path) -> None:
         """Write `labels.json`."""
-        write_json(path, asdict(self))
+        values = asdict(self)
+        del values["on_validation"]
+        write_json(path, values)
 
     @classmethod
     def read(cls, path: Path) -> "Labels":

@@ -1,0 +1,42 @@
+"""How a network that sorts pictures is handed over: it takes pixels, and as a SavedModel encoded pictures too."""
+
+from typing import Any
+
+import numpy as np
+
+from horngate.pipelines.images.display import as_png
+from horngate.pipelines.images.example import read_source
+from horngate.pipelines.tasks.classification.display import LabelExporter
+
+
+class PictureExporter(LabelExporter):
+    """Hands a network over that sorts pictures of 8 bits a channel; of others, what takes pixels alone."""
+
+    ranges = {"inputs": (0, 255), "outputs": (0, 1)}
+
+    @property
+    def _encodable(self) -> bool:
+        return self.fitted.schema.get("dtype", "uint8") == "uint8"
+
+    def serving(self) -> Any:
+        if not self._encodable:
+            return None
+        from horngate.pipelines.export.serving import labelled  # TensorFlow, which other formats do without
+        from horngate.pipelines.images.decoding import decoded
+
+        schema, labels, core = self.fitted.schema, self.fitted.decisions, self.task.predictor.core
+
+        def serve(inputs: Any) -> dict[str, Any]:
+            pixels = decoded(inputs, schema["size"], schema["resize"], schema.get("channels", 3))
+            return labelled(labels, core(pixels, training=False))
+
+        return serve
+
+    def encoded(self, tensor: np.ndarray) -> bytes | None:
+        return as_png(tensor) if self._encodable else None
+
+    def reading(self) -> str:
+        schema = self.fitted.schema
+        if not self._encodable:
+            return super().reading()
+        return read_source(schema["size"], schema["resize"], schema.get("channels", 3) == 1)

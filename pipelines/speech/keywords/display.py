@@ -1,0 +1,105 @@
+"""How keywords are measured, shown and handed over: also by speaker, in noise, and by what an answer costs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines.data.reading import content, in_order, inputs_of
+from horngate.pipelines.metrics import classification, trials
+from horngate.pipelines.metrics.classification import MEASURES, Outcome, Spec
+from horngate.pipelines.report.plot import Plot, Shown
+from horngate.pipelines.runs.report import Report
+from horngate.pipelines.spec.errors import Unreadable
+from horngate.pipelines.speech.audio import players
+from horngate.pipelines.speech.audio.decoding import sound_of
+from horngate.pipelines.speech.keywords import details
+from horngate.pipelines.speech.keywords import plots as drawn
+from horngate.pipelines.speech.keywords.example import read_source
+from horngate.pipelines.speech.keywords.reader import LONGEST
+from horngate.pipelines.statistics.intervals import prepared
+from horngate.pipelines.tasks.classification.display import LabelDisplay, LabelExporter
+from horngate.pipelines.tasks.classification.evaluator import LabelEvaluator
+
+
+class KeywordEvaluator(LabelEvaluator):
+    """Measures keywords as labels, and as trials of each."""
+
+    def metrics(self, outcome: Outcome) -> dict[str, tuple[Any, Any]]:
+        known = MEASURES | {"eer": Spec(trials.eer, higher_is_better=False)}
+        names = () if outcome.several else ("eer",)
+        names = (*classification.names_for(self.card.metrics, outcome), *names)
+        return prepared({name: known[name] for name in dict.fromkeys(names)}, outcome)
+
+    def details(self, answers: pa.Table, outcome: Outcome) -> dict[str, Any]:
+        found = super().details(answers, outcome)
+        groups = answers["group"].to_pylist()
+        if any(group is not None for group in groups):
+            found["speakers"] = details.by_speaker(groups, self.correct(answers))
+            found["tables"] = [details.speakers_table(found["speakers"])]
+        return found
+
+
+class KeywordDisplay(LabelDisplay):
+    """Plays clips, and shows what noise does."""
+
+    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
+        found, outcome = super().plots(answers, report), self.task.evaluator.outcome(answers)
+        equal = report.metrics.get("eer")
+        if equal is not None and equal.value is not None:
+            found.append(drawn.det(*trials.det(outcome), equal.value))
+        noise = report.details.get("noise")
+        return found + ([drawn.in_noise(noise["sweep"], noise["clean"])] if noise else [])
+
+    def rows(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
+        """Return what is to be heard of rows, at the rate that the model hears, and a picture of it."""
+        heard = self.task.reader.input
+        return [players.shown(heard.read(sound_of(data, LONGEST)), heard.rate) for data in inputs_of(rows)]
+
+    def model_card(self) -> dict[str, str]:
+        rate = self.fitted.schema["rate"]
+        seconds = self.fitted.schema["samples"] / rate
+        heard = (
+            f"The model hears {seconds:g} seconds at {rate:,} samples per second, of a longer clip the loudest part."
+        )
+        return {"Sounds": f"{heard} Silence and other sounds get a label too."} | super().model_card()
+
+    def files(self, report: Report, table: pa.Table, folder: Path, options: dict[str, Any]) -> None:
+        """Add what noise does to the answers, and what an answer costs; validation rows are spared it."""
+        if report.split == "validation" or self.fitted.decisions.several:
+            return
+        schema = self.fitted.schema
+        rows = np.sort(np.random.default_rng(self.card.seed).permutation(table.num_rows)[: details.MOST_HEARD])
+        heard, targets = self._heard(table.take(pa.array(rows)))
+        if heard:
+            report.details["noise"] = details.in_noise(
+                heard, lambda clips: self._said(clips) == targets, self.card.seed
+            )
+        report.details["costs"] = details.cost_of(
+            self.task.predictor.core, schema["samples"] / schema["rate"], len(heard[0])
+        )
+        report.details.setdefault("tables", []).extend(details.tables(report.details))
+
+    def _heard(self, rows: pa.Table) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return what the model hears of the rows that can be read, and the places of their labels."""
+        inputs = zip(*(rows[name].to_pylist() for name in ("input", "value", "error")), strict=True)
+        found = in_order(lambda row: self.task.reader.read(content(*row)), inputs)
+        kept = [(row, tensor) for row, tensor in enumerate(found) if not isinstance(tensor, Unreadable)]
+        targets = self.fitted.decisions.encode(rows["target"].to_pylist())
+        return [tensor for _, tensor in kept], np.array([targets[row].argmax() for row, _ in kept], np.int64)
+
+    def _said(self, clips: np.ndarray) -> np.ndarray:
+        """Return the place of the answered label of each clip, int64 `[n]`."""
+        predictor, collate = self.task.predictor, self.task.reader.collate
+        steps = range(0, len(clips), predictor.step)
+        parts = [collate(list(clips[at : at + predictor.step]), predictor.step) for at in steps]
+        scores = np.concatenate([predictor.forward(part) for part in parts])[: len(clips)]
+        return self.fitted.decisions.chosen(scores)
+
+
+class KeywordExporter(LabelExporter):
+    """Hands a network over that hears samples."""
+
+    def reading(self) -> str:
+        return read_source(self.fitted.schema["rate"], self.fitted.schema["samples"])
