@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import CORE
+from horngate.pipelines.data.sources.blocks import CORE
 from horngate.pipelines.data.sources.tables import free_name
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError

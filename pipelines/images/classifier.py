@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.reading import inputs_of, rows_of
-from horngate.pipelines.images.drawing import beside, thumbnail, warmed
+from horngate.pipelines.images.drawing import beside, png, thumbnail, warmed
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.spec.errors import UserError
@@ -84,11 +84,7 @@ class PictureClassifier(Classifier):
         return serve
 
     def encoded(self, tensor: np.ndarray) -> bytes:
-        from PIL import Image
-
-        written = BytesIO()
-        Image.fromarray(tensor[..., 0] if tensor.shape[-1] == 1 else tensor).save(written, "PNG")
-        return written.getvalue()
+        return png(tensor[..., 0] if tensor.shape[-1] == 1 else tensor)
 
     def references(self, table: pa.Table, splits: np.ndarray, facts: list[Any]) -> dict[str, dict[str, np.ndarray]]:
         """Fit a logistic regression on grey 32 × 32 thumbnails, at most 5,000 of them: what needs no network at all."""

@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from horngate.pipelines.data.sources.loader import BLOCK
+from horngate.pipelines.data.sources.blocks import BLOCK
 from horngate.pipelines.spec.errors import UserError
 
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
+TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
 
 
 def row_batches(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import BLOCK, SPLITS, block
+from horngate.pipelines.data.sources.blocks import BLOCK, SPLITS, block
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import offline
