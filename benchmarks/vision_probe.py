@@ -156,7 +156,7 @@ def step_row(steps: int = 40, rounds: int = 3) -> dict:
     from horngate.models.training import transfer
     from horngate.models.training.learning import Keeper
     from horngate.pipelines.data.reading import ReadRows
-    from horngate.pipelines.data.sources.loader import block
+    from horngate.pipelines.data.sources.blocks import block
     from horngate.pipelines.images.reader import Change, Reader
     from horngate.pipelines.system import device
 

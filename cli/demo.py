@@ -41,7 +41,7 @@ def demo(output: str) -> Iterator[str]:
 
 def _draw_pictures(folder: Path) -> None:
     """Write some digits as PNG files, and one file that only pretends to be one."""
-    from horngate.pipelines.data.samples.catalogue import sample
+    from horngate.pipelines.data.samples import sample
 
     folder.mkdir(parents=True, exist_ok=True)
     (table,) = sample("digits")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from horngate.pipelines import predict, train
-from horngate.pipelines.data.samples.catalogue import sample
+from horngate.pipelines.data.samples import sample
 from horngate.pipelines.runs.run import FORMAT
 from horngate.pipelines.spec.recipe import to_yaml
 from horngate.pipelines.system.files import write_text

@@ -15,8 +15,9 @@ from PIL import Image as Pillow
 
 from horngate.pipelines import predict, train
 from horngate.pipelines.anomaly import Image
-from horngate.pipelines.data.samples.textures import textures
-from horngate.pipelines.data.sources.loader import Listing, examples
+from horngate.pipelines.data.samples import textures
+from horngate.pipelines.data.sources.blocks import Listing
+from horngate.pipelines.data.sources.loader import examples
 from horngate.pipelines.data.sources.masks import Masks
 from horngate.pipelines.images.heat_maps import enlarged
 from horngate.pipelines.images.masks import fitting, read_mask
@@ -33,7 +34,7 @@ MOBILE["weights"] = str(WEIGHTS) if WEIGHTS.is_file() else "none"
 def factory(tmp_path_factory):
     """A folder in the layout of MVTec AD: train/good, test/<defect> and ground_truth/<defect>/*_mask.png."""
     root = tmp_path_factory.mktemp("factory")
-    table = textures().to_pylist()
+    table = textures.table().to_pylist()
     for number, row in enumerate(table[:40] + table[70:80] + table[90:]):
         place = root / row["split"] / row["target"]
         place.mkdir(parents=True, exist_ok=True)

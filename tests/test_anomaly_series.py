@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from horngate.pipelines.data.samples.pumps import pump
+from horngate.pipelines.data.samples.made_up_pumps import pump
 from horngate.pipelines.system.files import read_table
 
 COLUMNS = ("flow", "pressure", "temperature")
@@ -265,7 +265,8 @@ def test_series_in_one_table_are_told_apart_by_a_column(plant, cli, tmp_path):
              for name, row in zip("ab", pair, strict=True)]  # fmt: skip
     path = written(tmp_path / "mixed.csv", mixed)
     from horngate.pipelines.anomaly import Series
-    from horngate.pipelines.data.sources.loader import Listing, unlabelled
+    from horngate.pipelines.data.sources.blocks import Listing
+    from horngate.pipelines.data.sources.loader import unlabelled
 
     alone = written(tmp_path / "alone.csv", pump(2, 60))
     together = list(
@@ -289,7 +290,7 @@ def test_times_may_be_numbers_of_a_unit(tmp_path):
 def test_new_rows_of_an_inherited_split_go_to_the_test(plant):
     from dataclasses import replace
 
-    from horngate.pipelines.data.sources.loader import block
+    from horngate.pipelines.data.sources.blocks import block
     from horngate.pipelines.data.splits import assign
 
     old = block({"id": [f"row {place}" for place in range(8)], "split": ["train"] * 6 + ["validation", "test"]})

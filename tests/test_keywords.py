@@ -16,7 +16,7 @@ from horngate.models.network import Network
 from horngate.models.saving import open_model
 from horngate.models.speech.keywords import keyword_encoder
 from horngate.models.speech.spectra import LogMel, Masking, WhisperMel, mel_filters
-from horngate.pipelines.data.samples.spoken_words import spoken_words
+from horngate.pipelines.data.samples import spoken_words
 from horngate.pipelines.metrics.classification import Outcome
 from horngate.pipelines.metrics.trials import det, eer
 from horngate.pipelines.spec.discovery import pipeline_of
@@ -40,7 +40,7 @@ def noise_of(rows: int, samples: int = SAMPLES, level: float = 0.1, seed: int = 
 
 
 def clip():
-    return sound_of(spoken_words()["value"][0].as_py(), 60.0)
+    return sound_of(spoken_words.table()["value"][0].as_py(), 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +291,7 @@ def test_a_page_plays_its_mistakes_and_asks_for_nothing_from_elsewhere(tiny_runs
 
 
 def stream_of(words: int = 6, seed: int = 0) -> np.ndarray:
-    draw, clips = np.random.default_rng(seed), spoken_words()["value"]
+    draw, clips = np.random.default_rng(seed), spoken_words.table()["value"]
     parts = [np.zeros(4000, np.float32)]
     for row in draw.permutation(len(clips))[:words]:
         parts += [sound_of(clips[int(row)].as_py(), 60.0).samples, np.zeros(int(draw.integers(4000, 9000)), np.float32)]
@@ -424,7 +424,7 @@ def test_recordings_that_cannot_be_used_are_error_rows_in_their_places(tiny_runs
     assert code == 0 and "4 of 5" in err
     for row, said in zip(rows, ("no sound", "empty: 0 bytes", "no samples", None, "missing"), strict=True):
         assert row["error"] is None if said is None else said in row["error"]
-    assert rows[3]["label"] in spoken_words()["target"].to_pylist()
+    assert rows[3]["label"] in spoken_words.table()["target"].to_pylist()
 
 
 def test_the_example_of_an_export_reads_what_the_run_reads(opened, tmp_path):
@@ -436,7 +436,7 @@ def test_the_example_of_an_export_reads_what_the_run_reads(opened, tmp_path):
 
 
 def test_several_labels_of_a_clip_are_learnt_together(cli, tmp_path):
-    clips, rows = spoken_words().slice(0, 48), ["path,labels"]
+    clips, rows = spoken_words.table().slice(0, 48), ["path,labels"]
     for number, (word, data) in enumerate(zip(*(clips[name].to_pylist() for name in ("target", "value")), strict=True)):
         (tmp_path / f"{number:02d}.wav").write_bytes(data)
         rows.append(f"{number:02d}.wav,{word}|{'short' if len(word) == 2 else 'long'}")

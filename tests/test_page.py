@@ -15,8 +15,8 @@ import pytest
 from browser import browsed, chromium
 from conftest import fill_class_folders
 
-from horngate.pipelines.report import render
 from horngate.pipelines.report.cells import number
+from horngate.pipelines.report.page import render
 from horngate.pipelines.runs.report import Report, Score
 
 EVIL, QUOTED = "<script>alert(1)</script>", 'a "quoted" $class$'
@@ -329,7 +329,7 @@ def plots_of(outcome, classes: int, temperature: float = 1.5):
 
 @pytest.mark.parametrize(("rows", "classes"), [(2, 2), (40_000, 2), (3_000, 100), (6_000, 150)])
 def test_plots_stay_small_from_two_rows_to_many_classes(rows, classes):
-    from horngate.pipelines.report.drawing import drawn
+    from horngate.pipelines.report.figures import drawn
 
     found = plots_of(outcome_of(rows, classes), classes)
     figures = {plot.name: drawn(plot)["svg"] for plot in found}
@@ -340,7 +340,7 @@ def test_plots_stay_small_from_two_rows_to_many_classes(rows, classes):
 
 
 def test_reliability_is_drawn_before_and_after_scaling():
-    from horngate.pipelines.report.drawing import drawn
+    from horngate.pipelines.report.figures import drawn
     from horngate.pipelines.statistics import calibration
 
     raw = outcome_of(2000, 3)
@@ -364,16 +364,16 @@ def test_numbers_are_short_and_never_rounded_to_certainty(value, text):
 
 
 def test_any_page_gets_the_frame(tmp_path, monkeypatch):
-    from horngate.pipelines import report
+    from horngate.pipelines.report import page
 
-    shutil.copytree(report.HERE, tmp_path / "page")
+    shutil.copytree(page.HERE, tmp_path / "page")
     (tmp_path / "page/other.html.j2").write_text(
         '{% extends "frame.html.j2" %}{% block main %}{{ word }}{% endblock %}'
     )
-    monkeypatch.setattr(report, "HERE", tmp_path / "page")
-    report._environment.cache_clear()
+    monkeypatch.setattr(page, "HERE", tmp_path / "page")
+    page._environment.cache_clear()
     text = render("other.html.j2", word="<&>")
-    report._environment.cache_clear()
+    page._environment.cache_clear()
     assert "&lt;&amp;&gt;" in text and "Content-Security-Policy" in text
 
 
@@ -386,7 +386,7 @@ import horngate.pipelines.report.plot
 heavy = [name for name in ("matplotlib", "jinja2", "markupsafe", "numpy", "pyarrow") if name in sys.modules]
 assert not heavy, heavy
 import horngate.pipelines.vision.classify.task, horngate.pipelines.verbs.evaluate
-assert "horngate.pipelines.report.drawing" not in sys.modules
+assert "matplotlib" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

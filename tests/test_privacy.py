@@ -13,7 +13,8 @@ from conftest import run_here
 from test_scans import made, written
 
 from horngate.pipelines.data.privacy import NAMES, Pseudonyms, unquoted
-from horngate.pipelines.data.sources.loader import Listing, labelled, unlabelled
+from horngate.pipelines.data.sources.blocks import Listing
+from horngate.pipelines.data.sources.loader import labelled, unlabelled
 from horngate.pipelines.medical import Diagnose
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError

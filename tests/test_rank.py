@@ -434,9 +434,9 @@ def test_the_example_reads_a_row_as_the_run_does(clicks, tmp_path):
 
 
 def test_the_oracle_of_a_sample_is_what_its_targets_were_drawn_from():
-    from horngate.pipelines.data.samples.events import clicks, ratings
+    from horngate.pipelines.data.samples import made_up_clicks, made_up_ratings
 
-    for made, spread in ((clicks(), None), (ratings(), 0.75)):
+    for made, spread in ((made_up_clicks.table(), None), (made_up_ratings.table(), 0.75)):
         said, given = (np.array(made[name].to_pylist(), float) for name in ("oracle", "target"))
         variance = said * (1 - said) if spread is None else np.full(len(said), spread**2)
         for rows in np.array_split(np.argsort(said), 5):

@@ -15,7 +15,8 @@ from PIL import Image
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.uid import ExplicitVRLittleEndian
 
-from horngate.pipelines.data.sources.loader import Listing, labelled
+from horngate.pipelines.data.sources.blocks import Listing
+from horngate.pipelines.data.sources.loader import labelled
 from horngate.pipelines.medical import Diagnose
 from horngate.pipelines.medical.diagnose.preprocessing import ScanPreprocessing
 from horngate.pipelines.medical.scans.dicom import unzipped

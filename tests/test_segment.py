@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from horngate.pipelines.data.sources.loader import Listing
+from horngate.pipelines.data.sources.blocks import Listing
 from horngate.pipelines.medical import Segment
 from horngate.pipelines.medical.scans.volumes import volume_of
 from horngate.pipelines.medical.segment import loader

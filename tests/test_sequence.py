@@ -208,7 +208,7 @@ def test_unknown_users_get_what_is_popular_unless_they_bring_a_history(listeners
 
 
 def test_a_history_goes_on_where_the_run_ends(listeners, cli, tmp_path):
-    from horngate.pipelines.recommendation.interactions.made_up_walks import chances
+    from horngate.pipelines.recommendation.interactions.samples.made_up_listeners import chances
 
     likely = chances()
     users = written(tmp_path / "users.csv", [{"user": "new"}])

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 import soundfile
 
-from horngate.pipelines.data.sources.loader import Listing, examples
+from horngate.pipelines.data.sources.blocks import Listing
+from horngate.pipelines.data.sources.loader import examples
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.speech import Keywords
 from horngate.pipelines.speech.audio.checks import common_rate, sound_findings, speaker_findings, speaker_part
@@ -228,9 +229,9 @@ def test_speech_commands_keep_their_lists_and_speakers(tmp_path):
 def test_check_quarantines_what_is_broken_and_finds_one_recording_in_two_codings(cli, tmp_path):
     import json
 
-    from horngate.pipelines.data.samples.spoken_words import spoken_words
+    from horngate.pipelines.data.samples import spoken_words
 
-    clips = spoken_words().slice(0, 12)
+    clips = spoken_words.table().slice(0, 12)
     for name, word, data in zip(*(clips[column].to_pylist() for column in ("id", "target", "value")), strict=True):
         (tmp_path / word).mkdir(exist_ok=True)
         (tmp_path / word / name.split("/")[-1]).write_bytes(data)

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from horngate.pipelines.data.sources.loader import CORE, Listing, examples, regrouped, unlabelled
+from horngate.pipelines.data.sources.blocks import CORE, Listing, regrouped
+from horngate.pipelines.data.sources.loader import examples, unlabelled
 from horngate.pipelines.images.reader import SUFFIXES
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.vision import Classify
@@ -319,7 +320,7 @@ def test_recordings_of_a_local_tensorflow_data_set_are_read_with_their_speakers(
 def test_definitions_are_those_of_the_whole_tree_in_its_order():
     import ast
 
-    from horngate.pipelines.data.samples.catalogue import _definitions
+    from horngate.pipelines.data.samples.docstrings import _definitions
 
     source = """
 try:
@@ -349,7 +350,7 @@ def test_small_files_are_read_once_and_rows_keep_their_order(tmp_path):
     import numpy as np
 
     from horngate.pipelines.data.reading import ReadRows
-    from horngate.pipelines.data.sources.loader import block
+    from horngate.pipelines.data.sources.blocks import block
 
     class Reader:
         uneven = False

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from horngate.pipelines.data.duplicates import find, merged
-from horngate.pipelines.data.sources.loader import block
+from horngate.pipelines.data.sources.blocks import block
 from horngate.pipelines.data.splits import assign
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.vision import Classify

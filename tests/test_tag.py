@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from horngate.pipelines import evaluate, export, predict, train, verify
-from horngate.pipelines.data.sources.loader import Listing, examples
+from horngate.pipelines.data.sources.blocks import Listing
+from horngate.pipelines.data.sources.loader import examples
 from horngate.pipelines.metrics.entities import Entities, entity_f1, entity_precision, entity_recall, per_type
 from horngate.pipelines.nlp import Tag
 from horngate.pipelines.nlp.tag.alignment import SHAPES, laid_out, shape_of, speaking

@@ -122,7 +122,8 @@ def test_the_mean_of_tokens_leaves_padding_out():
 
 
 def test_tables_in_another_encoding_are_read_as_they_are_written(tmp_path):
-    from horngate.pipelines.data.sources.loader import Listing, labelled
+    from horngate.pipelines.data.sources.blocks import Listing
+    from horngate.pipelines.data.sources.loader import labelled
 
     (tmp_path / "t.csv").write_bytes("text,label\nCafé in Zürich,a\n".encode("latin-1"))
     card = Classify(encoding="latin-1")

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
+from sklearn.ensemble import ExtraTreesClassifier, IsolationForest
 
 
 @keras.saving.register_keras_serializable("horngate")
@@ -74,8 +75,6 @@ def trees_layer(grown: list[Any], values: list[np.ndarray], size: int, name: str
 
 def isolation_forest(features: np.ndarray, seed: int, trees: int = 100) -> Trees:
     """Return an isolation forest (Liu, Ting & Zhou 2008) fitted on features `[n, d]`; its value is minus the mean path."""
-    from sklearn.ensemble import IsolationForest
-
     forest = IsolationForest(n_estimators=trees, random_state=seed).fit(features)
     grown = [estimator.tree_ for estimator in forest.estimators_]
     return trees_layer(grown, [-_paths(tree) for tree in grown], features.shape[1], "forest")
@@ -86,8 +85,6 @@ def labelled_forest(features: np.ndarray, truth: np.ndarray, seed: int, trees: i
 
     Both kinds weigh the same; the value of a leaf is the share of known anomalies in it.
     """
-    from sklearn.ensemble import ExtraTreesClassifier
-
     forest = ExtraTreesClassifier(
         trees, max_depth=14, min_samples_leaf=2, class_weight="balanced", random_state=seed, n_jobs=1
     ).fit(features, truth)

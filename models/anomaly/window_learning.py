@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
 
 from horngate.models.anomaly import series_detectors
 from horngate.models.anomaly.windows import LEAST_ERROR, Standard
@@ -95,8 +97,6 @@ def _set_scale(standard: Standard, scale: tuple[np.ndarray, np.ndarray]) -> None
 
 def _straight(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: int) -> keras.Model:
     """Return a forecaster whose linear part is the ridge regression of each row on the rows before it."""
-    from sklearn.linear_model import Ridge
-
     window, columns, _ = shape
     lags = max(1, min(LAGS, window - 1, MOST_INPUTS // columns))
     every = max(1, len(values) * (window - lags) // MOST_STEPS)
@@ -113,8 +113,6 @@ def _straight(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: 
 
 
 def _components(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: int) -> keras.Model:
-    from sklearn.decomposition import PCA
-
     values = values.reshape(len(values), -1)
     most = min(MOST_COMPONENTS, *values.shape)
     found = PCA(most, svd_solver="full" if min(values.shape) <= 1024 else "randomized", random_state=seed).fit(values)

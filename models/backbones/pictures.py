@@ -1,11 +1,13 @@
 """Backbones of pictures: architectures of `keras.applications`, KerasHub presets, and the small network."""
 
+import difflib
 import importlib
 import inspect
 import os
 import re
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import keras
 
@@ -179,7 +181,7 @@ def _preset(name: str, weights: str, size: int | None):
         raise BackboneError(f"{name} is no backbone for whole pictures; choose one made for image classification")
     side = backbone.input_shape[1] or size or converter.image_size[0]
     scale, offset = (_three(value, default) for value, default in ((converter.scale, 1.0), (converter.offset, 0.0)))
-    return backbone, Scaling(scale, offset, name="scaling"), side, _has_token(type(backbone))
+    return backbone, Scaling(scale, offset, name="scaling"), side, _has_token(keras_hub.models, type(backbone))
 
 
 def _three(value, default: float) -> list[float]:
@@ -188,11 +190,9 @@ def _three(value, default: float) -> list[float]:
     return [float(part) for part in value] if hasattr(value, "__len__") else [float(value)] * 3
 
 
-def _has_token(backbone: type) -> bool:
+def _has_token(models: ModuleType, backbone: type) -> bool:
     """Whether KerasHub's own classifier of this backbone reads the first token."""
-    import keras_hub
-
-    for cls in vars(keras_hub.models).values():
+    for cls in vars(models).values():
         if inspect.isclass(cls) and getattr(cls, "backbone_cls", None) is backbone:
             pooling = inspect.signature(cls.__init__).parameters.get("pooling")
             if pooling is not None:
@@ -202,8 +202,6 @@ def _has_token(backbone: type) -> bool:
 
 def no_preset(name: str, problem: Exception) -> str:
     """Return the line that says why a name leads to no preset of KerasHub, and what to do."""
-    import difflib
-
     close = difflib.get_close_matches(name, architectures(), n=1, cutoff=0.6)
     hint = f' Did you mean "{close[0]}"?' if close else ""
     why = " ".join(str(problem).split())[:160]

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.linalg.lapack import spotrf, spotri
 from scipy.sparse import csr_array
+from sklearn.utils.extmath import randomized_svd
 
 BLOCK = 1024
 
@@ -86,8 +87,6 @@ def leading(rows: csr_array, dimension: int, seed: int) -> tuple[np.ndarray, np.
 
     root of its singular value (randomised, Halko et al. 2011). Where the matrix has fewer, the rest is zeros.
     """
-    from sklearn.utils.extmath import randomized_svd
-
     most = min(dimension, min(rows.shape) - 1)
     left, values, right = randomized_svd(rows, most, random_state=seed)
     found = left * np.sqrt(values), right.T * np.sqrt(values)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import keras
 from keras import layers
 
-from horngate.models.backbones.pictures import BackboneError, no_preset
+from horngate.models.backbones.pictures import BackboneError, architectures, no_preset
 from horngate.models.network import thaw
 from horngate.models.trust import Untrusted, check_preset
 from horngate.models.vision.levels import Levels
@@ -136,8 +136,6 @@ def _scored(inputs, logits) -> Segmenter:
 
 def is_preset(name: str) -> bool:
     """Whether a name can only be a preset of KerasHub: a folder or a handle, and no architecture of Keras."""
-    from horngate.models.backbones.pictures import architectures
-
     return name not in architectures()
 
 
@@ -161,7 +159,7 @@ def on_preset(wishes: Wishes, name: str, weights: str) -> Segmenter:
     try:
         if Path(name).is_dir():
             check_preset(Path(name))
-        task = _task(name, weights != "none", wishes)
+        task = _task(keras_hub.models.ImageSegmenter, name, weights != "none", wishes)
         converter = keras_hub.layers.ImageConverter.from_preset(name)
     except Untrusted as problem:
         raise BackboneError(str(problem)) from None
@@ -175,16 +173,14 @@ def on_preset(wishes: Wishes, name: str, weights: str) -> Segmenter:
     return _scored(inputs, layers.Activation("linear", dtype="float32", name="head")(task(pixels)))
 
 
-def _task(name: str, load_weights: bool, wishes: Wishes) -> keras.Model:
+def _task(segmenter: type, name: str, load_weights: bool, wishes: Wishes) -> keras.Model:
     """Return KerasHub's segmenter for this side of a tile, or, where the preset fixes its side, for that one."""
-    import keras_hub
-
     wished = {"load_weights": load_weights, "num_classes": wishes.classes}
     try:
         shape = (wishes.side, wishes.side, 3)
-        return keras_hub.models.ImageSegmenter.from_preset(name, image_shape=shape, **wished)
+        return segmenter.from_preset(name, image_shape=shape, **wished)
     except (TypeError, ValueError):  # a backbone whose side belongs to its encoder takes no shape
-        return keras_hub.models.ImageSegmenter.from_preset(name, **wished)
+        return segmenter.from_preset(name, **wished)
 
 
 def _three(value, usual: float) -> list[float]:

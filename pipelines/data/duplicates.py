@@ -68,12 +68,11 @@ def twins(same: np.ndarray, ids: list[str], learnt: np.ndarray, rows: np.ndarray
 
 def merged(count: int, pairs) -> np.ndarray:
     """Return int64 [count]: numbers of the connected components that the pairs make."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse import coo_array, csgraph
 
     pairs = np.asarray(list(pairs), dtype=np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def _near_pairs(thumbnails: np.ndarray) -> list[tuple[int, int]]:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+from filelock import FileLock
 
-from horngate.pipelines.data.sources.loader import CORE
+from horngate.pipelines.data.sources.blocks import CORE
 from horngate.pipelines.data.sources.tables import free_name
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
@@ -81,8 +82,6 @@ class Pseudonyms:
             progress.detail(f"the data's folder can't be written; what pseudonyms stand for is kept in {place}")
 
     def _keep(self, path: Path) -> None:
-        from filelock import FileLock
-
         known = _known(path)
         if self.made.keys() <= known.keys():
             return

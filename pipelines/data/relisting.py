@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from horngate.pipelines.data.duplicates import twins
 from horngate.pipelines.data.reading import content
-from horngate.pipelines.data.sources.loader import Listing, block, examples, labelled
+from horngate.pipelines.data.sources.blocks import Listing, block
+from horngate.pipelines.data.sources.loader import examples, labelled
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data, elsewhere
 from horngate.pipelines.spec.errors import Unreadable, UserError

@@ -14,7 +14,8 @@ from horngate.pipelines.data import checks, duplicates
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.duplicates import Duplicates
 from horngate.pipelines.data.reading import content, in_order
-from horngate.pipelines.data.sources.loader import Listing, examples
+from horngate.pipelines.data.sources.blocks import Listing
+from horngate.pipelines.data.sources.loader import examples
 from horngate.pipelines.spec.errors import Unreadable
 from horngate.pipelines.system import progress
 

@@ -28,3 +28,10 @@ def thumbnail(pixels: np.ndarray) -> bytes:
     out = BytesIO()
     Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=82)
     return out.getvalue()
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Return a picture uint8 `[h, w]` or `[h, w, 3]` as a PNG."""
+    out = BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()

@@ -2,6 +2,7 @@
 
 import numpy as np
 from PIL import Image, ImageFilter
+from scipy.ndimage import gaussian_filter
 
 SMOOTH = 0.5  # of a place of the grid: standard deviation of the Gaussian that a map is smoothed by
 OUTLINE = (255, 255, 255)
@@ -15,8 +16,6 @@ def enlarged(heat: np.ndarray, width: int, height: int, resize: str) -> np.ndarr
     Args:
         resize: how the picture became the square that the network saw: `stretch` or `pad`.
     """
-    from scipy.ndimage import gaussian_filter
-
     smooth = Image.fromarray(gaussian_filter(heat.astype(np.float32), SMOOTH, mode="nearest"))
     if resize == "stretch":
         return np.asarray(smooth.resize((width, height), Image.Resampling.BILINEAR))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import label
 
 from horngate.pipelines.metrics.classification import Spec
 from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
@@ -73,8 +74,6 @@ def _levels_of(picture: tuple[np.ndarray, np.ndarray | None] | None, edges: np.n
 
     Pixels that touch at a corner are connected, as in the evaluation of Bergmann et al. 2021.
     """
-    from scipy.ndimage import label
-
     count = len(edges) + 1
     nothing = np.zeros(count, np.float32)
     if picture is None:

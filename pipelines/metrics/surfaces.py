@@ -1,14 +1,13 @@
 """How far the borders of two masks lie apart, in the unit of the spacing: by exact Euclidean distance transforms."""
 
 import numpy as np
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 SHARE = 95  # percent of a border's places that lie nearer than the distance that is taken
 
 
 def border(mask: np.ndarray) -> np.ndarray:
     """Return bool of the shape of a mask: its places that touch, along an axis, one outside of it or the picture's edge."""
-    from scipy.ndimage import binary_erosion
-
     return mask & ~binary_erosion(mask)
 
 
@@ -21,8 +20,6 @@ def border_distances(
         first, second: bool of equal shape, in two or three dimensions, none of them empty.
         spacing: the distance of neighbours along each axis.
     """
-    from scipy.ndimage import distance_transform_edt
-
     where = _box(first | second)
     borders = [border(mask)[where] for mask in (first, second)]
     found = [distance_transform_edt(~one, sampling=spacing) for one in borders]

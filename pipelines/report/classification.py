@@ -6,6 +6,7 @@ import numpy as np
 
 from horngate.pipelines.metrics.classification import Outcome
 from horngate.pipelines.report.classification_curves import precision_recall, reliability, risk_coverage, roc
+from horngate.pipelines.report.drawing import ACCENT, SECOND, bare, cells
 from horngate.pipelines.report.plot import Plot
 
 MOST_CELLS, WORST = 100, 30  # classes that a confusion matrix shows; of more, only so many of the worst
@@ -45,8 +46,6 @@ def _confusion(counts: list[list[int]], labels: tuple[str, ...]) -> Plot:
     names = [_short(labels[place]) for place in shown]
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import cells
-
         written = part if len(names) <= WRITTEN else None
         cells(axes, shares, names, written)
         axes.set_xlabel("answer")
@@ -68,8 +67,6 @@ def per_class(rows: list[dict[str, Any]]) -> Plot:
     shown = known[:WORST]
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, bare
-
         values = [row["f1"] for row in shown]
         axes.barh(range(len(shown)), values, 0.62, color=ACCENT)
         axes.set_yticks(range(len(shown)), [_short(row["label"]) for row in shown])
@@ -92,8 +89,6 @@ def _histogram(outcome: Outcome) -> Plot:
     counts = [np.histogram(said[side], edges)[0] for side in (right, ~right)]
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, SECOND, bare
-
         width = edges[1] - edges[0]
         bottom = np.zeros(len(edges) - 1)
         for values, colour, name in zip(counts[::-1], (SECOND, ACCENT), ("wrong", "right"), strict=True):

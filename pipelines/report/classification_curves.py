@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.metrics.classification import Outcome, ece
+from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, square
 from horngate.pipelines.report.plot import Plot
 from horngate.pipelines.statistics import calibration
 
@@ -20,8 +21,6 @@ def precision_recall(outcome: Outcome, labels: tuple[str, ...], point: dict | No
     base = float((outcome.targets[:, outcome.positive] > 0).mean())
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, square
-
         axes.plot(*thinned(recall, precision), color=ACCENT)
         axes.axhline(base, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         if point and point["ppv"] is not None:
@@ -40,8 +39,6 @@ def roc(outcome: Outcome, labels: tuple[str, ...], point: dict | None) -> Plot:
     hits, misses, _ = _ranked(outcome)
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, square
-
         found, false = np.append(0, hits / hits[-1]), np.append(0, misses / misses[-1])
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.plot(*thinned(false, found), color=ACCENT)
@@ -62,8 +59,6 @@ def risk_coverage(outcome: Outcome) -> Plot:
     risk = np.cumsum(wrong) / answered
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT
-
         start = min(len(risk) // 100, 20)  # the first rows alone say nothing of a rate
         axes.plot(*thinned(answered[start:] / len(wrong), risk[start:]), color=ACCENT)
         axes.set_xlim(0, 1)
@@ -86,8 +81,6 @@ def reliability(outcome: Outcome, details: dict[str, Any], temperature: float) -
         bins = {"before scaling": calibration.reliability(before)} | bins
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, square
-
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         most = max(part["rows"] for parts in bins.values() for part in parts)
         for (name, parts), colour in zip(bins.items(), (SECOND, ACCENT)[-len(bins) :], strict=True):

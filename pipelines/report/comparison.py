@@ -7,9 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from horngate.pipelines.report import render
 from horngate.pipelines.report.bars import interval_bar
 from horngate.pipelines.report.cells import number
+from horngate.pipelines.report.page import render
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.report.sections import spaced
 

@@ -4,6 +4,9 @@ import csv
 import re
 from pathlib import Path
 
+from matplotlib.ticker import MaxNLocator
+
+from horngate.pipelines.report.drawing import ACCENT, MUTED
 from horngate.pipelines.report.plot import Plot
 
 MOST = 400  # points of a curve
@@ -43,10 +46,6 @@ def _curve(phase: str, name: str, parts: dict[str, list[tuple[float, float]]]) -
     words = name.replace("_", " ")
 
     def draw(axes) -> None:
-        from matplotlib.ticker import MaxNLocator
-
-        from horngate.pipelines.report.drawing import ACCENT, MUTED
-
         for (label, points), style in zip(parts.items(), ((MUTED, "--"), (ACCENT, "-"))[-len(parts) :], strict=True):
             marker = "o" if len(points) < 3 else ""
             axes.plot(*zip(*points, strict=True), color=style[0], linestyle=style[1], marker=marker, label=label)

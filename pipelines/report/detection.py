@@ -4,6 +4,7 @@ import numpy as np
 
 from horngate.pipelines.metrics.detection import Outcome, rates_at
 from horngate.pipelines.report.classification_curves import thinned
+from horngate.pipelines.report.drawing import ACCENT, INK, MUTED, SECOND, bare, square
 from horngate.pipelines.report.plot import Plot
 from horngate.pipelines.statistics.intervals import Uncomputable
 
@@ -24,8 +25,6 @@ def plots(outcome: Outcome, threshold: float) -> list[Plot]:
 
 def _roc(hits: np.ndarray, misses: np.ndarray, point: dict) -> Plot:
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, square
-
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.plot(*thinned(np.append(0, misses / misses[-1]), np.append(0, hits / hits[-1])), color=ACCENT)
         axes.plot([point["false_alarm_rate"]], [point["recall"]], "o", color=SECOND, markersize=7)
@@ -42,8 +41,6 @@ def _precision_recall(hits: np.ndarray, misses: np.ndarray, point: dict) -> Plot
     base = hits[-1] / (hits[-1] + misses[-1])
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, square
-
         axes.plot(*thinned(recall, precision), color=ACCENT)
         axes.axhline(base, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         if point["precision"] is not None:
@@ -69,8 +66,6 @@ def _histogram(outcome: Outcome, threshold: float) -> Plot:
     shares = {name: np.histogram(outcome.scores[rows], edges)[0] / rows.sum() for name, rows in kinds.items()}
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, INK, MUTED, SECOND, bare
-
         colours = {"normal": ACCENT, "anomalous": SECOND, "not labelled": MUTED}
         for name, values in shares.items():
             axes.bar(edges[:-1], values, np.diff(edges), align="edge", color=colours[name], alpha=0.6, label=name)

@@ -13,7 +13,7 @@ class Plot:
         name: unique on the page; lower-case letters, digits and hyphens.
         title: a few words above it.
         text: what it shows, in words, for those who can't see it.
-        draw: takes matplotlib axes and draws on them, in the colours of `pipelines.page.drawing`.
+        draw: takes matplotlib axes and draws on them, in the colours of `pipelines.report.drawing`.
         caption: what to look at, below it; may be empty.
         width, height: of the whole figure, in pixels; wider than 720 scrolls inside its box.
         section: where it stands: `answers`, or `calibration`.

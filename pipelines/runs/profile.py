@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.reading import content, in_order
-from horngate.pipelines.data.sources.loader import CORE
+from horngate.pipelines.data.sources.blocks import CORE
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.statistics.drift import Sample

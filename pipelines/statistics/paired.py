@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import convolve
+from scipy.stats import binom, norm
 
 from horngate.pipelines.statistics.intervals import DRAWS, LEAST_DRAWS, LEVEL, Measure, flawless, resampled, units_of
 
@@ -74,8 +76,6 @@ def _difference(value: float, drawn: np.ndarray, units: int, raised: bool) -> Di
 
 
 def _p_value(value: float, drawn: np.ndarray, units: int) -> float:
-    from scipy.stats import norm
-
     beyond = min((drawn <= 0).sum(), (drawn >= 0).sum())
     tail = (beyond + 1) / (len(drawn) + 1)
     spread = drawn.std()
@@ -98,9 +98,6 @@ def sign_test(changes: np.ndarray, groups: np.ndarray | None = None) -> float:
         changes: int `[n]` of −1, 0 and 1.
         groups: int64 `[n]`, or None.
     """
-    from scipy.signal import convolve
-    from scipy.stats import binom
-
     sums = changes if groups is None else np.bincount(groups, changes).astype(np.int64)
     sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
     chances, least = np.ones(1), 0  # chances[i] is that of the sum least + i

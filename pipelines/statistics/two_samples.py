@@ -5,6 +5,7 @@ statistic returns one number per line.
 """
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 
 def sides_of(new: np.ndarray, known: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -29,8 +30,6 @@ def energy(points: np.ndarray, sides: np.ndarray) -> np.ndarray:
     It is (2 E|X−Y| − E|X−X'| − E|Y−Y'|) / 2 E|X−Y|; with the kernel −|x−y| this is the maximum mean discrepancy of Gretton
     et al. 2012 (JMLR 13), without a bandwidth to choose.
     """
-    from scipy.spatial.distance import cdist
-
     distances = cdist(points, points)
     count, ones = sides.sum(1), distances.sum(1)
     other = sides.shape[1] - count

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from horngate.models.backbones.pictures import architectures, weights_folder
+from horngate.models.trust import Untrusted, check_preset, check_weights
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import whole
 from horngate.pipelines.system.pretrained import kept_at
@@ -104,9 +106,6 @@ def _leads_out(info: zipfile.ZipInfo) -> bool:
 
 
 def _preset_placed(opened: zipfile.ZipFile, manifest: dict, archive: Path, overwrite: bool) -> Path:
-    from horngate.models.backbones.pictures import architectures
-    from horngate.models.trust import Untrusted, check_preset
-
     place = kept_at(manifest["name"])
     if manifest["name"] in (*architectures(), "small"):
         raise UserError(f"{archive} is not unpacked: {manifest['name']} is an architecture's name; pack it with --name")
@@ -136,9 +135,6 @@ def _swapped(temporary: Path, place: Path) -> None:
 
 
 def _weights_placed(opened: zipfile.ZipFile, manifest: dict, archive: Path, overwrite: bool) -> list[Path]:
-    from horngate.models.backbones.pictures import weights_folder
-    from horngate.models.trust import Untrusted, check_weights
-
     place = weights_folder()
     paths = [place / PurePosixPath(name).name for name in manifest["files"]]
     sums = dict(zip(paths, manifest["files"].values(), strict=True))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
+from platformdirs import user_cache_path
 
 from horngate.pipelines.spec.errors import UserError
 
@@ -17,8 +19,6 @@ LIMIT = 10_000_000_000  # bytes; HORNGATE_CACHE_LIMIT sets another
 
 def folder() -> Path:
     """Return the cache folder: `$HORNGATE_CACHE`, else the platform's for this user."""
-    from platformdirs import user_cache_path
-
     return Path(os.environ.get("HORNGATE_CACHE") or user_cache_path("horngate"))
 
 
@@ -128,8 +128,6 @@ def _unfinished(place: Path, older: float) -> list[Path]:
 @contextmanager
 def _locked() -> Iterator[None]:
     """Hold the cache's lock, so that only one process at a time removes files."""
-    from filelock import FileLock
-
     folder().mkdir(parents=True, exist_ok=True)
     with FileLock(folder() / ".lock"):
         yield

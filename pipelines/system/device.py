@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -118,8 +119,6 @@ def _version(name: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    import subprocess
-
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import CORE
+from horngate.pipelines.data.sources.blocks import CORE
 from horngate.pipelines.export.race import Track, Verdict, counted, sampled
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError

@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from horngate.pipelines.data.checks import Finding
-from horngate.pipelines.data.sources.loader import Listing, unlabelled
+from horngate.pipelines.data.sources.blocks import Listing
+from horngate.pipelines.data.sources.loader import unlabelled
 from horngate.pipelines.data.survey import Survey
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data, task_name

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from horngate.pipelines.data.sources.loader import Listing, regrouped, unlabelled
+from horngate.pipelines.data.sources.blocks import Listing, regrouped
+from horngate.pipelines.data.sources.loader import unlabelled
 from horngate.pipelines.runs.bundle import Bundle, opened
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError

@@ -1,12 +1,13 @@
 """A sample of made-up scans: textured tissue of pretend patients, with lesions in some of it, and their masks."""
 
 from base64 import b64encode
-from io import BytesIO
 
 import numpy as np
 import pyarrow as pa
+from scipy.ndimage import gaussian_filter
 
-from horngate.pipelines.data.sources.loader import block
+from horngate.pipelines.data.sources.blocks import block
+from horngate.pipelines.images.drawing import png
 
 SIDE = 64  # pixels
 PATIENTS, EACH = 80, 3  # pictures of each patient
@@ -15,7 +16,7 @@ SEEN = 0.8  # share of their pictures that show one
 SITES = ("north", "south")
 
 
-def lesions() -> pa.Table:
+def table() -> pa.Table:
     """Return 240 grey pictures of 64 × 64 pixels of 80 made-up patients, three of each, all drawn from one seed.
 
     A patient's pictures share texture and brightness, so that a split that tears patients apart would flatter. Targets are
@@ -35,10 +36,10 @@ def lesions() -> pa.Table:
                 mask = _blob(own)
                 tissue = tissue + own.uniform(35, 75) * _blurred(mask, 1.2)
             columns["id"].append(f"patient-{patient:02d}-{number}")
-            columns["value"].append(_png(np.clip(tissue + own.normal(0, 4, tissue.shape), 0, 255)))
+            columns["value"].append(png(np.clip(tissue + own.normal(0, 4, tissue.shape), 0, 255).astype(np.uint8)))
             columns["target"].append("lesion" if mask.any() else "healthy")
             columns["group"].append(f"patient-{patient:02d}")
-            uri = b64encode(_png(mask * np.uint8(255))).decode()
+            uri = b64encode(png(mask * np.uint8(255))).decode()
             for name, value in (("mask", f"data:image/png;base64,{uri}"), ("site", site), ("sex", str(sex))):
                 further[name].append(value)
     return block(columns, further)
@@ -51,8 +52,6 @@ def _smooth(draw: np.random.Generator, width: float) -> np.ndarray:
 
 
 def _blurred(values: np.ndarray, width: float) -> np.ndarray:
-    from scipy.ndimage import gaussian_filter
-
     return gaussian_filter(values.astype(np.float64), width, mode="wrap")
 
 
@@ -70,11 +69,3 @@ def _blob(draw: np.random.Generator) -> np.ndarray:
     angle, distance = np.arctan2(down - y, across - x), np.hypot(down - y, across - x)
     waves = sum(draw.normal(0, 0.1) * np.cos(turn * angle + draw.uniform(0, 6.3)) for turn in (2, 3, 5))
     return distance < draw.uniform(6, 12) * (1 + waves)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
-    out = BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(out, "PNG")
-    return out.getvalue()

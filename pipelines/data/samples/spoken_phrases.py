@@ -5,22 +5,21 @@ from io import BytesIO
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import block
+from horngate.pipelines.data.samples import spoken_words
+from horngate.pipelines.data.sources.blocks import block
 
 PHRASES = 5  # of each voice
 WORDS = (2, 5)  # of a phrase, from the first number to below the second
 PAUSES = (0.02, 0.3)  # seconds between two words
 
 
-def spoken_phrases() -> pa.Table:
+def table() -> pa.Table:
     """Return 80 utterances as WAV with what is said in them; the group is the voice. Words and pauses are drawn from seed 0.
 
     Raises:
         UserError: soundfile isn't installed.
     """
-    from horngate.pipelines.data.samples.spoken_words import spoken_words
-
-    words = spoken_words()
+    words = spoken_words.table()
     voices: dict[str, list[int]] = {}
     for row, voice in enumerate(words["group"].to_pylist()):
         voices.setdefault(voice, []).append(row)

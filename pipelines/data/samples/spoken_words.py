@@ -1,18 +1,20 @@
 """The sample `spoken-words`: eight English words by sixteen synthetic voices, with its makers and licence beside it."""
 
 import json
+import wave
+from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import block
+from horngate.pipelines.data.sources.blocks import block
 from horngate.pipelines.spec.errors import UserError
 
 HERE = Path(__file__).parent
 
 
-def spoken_words() -> pa.Table:
-    """Return 256 clips as WAV of 8,000 samples a second; the group is the voice. `make_spoken_words.py` made them.
+def table() -> pa.Table:
+    """Return 256 clips as WAV of 8,000 samples a second; the group is the voice. `_make_spoken_words.py` made them.
 
     Raises:
         UserError: soundfile isn't installed.
@@ -34,9 +36,6 @@ def spoken_words() -> pa.Table:
 
 
 def _wav(frames: bytes, rate: int) -> bytes:
-    import wave
-    from io import BytesIO
-
     out = BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)

@@ -1,19 +1,19 @@
 """A sample of made-up surfaces: woven textures, some of them with a defect and its mask."""
 
 from base64 import b64encode
-from io import BytesIO
 
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import block
+from horngate.pipelines.data.sources.blocks import block
+from horngate.pipelines.images.drawing import png
 
 SIDE = 64  # pixels
 USUAL, STRANGE = 90, 24  # pictures
 LEARNT = 65  # of the usual ones; the others and all defects are for the test
 
 
-def textures() -> pa.Table:
+def table() -> pa.Table:
     """Return 90 normal woven surfaces of 64 × 64 pixels, 8 with holes, 8 with scratches and 8 with stains, all drawn
 
     from one seed; defects have masks, and stand in the test split with 25 of the normal ones.
@@ -28,10 +28,10 @@ def textures() -> pa.Table:
         if kind != "good":
             mask, surface = DEFECTS[kind](draw, surface)
         columns["id"].append(f"{kind}-{number:03d}")
-        columns["value"].append(_png(np.clip(surface, 0, 255).astype(np.uint8)))
+        columns["value"].append(png(np.clip(surface, 0, 255).astype(np.uint8)))
         columns["target"].append(kind)
         columns["split"].append("train" if number < LEARNT else "test")
-        uri = f"data:image/png;base64,{b64encode(_png(mask.astype(np.uint8) * 255)).decode()}"
+        uri = f"data:image/png;base64,{b64encode(png(mask.astype(np.uint8) * 255)).decode()}"
         masks.append(uri if kind != "good" else None)
     return block(columns, {"mask": masks})
 
@@ -67,14 +67,6 @@ def _scratch(draw: np.random.Generator, surface: np.ndarray) -> tuple[np.ndarray
 def _stain(draw: np.random.Generator, surface: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mask = _disc(draw, 7, 11)
     return mask, np.where(mask, surface.mean() + 0.15 * (surface - surface.mean()), surface)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
-    out = BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()
 
 
 DEFECTS = {"hole": _hole, "scratch": _scratch, "stain": _stain}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import BLOCK, SPLITS, Listing, block
+from horngate.pipelines.data.sources.blocks import BLOCK, SPLITS, Listing, block
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import printable
 

@@ -1,9 +1,5 @@
 """Sources: whatever `--data` names becomes blocks of rows in one schema, which everything behind them works on.
 
-A block is an Arrow table with the columns `id` (text), `input` (a path as the file system's bytes), `value` (the input
-itself as bytes, where there is no path), `target`, `split`, `group`, `error` (texts; `error` says why a row can't be
-used) and every further column of the user's table that is kept, as text.
-
 A task with formats of its own, or with targets that can be malformed, names a module in its card's `door`. It has three
 functions: `opens(path, labelled)` says whether it reads a file or folder in place of the usual doors; `blocks(path, card,
 labelled, listing)` yields the blocks of one that it opens; `checked(block)` returns any labelled block with its targets in
@@ -12,48 +8,23 @@ the form that the task learns from, and with the reason as `error` where one is 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pyarrow as pa
 
+from horngate.pipelines.data.privacy import hidden
+from horngate.pipelines.data.samples import sample
+from horngate.pipelines.data.sources.blocks import Listing, block
+from horngate.pipelines.data.sources.folders import class_folders, files_below, globbed, walk
+from horngate.pipelines.data.sources.masks import masks_of
+from horngate.pipelines.data.sources.table_files import TABLES
+from horngate.pipelines.data.sources.tables import live_blocks, table_blocks
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import printable
-
-CORE = {
-    "id": pa.string(),
-    "input": pa.binary(),
-    "value": pa.binary(),
-    "target": pa.string(),
-    "split": pa.string(),
-    "group": pa.string(),
-    "error": pa.string(),
-}
-BLOCK = 4096  # rows
-SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation"}
-SPLITS |= {"dev": "validation", "test": "test", "testing": "test"}
-TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
-
-
-@dataclass
-class Listing:
-    """What a source saw beside its rows."""
-
-    skipped: Counter = field(default_factory=Counter)  # suffix -> files that are no input of this task
-    loops: list[str] = field(default_factory=list)  # folders that lead back into themselves
-    converted: Counter = field(default_factory=Counter)  # what was read as something else -> how often
-    masks_left: int = 0  # masks that belong to no picture
-
-
-def block(columns: dict[str, list], kept: dict[str, list] | None = None) -> pa.Table:
-    """Return a block; core columns that are left out are null."""
-    rows = len(columns["id"])
-    arrays = {name: pa.array(columns.get(name) or [None] * rows, kind) for name, kind in CORE.items()}
-    return pa.table(arrays | {name: pa.array(values, pa.string()) for name, values in (kept or {}).items()})
 
 
 def examples(card: Data, suffixes: tuple[str, ...], listing: Listing | None = None) -> pa.Table:
@@ -74,13 +45,7 @@ def examples(card: Data, suffixes: tuple[str, ...], listing: Listing | None = No
 def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of a labelled source; of a task whose rows are about people, with pseudonyms."""
     found = _labelled(source, card, suffixes, listing)
-    yield from _private(found, card, source) if card.private else found
-
-
-def _private(blocks: Iterator[pa.Table], card: Data, source: str) -> Iterator[pa.Table]:
-    from horngate.pipelines.data.privacy import hidden
-
-    yield from hidden(blocks, card, source)
+    yield from hidden(found, card, source) if card.private else found
 
 
 def _labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
@@ -99,11 +64,6 @@ def _door(card: Data) -> ModuleType | None:
 
 def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of a labelled source that every task can have."""
-    from horngate.pipelines.data.samples.catalogue import sample
-    from horngate.pipelines.data.sources.folders import class_folders
-    from horngate.pipelines.data.sources.masks import masks_of
-    from horngate.pipelines.data.sources.tables import table_blocks
-
     if source.startswith("sample:"):
         yield from sample(source.removeprefix("sample:"), card)
     elif source.startswith("tfds:"):
@@ -128,15 +88,10 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
     """Yield the blocks of inputs to predict: files, folders, globs and tables, in the order given."""
     for source in inputs:
         found = _unlabelled(source, card, suffixes, listing)
-        yield from _private(found, card, source) if card.private else found
+        yield from hidden(found, card, source) if card.private else found
 
 
 def _unlabelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
-    from horngate.pipelines.data.samples.catalogue import sample
-    from horngate.pipelines.data.sources.folders import files_below, globbed
-    from horngate.pipelines.data.sources.masks import masks_of
-    from horngate.pipelines.data.sources.tables import live_blocks, table_blocks
-
     door, path = _door(card), Path(source)
     if source.startswith("sample:") and hasattr(door, "sampled"):
         yield door.sampled(source.removeprefix("sample:"))
@@ -164,41 +119,8 @@ def _without_masks(table: pa.Table) -> pa.Table:
 
 def table_files(root: Path, card: Data, listing: Listing, labelled: bool) -> Iterator[pa.Table]:
     """Yield the blocks of all tables below a folder, each a series or several."""
-    from horngate.pipelines.data.sources.folders import walk
-    from horngate.pipelines.data.sources.tables import table_blocks
-
     for name in walk(root, TABLES, listing):
         yield from table_blocks(root / name, card, labelled, printable(name))
-
-
-def split_name(text: str | None) -> str | None:
-    """Return `train`, `validation` or `test` for what a user calls them; None for an empty cell.
-
-    Raises:
-        UserError: another word.
-    """
-    if text is None or not text.strip():
-        return None
-    name = SPLITS.get(text.strip().lower())
-    if name is None:
-        raise UserError(f'the split column should hold train, validation or test. Received: "{text}"')
-    return name
-
-
-def regrouped(blocks: Iterator[pa.Table], rows: int, between: Callable[[], None] = lambda: None) -> Iterator[pa.Table]:
-    """Yield the same rows in blocks of exactly `rows` (the last one may be shorter)."""
-    waiting: list[pa.Table] = []
-    count = 0
-    for table in blocks:
-        waiting.append(table)
-        count += table.num_rows
-        while count >= rows:
-            joined = pa.concat_tables(waiting, promote_options="default")
-            yield joined.slice(0, rows).combine_chunks()
-            waiting, count = [joined.slice(rows)], count - rows
-        between()
-    if count:
-        yield pa.concat_tables(waiting, promote_options="default").combine_chunks()
 
 
 def _with_unique_ids(table: pa.Table, given: bool) -> pa.Table:

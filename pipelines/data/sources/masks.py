@@ -4,8 +4,8 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
+from horngate.pipelines.data.sources.blocks import Listing
 from horngate.pipelines.data.sources.folders import walk
-from horngate.pipelines.data.sources.loader import Listing
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from horngate.pipelines.data.sources.loader import BLOCK
+from horngate.pipelines.data.sources.blocks import BLOCK
 from horngate.pipelines.spec.errors import UserError
 
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row

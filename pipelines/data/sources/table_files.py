@@ -1,5 +1,6 @@
 """Files that hold tables: CSV, TSV, JSONL and Parquet, read in blocks of rows; what is wrong with a row goes with it."""
 
+import codecs
 import csv
 import json
 import sys
@@ -11,10 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from horngate.pipelines.data.sources.loader import BLOCK
+from horngate.pipelines.data.sources.blocks import BLOCK
 from horngate.pipelines.spec.errors import UserError
 
 Rows = list[tuple[int, dict, str | None]]  # number, cells, and what is wrong with the row
+TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
 
 
 def row_batches(path: Path, encoding: str) -> Iterator[tuple[list[str], Rows]]:
@@ -117,8 +119,6 @@ def decoding(path: Path, encoding: str) -> Iterator[None]:
 
 def _bad_byte(path: Path, encoding: str) -> int:
     """Return the offset of the first byte that isn't of the encoding, reading a megabyte at a time."""
-    import codecs
-
     decoder, offset = codecs.getincrementaldecoder(encoding)(), 0
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from horngate.pipelines.data.sources import stdin
-from horngate.pipelines.data.sources.loader import CORE, block, split_name
+from horngate.pipelines.data.sources.blocks import CORE, block, split_name
 from horngate.pipelines.data.sources.table_files import Rows, cells_of, object_of, row_batches
 from horngate.pipelines.data.sources.table_inputs import Cells, Paths, WholeRows, text_of
 from horngate.pipelines.data.trailing import Trailing, told

@@ -5,11 +5,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import tensorflow_datasets as tfds
+from absl import logging
 
-from horngate.pipelines.data.sources.loader import BLOCK, SPLITS, block
+from horngate.pipelines.data.sources.blocks import BLOCK, SPLITS, block
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.speech.audio.decoding import stored
 from horngate.pipelines.system import offline
 
 
@@ -35,9 +39,6 @@ def tfds_blocks(name: str, card: Data) -> Iterator[pa.Table]:
 
 
 def _builder(name: str):
-    import tensorflow_datasets as tfds
-    from absl import logging
-
     logging.set_verbosity(logging.ERROR)  # what is missing is said below, in one line
     try:
         builder = tfds.builder(name)
@@ -79,9 +80,6 @@ def _features(builder, card: Data) -> dict[str, str]:
 
 
 def _plays(feature, role: str, card: Data) -> bool:
-    import numpy as np
-    import tensorflow_datasets as tfds
-
     if role in card.catalogued:
         return isinstance(feature, getattr(tfds.features, card.catalogued[role]))
     if role != "target":
@@ -95,8 +93,6 @@ def _plays(feature, role: str, card: Data) -> bool:
 
 
 def _store(builder, played: dict[str, str], path: Path) -> None:
-    import tensorflow_datasets as tfds
-
     writer, columns = None, {}
     features = builder.info.features
     encoded = isinstance(features[played["input"]], tfds.features.Image | tfds.features.Audio)
@@ -125,8 +121,6 @@ def _value(row: dict, played: dict[str, str], features) -> bytes:
     """Return an input's bytes; of a pair both texts as a JSON list, or the one that its reader will refuse (no UTF-8)."""
     parts = [row[played[role]] for role in ("input", "pair") if role in played]
     if not isinstance(parts[0], bytes):  # recordings that were prepared as samples
-        from horngate.pipelines.speech.audio.decoding import stored
-
         return stored(parts[0], features[played["input"]].sample_rate)
     try:
         return parts[0] if len(parts) == 1 else json.dumps([part.decode() for part in parts]).encode()
@@ -136,8 +130,6 @@ def _value(row: dict, played: dict[str, str], features) -> bytes:
 
 def _said(role: str, row: dict, played: dict[str, str], features) -> str | None:
     """Return what plays a role in words; nothing for class labels below 0 and for what is no UTF-8."""
-    import numpy as np
-
     if role not in played:
         return None
     value, feature = row[played[role]], features[played[role]]

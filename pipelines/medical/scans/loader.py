@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from horngate.pipelines.data.reading import in_order
-from horngate.pipelines.data.sources.loader import Listing
+from horngate.pipelines.data.sources.blocks import Listing
 from horngate.pipelines.medical.scans.dicom import NOBODY, header_of, is_dicom
 from horngate.pipelines.medical.scans.medmnist import npz_blocks
 from horngate.pipelines.spec.card import Data

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import BLOCK, block
+from horngate.pipelines.data.sources.blocks import BLOCK, block
 from horngate.pipelines.medical.scans.reading import as_bytes
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError

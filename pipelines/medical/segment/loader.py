@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from horngate.pipelines.data.sources.blocks import BLOCK, SPLITS, Listing, block
 from horngate.pipelines.data.sources.folders import walk
-from horngate.pipelines.data.sources.loader import BLOCK, SPLITS, Listing, block
 from horngate.pipelines.data.sources.masks import Masks, masks_of
 from horngate.pipelines.medical.scans import loader
 from horngate.pipelines.medical.scans.reading import SUFFIXES

@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.reading import inputs_of
-from horngate.pipelines.data.sources.loader import TABLES, Listing, regrouped, unlabelled
+from horngate.pipelines.data.sources.blocks import Listing, regrouped
+from horngate.pipelines.data.sources.loader import unlabelled
+from horngate.pipelines.data.sources.table_files import TABLES
 from horngate.pipelines.nlp.similar.graph import MISSING, available
 from horngate.pipelines.nlp.similar.pairs import one_or_two
 from horngate.pipelines.nlp.similar.vectors import Hit, Index

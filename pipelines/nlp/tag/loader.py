@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import BLOCK, SPLITS, Listing, block
+from horngate.pipelines.data.sources.blocks import BLOCK, SPLITS, Listing, block
 from horngate.pipelines.data.sources.table_files import decoding
 from horngate.pipelines.nlp.tag.spans import BadSpans, fitting, of_tags, parsed, written
 from horngate.pipelines.spec.card import Data

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
-from horngate.pipelines.data.sources.loader import block
+from horngate.pipelines.data.sources.blocks import block
 from horngate.pipelines.data.splits import NAMES
 from horngate.pipelines.recommendation.interactions.log import Log
 from horngate.pipelines.recommendation.interactions.splits import TRAIN

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from horngate.pipelines.data.sources.loader import CORE, block
+from horngate.pipelines.data.sources.blocks import CORE, block
 from horngate.pipelines.data.sources.table_files import decoding
 from horngate.pipelines.data.sources.tables import free_name
 from horngate.pipelines.recommendation.interactions.log_files import LINES, READ, roles_of, tables

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from horngate.pipelines.data.sources.loader import SPLITS, TABLES
-from horngate.pipelines.data.sources.table_files import decoding
+from horngate.pipelines.data.sources.blocks import SPLITS
+from horngate.pipelines.data.sources.table_files import TABLES, decoding
 from horngate.pipelines.data.sources.table_inputs import text_of
 from horngate.pipelines.recommendation.interactions.log import Reading, cleaned
 from horngate.pipelines.recommendation.interactions.samples import PREFIX, sample_columns

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from horngate.pipelines.data.sources.loader import split_name
+from horngate.pipelines.data.sources.blocks import split_name
 from horngate.pipelines.data.sources.table_inputs import text_of
 from horngate.pipelines.data.splits import NAMES
 

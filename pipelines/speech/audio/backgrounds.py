@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from horngate.pipelines.data.sources.blocks import Listing
 from horngate.pipelines.data.sources.folders import walk
-from horngate.pipelines.data.sources.loader import Listing
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.speech.audio.decoding import SUFFIXES, resampled, sound_of
 from horngate.pipelines.system import progress

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from horngate.pipelines.data.sources.blocks import BLOCK, Listing, block
 from horngate.pipelines.data.sources.folders import walk
-from horngate.pipelines.data.sources.loader import BLOCK, Listing, block
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech.audio.decoding import SUFFIXES

@@ -1,6 +1,6 @@
 """Makes `spoken_words.flac`, the clips of `sample:spoken-words`, with the free synthesiser eSpeak NG.
 
-python make_spoken_words.py     (needs the command espeak-ng, numpy, soundfile and soxr; the sample was made with 1.51)
+python _make_spoken_words.py     (needs the command espeak-ng, numpy, soundfile and soxr; the sample was made with 1.51)
 
 All clips stand one after the other in one file of 10 bits, 8,000 samples a second; their ends are in `spoken_words.json`.
 """

@@ -1,11 +1,11 @@
-"""Samples that are made by formula, where no real data is small and free enough to ship."""
+"""The sample `made-up-pumps`: sensors of two pumps, made by formula: no real series is small and free enough to ship."""
 
 from datetime import datetime, timedelta
 
 import numpy as np
 
 
-def pumps() -> dict[str, list[dict]]:
+def series() -> dict[str, list[dict]]:
     """Return two made-up series of a pump's flow, pressure and temperature, a row a minute, each with three faults.
 
     Made by formula, with the same numbers everywhere: a load that goes up and down, noise, and as faults a leak (less

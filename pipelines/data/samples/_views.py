@@ -1,4 +1,4 @@
-"""Samples of users and items that are made by formula, so that what the best possible answer scores is known."""
+"""Made-up views of items by users, for samples of which it is known what the best possible answer scores."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.sources.loader import block
+from horngate.pipelines.data.sources.blocks import block
 
 USERS, ITEMS, ROWS = 150, 60, 6000
 SEGMENTS = ("student", "worker", "retired")
@@ -14,34 +14,7 @@ GENRES = ("comedy", "drama", "horror", "sport", "travel")
 DEVICES = ("phone", "tablet", "desktop")
 
 
-def clicks() -> pa.Table:
-    """Return 6,000 made-up views of 60 items by 150 users, more than two fifths of them clicked.
-
-    The logarithm of the odds of a click is a sum of what the user is like, what the item is like, how the user's segment
-    likes the item's genres, and how far the price annoys the young; `oracle` is the probability that was thrown at.
-    """
-    draw, cells, taste = _views(1)
-    odds = 0.9 * taste - 1.6 + 0.5 * (np.array([row["device"] for row in cells]) == "phone")
-    chances = 1 / (1 + np.exp(-odds))
-    clicked = draw.random(ROWS) < chances
-    return _table(cells, [str(int(one)) for one in clicked], chances)
-
-
-def ratings() -> pa.Table:
-    """Return 6,000 made-up ratings from 1 to 5 of 60 items by 150 users.
-
-    A rating is a sum as that of `clicks` with noise of spread 0.6, rounded; `oracle` is the rating to expect.
-    """
-    from scipy.stats import norm
-
-    draw, cells, taste = _views(2)
-    centre = 3.2 + 0.7 * taste
-    given = np.clip(np.round(centre + 0.6 * draw.normal(size=ROWS)), 1, 5).astype(int)
-    steps = [norm.sf((edge - centre) / 0.6) for edge in (1.5, 2.5, 3.5, 4.5)]
-    return _table(cells, [str(one) for one in given], 1 + np.sum(steps, 0))
-
-
-def _views(seed: int) -> tuple[np.random.Generator, list[dict[str, Any]], np.ndarray]:
+def views(seed: int) -> tuple[np.random.Generator, list[dict[str, Any]], np.ndarray]:
     """Return the draw, the cells of views, and how much each user is taken by the item."""
     draw = np.random.default_rng(seed)
     segment, age = draw.integers(0, len(SEGMENTS), USERS), draw.integers(16, 80, USERS)
@@ -78,6 +51,7 @@ def _skewed(count: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _table(cells: list[dict[str, Any]], targets: list[str], oracle: np.ndarray) -> pa.Table:
+def block_of(cells: list[dict[str, Any]], targets: list[str], oracle: np.ndarray) -> pa.Table:
+    """Return views as a block, with what the best possible answer to each is."""
     columns = {"id": [f"view-{row:04d}" for row in range(ROWS)], "value": [json.dumps(row).encode() for row in cells]}
     return block(columns | {"target": targets}, {"oracle": [f"{value:.6f}" for value in oracle]})

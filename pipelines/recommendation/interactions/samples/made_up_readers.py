@@ -10,7 +10,6 @@ from horngate.pipelines.recommendation.interactions.log import Log
 from horngate.pipelines.recommendation.retrieval import ranked_lists
 from horngate.pipelines.recommendation.retrieval.ranked_lists import Lister
 
-NAME = "made-up-readers"
 RULE = None  # under which the oracle knows what is asked for: any
 READERS, BOOKS, TOPICS, FIRST = 300, 240, 8, datetime(2024, 1, 1)
 SUBJECTS = ("history", "cooking", "crime", "poetry", "travel", "science", "gardening", "music")
@@ -63,7 +62,7 @@ def oracle(log: Log, rankable: np.ndarray) -> Lister:
     return lambda users, seen, past: ranked_lists.lists(scorer, users, seen, rankable, ranking.DEPTH)[0]
 
 
-def columns() -> dict[str, list[str]]:
+def log() -> dict[str, list[str]]:
     """Return the columns of the sample, by role."""
     users, items = names()
     readers, books, times = readings()

@@ -7,7 +7,6 @@ from horngate.pipelines.recommendation.interactions.log import Log
 from horngate.pipelines.recommendation.retrieval import ranked_lists
 from horngate.pipelines.recommendation.retrieval.ranked_lists import Lister
 
-NAME = "made-up-listeners"
 RULE = "leave-one-out"  # under which the oracle knows what is asked for: the one next item
 LISTENERS, SONGS, SHORTEST, LONGEST = 500, 100, 8, 24
 FOLLOWERS = (0.45, 0.22, 0.12, 0.06)  # chances of the four songs that often follow one; the rest is for any song
@@ -23,7 +22,7 @@ def chances() -> np.ndarray:
     return likely
 
 
-def columns() -> dict[str, list[str]]:
+def log() -> dict[str, list[str]]:
     """Return listeners and songs in the order of listening; nobody hears a song twice."""
     draw, likely = np.random.default_rng(17), chances()
     users, items = [], []
