@@ -155,7 +155,7 @@ def _series(files: dict[str, list[dict]], name: str, card: Data | None, labelled
 
     from horngate.pipelines.data.sources.tables import blocks_of
 
-    if card is None or not card.history:
+    if card is None or card.rows.input != "window":
         raise UserError(f"sample:{name} holds series, which this task can't read")
     for file, rows in files.items():
         numbered = [(number, cells, None) for number, cells in enumerate(rows, 1)]
