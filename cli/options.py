@@ -1,11 +1,52 @@
-"""A card's knobs and options as click options: the only place that knows both."""
+"""A card's knobs and options as click options, and how help shows them: the only place that knows both."""
 
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin
 
 import click
 
-from horngate.pipelines.spec.card import Data, Option, knob_types
+from horngate.pipelines.spec.card import GROUPS, Data, Option, group_of, knob_types
+
+TEN = 10  # options that help shows first: of those below, in their order, the first that a task has
+MOST_USED = (
+    "data",
+    "recipe",
+    "output",
+    "target_column",
+    "backbone",
+    "weights",
+    "method",
+    "detector",
+    "model",
+    "epochs",
+)
+MOST_USED += ("image_size", "users", "items", "seed", "batch_size", "learning_rate", "window")
+MOST_USED += ("user_column", "item_column", "drop_column")
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows the ten most used options first, then the others in their groups.
+
+    Args:
+        groups: the group of a parameter, one of `GROUPS`, by its name; of one that isn't named, the last.
+    """
+
+    def __init__(self, *args: Any, groups: dict[str, str], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.groups = groups
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section of each group that has options."""
+        params = {param.name: param for param in self.get_params(ctx) if param.get_help_record(ctx)}
+        first = [name for name in MOST_USED if name in params][:TEN]
+        sections = {"most used": first} | {group: [] for group in GROUPS}
+        for name in params:
+            if name not in first:
+                sections[self.groups.get(name, GROUPS[-1])].append(name)
+        for title, names in sections.items():
+            if names:
+                with formatter.section(title.capitalize()):
+                    formatter.write_dl([params[name].get_help_record(ctx) for name in names])
 
 
 def knob_options(cls: type[Data], only: tuple[str, ...] | None = None) -> list[click.Option]:
@@ -29,6 +70,11 @@ def knob_options(cls: type[Data], only: tuple[str, ...] | None = None) -> list[c
                 click.Option(flags, type=_type(hint, spec.metadata), help=help, metavar=_metavar(spec.name, hint))
             )
     return made
+
+
+def knob_groups(cls: type[Data]) -> dict[str, str]:
+    """Return the group of each knob of a card."""
+    return {spec.name: group_of(cls, spec.name) for spec in fields(cls)}
 
 
 def verb_options(cls: type[Data], verb: str) -> list[click.Option]:

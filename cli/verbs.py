@@ -2,16 +2,16 @@
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from horngate.cli.drift import drift_tables, of_run
-from horngate.cli.options import given, knob_options, verb_options
+from horngate.cli.options import GroupedCommand, given, knob_groups, knob_options, verb_options
 from horngate.cli.output import findings_table, report_tables, say, say_json, show
 from horngate.cli.telling import speech_options, wake
 from horngate.pipelines.export import FORMATS, PRECISIONS
-from horngate.pipelines.spec.card import Data, task_name
+from horngate.pipelines.spec.card import Data, knob_types, task_name
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.spec.recipe import merged, to_yaml
 
@@ -43,7 +43,7 @@ def check_command(card: type[Data]) -> click.Command:
     from dataclasses import fields
 
     own = tuple(spec.name for spec in fields(Data) if spec.name not in (*READING, "data"))
-    own += (*(f"{role}_column" for role in card.roles), *card.looking)
+    own += (*(f"{role}_column" for role in card.rows.roles), *card.check_knobs)
 
     def run(source: str, as_json: bool, strict: bool, against: str | None, **values: Any) -> None:
         flags = given(card, values) | {"data": source}
@@ -100,7 +100,10 @@ def train_command(card: type[Data]) -> click.Command:
         click.Option(["--dry-run"], is_flag=True, help="Print the recipe as YAML and do nothing."),
         click.Option(["--resume"], metavar="RUN", help="Go on with an unfinished run."),
     ]
-    return _command("train", run, params, "Learn from the data and print the run's folder.")
+    groups = knob_groups(card) | {"config": "learning", "resume": "learning"}
+    return _command(
+        "train", run, params, "Learn from the data and print the run's folder.", GroupedCommand, groups=groups
+    )
 
 
 def evaluate_command(card: type[Data]) -> click.Command:
@@ -133,7 +136,7 @@ def evaluate_command(card: type[Data]) -> click.Command:
             help="Slice by this column.  [default: kept columns of 2 to 20 values]",
         ),
         click.Option(["-o", "--output"], metavar="DIR", help="Write here instead of into the run."),
-        runtime_option(),
+        runtime_option(card),
         *verb_options(card, "evaluate"),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON."),
     ]
@@ -151,6 +154,7 @@ def predict_command(card: type[Data]) -> click.Command:
         if done.path is not None:
             say(str(done.path))
 
+    asked = (f"{role}_column" for role in card.rows.roles if role not in card.rows.truth)
     params = [
         click.Argument(["run"], metavar="RUN"),
         click.Argument(["inputs"], metavar="INPUT...", nargs=-1, required=True),
@@ -160,7 +164,7 @@ def predict_command(card: type[Data]) -> click.Command:
             required=True,
             help="A .parquet, .jsonl or .csv file, or - for stdout.",
         ),
-        *knob_options(card, (*READING_A_TABLE, *(f"{role}_column" for role in card.roles if role not in card.truth))),
+        *knob_options(card, (*READING_A_TABLE, *asked)),
         click.Option(
             ["--overwrite"], is_flag=True, help="Replace an output that another model, option or listing made."
         ),
@@ -171,7 +175,7 @@ def predict_command(card: type[Data]) -> click.Command:
             show_default=True,
             help="Exit with 1 above this share of errors.",
         ),
-        runtime_option(),
+        runtime_option(card),
         *verb_options(card, "predict"),
     ]
     return _command("predict", run, params, "Answer every input, one row each, resumable.")
@@ -211,17 +215,21 @@ def export_command(card: type[Data]) -> click.Command:
     return _command("export", run, params, "Write a bundle for another runtime, proven to answer the same.")
 
 
-def runtime_option() -> click.Option:
-    """Return `--runtime` of the verbs that answer."""
-    return click.Option(
-        ["--runtime"],
-        type=click.Choice(("auto", "tensorflow", "litert")),
-        help="What computes on a CPU; auto obeys the run's verdict, or races for it.  [default: as trained]",
+def runtime_option(card: type[Data]) -> click.Option:
+    """Return `--runtime` of the verbs that answer: what the task can be computed by."""
+    known = get_args(knob_types(card)["runtime"][0])
+    help = (
+        "What computes on a CPU; auto obeys the run's verdict, or races for it."
+        if "litert" in known
+        else "What computes."
     )
+    return click.Option(["--runtime"], type=click.Choice(known), help=f"{help}  [default: as trained]")
 
 
-def _command(name: str, run, params: list, help: str) -> click.Command:
-    return click.Command(name, callback=run, params=[*params, *speech_options()], help=help, no_args_is_help=True)
+def _command(
+    name: str, run, params: list, help: str, kind: type[click.Command] = click.Command, **more: Any
+) -> click.Command:
+    return kind(name, callback=run, params=[*params, *speech_options()], help=help, no_args_is_help=True, **more)
 
 
 def _of_task(card: type[Data], folder: str, verb: str, finished: bool = True) -> bool:

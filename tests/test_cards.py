@@ -1,8 +1,11 @@
 """Cards, recipes and YAML: one line per knob, and unknown is an error."""
 
+from dataclasses import dataclass, fields
+
 import pytest
 
-from horngate.pipelines.spec.card import changed
+from horngate.pipelines.spec.card import GROUPS, Data, changed, group_of, knob, task_name
+from horngate.pipelines.spec.discovery import card_class, domains
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.spec.recipe import load_yaml, merged, read_card, to_yaml
 from horngate.pipelines.vision import Classify
@@ -76,3 +79,59 @@ def test_unknown_recipes_and_knobs_name_the_nearest():
         merged(Classify, "digit")
     with pytest.raises(UserError, match='Did you mean "backbone"'):
         changed(Classify(), {"back_bone": "x"}, "flags")
+
+
+@pytest.mark.parametrize(
+    ("domain", "task", "name", "value", "other"),
+    [
+        (domain, task, name, value, {"class_weights": "balanced", "refit": "true", "users": "users.csv"}.get(name, "x"))
+        for domain, cards in domains().items()
+        for task, card in cards.items()
+        for name, value in card.retired.items()
+    ],
+)
+def test_kept_recipes_open_that_hold_knobs_which_a_task_once_had(tmp_path, domain, task, name, value, other):
+    cls = card_class(domain, task)
+    assert name not in {spec.name for spec in fields(cls)}
+    path = tmp_path / "recipe.yaml"
+    kept = {None: "null", False: "false"}.get(value, value)
+    path.write_text(to_yaml(cls(seed=7)) + f"{name}: {kept}\n")
+    assert read_card(path) == merged(cls, config=path) == cls(seed=7)
+    path.write_text(to_yaml(cls(seed=7)) + f"{name}: {other}\n")
+    for reading in (read_card, lambda path: merged(cls, config=path)):
+        with pytest.raises(UserError, match=f'unknown knob "{name}"'):
+            reading(path)
+
+
+def test_a_knob_that_a_task_never_had_is_unknown_whatever_it_says(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(to_yaml(Classify()) + "users: null\n")
+    with pytest.raises(UserError, match='unknown knob "users"'):
+        read_card(path)
+
+
+def test_a_card_is_called_like_its_class_unless_it_says_otherwise():
+    @dataclass(frozen=True, kw_only=True)
+    class Boxes(Classify):
+        task = "detect"
+
+    class Own(Boxes):
+        pass
+
+    assert [task_name(cls)[1] for cls in (Classify, Boxes, Own)] == ["classify", "detect", "own"]
+    assert task_name(Boxes(data="x"))[1] == "detect"
+
+
+def test_a_knob_is_of_the_group_of_the_base_that_declares_it_first():
+    @dataclass(frozen=True, kw_only=True)
+    class Own(Classify):
+        epochs: int = knob(3, "Narrowed.")
+        colour: str = knob("red", "New.")
+        shade_column: str | None = knob(None, "New.")
+
+    names = ("validation", "seed", "output", "method", "epochs", "image_size", "colour", "shade_column", "id_column")
+    assert [group_of(Own, name) for name in names] == [
+        *("data", "learning", "output", "learning", "learning", "this task", "this task", "columns", "columns"),
+    ]
+    assert {group_of(Own, spec.name) for spec in fields(Own)} == set(GROUPS)
+    assert {group_of(Data, spec.name) for spec in fields(Data)} == set(GROUPS) - {"this task"}

@@ -2,12 +2,16 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
+import click
 import pytest
 from conftest import fill_class_folders
 
+from horngate.cli.verbs import train_command
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.discovery import card_class, domains
 from horngate.pipelines.system import progress
 
 ROOT = Path(__file__).parent.parent
@@ -18,6 +22,32 @@ def test_the_reference_is_that_of_the_code():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.reference() == (ROOT / "docs" / "cli.md").read_text("utf-8"), "run `make docs`"
+
+
+@pytest.mark.parametrize(("domain", "task"), [(domain, task) for domain in domains() for task in domains()[domain]])
+def test_help_of_train_shows_the_ten_most_used_options_first_and_the_others_in_groups(domain, task):
+    command = train_command(card_class(domain, task))
+    ctx = click.Context(command, info_name="train", terminal_width=110, max_content_width=110)
+    sections = dict(re.findall(r"^([A-Z][a-z ]+):\n((?:  .*\n?)+)", command.get_help(ctx), re.MULTILINE))
+    shown = {name: re.findall(r"^  (-[^\s,]+(?:, --\S+)?)", text, re.MULTILINE) for name, text in sections.items()}
+    assert list(shown) == ["Most used", "Data", "Columns", "Learning", "This task", "Output"]
+    assert shown["Most used"][:3] == ["--data", "--recipe", "-o, --output"] and len(shown["Most used"]) == 10
+    wanted = [", ".join(param.opts) for param in command.get_params(ctx)]
+    assert sorted(name for names in shown.values() for name in names) == sorted(wanted)
+    assert all(name.endswith("-column") for name in shown["Columns"])
+    assert {"--precision", "-c", "--resume"} <= {*shown["Learning"]} and "--dry-run" in shown["Output"]
+
+
+def test_options_that_a_task_would_refuse_are_not_there(cli):
+    assert cli("vision", "classify", "train", "--class-weights", "balanced", "--dry-run")[0] == 0
+    for words in (
+        ("recommendation", "rank", "train", "--class-weights", "none"),
+        ("anomaly", "table", "train", "--class-weights", "none"),
+        ("nlp", "similar", "train", "--refit"),
+        ("recommendation", "sequence", "train", "--users", "users.csv"),
+        ("medical", "segment", "train", "--runtime", "litert"),
+    ):
+        assert cli(*words, "--dry-run")[0] == 2
 
 
 def test_an_unknown_command_names_the_nearest(cli):

@@ -86,7 +86,7 @@ def test_the_card_is_light_and_documented(domain, task):
     card = card_class(domain, task)
     assert task_name(card) == (domain, task)
     assert card.__doc__ and not card.__doc__.startswith(f"{card.__name__}(")
-    assert card.metrics and card.roles and "tiny" in card.recipes
+    assert card.metrics and card.rows.roles and "tiny" in card.recipes
     assert all(spec.metadata["help"].endswith(".") for spec in fields(card))
 
 

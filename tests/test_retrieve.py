@@ -561,9 +561,11 @@ def test_two_runs_on_one_split_are_compared_user_by_user(trained, cli):
     assert found["rows"]["shared"] == 40 and "ndcg_at_10" in found["comparisons"][0]["metrics"]
 
 
-def test_litert_is_refused_in_one_line(trained, tmp_path, cli):
+def test_litert_is_no_choice(trained, tmp_path, cli):
     code, _, err = cli("predict", trained().folder, "sample:made-up-readers", "--runtime", "litert", "-o", "-")
-    assert code == 1 and "--runtime litert" in err
+    assert code == 2 and "'litert' is not one of 'auto', 'tensorflow'" in err
+    with pytest.raises(UserError, match="leave --runtime litert out"):
+        predict(trained(), "sample:made-up-readers", tmp_path / "recs.parquet", runtime="litert")
 
 
 def test_check_says_what_stands_in_the_test_alone(tmp_path):

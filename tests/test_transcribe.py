@@ -216,7 +216,6 @@ def test_check_warns_of_signs_that_training_rows_do_not_hold(tmp_path):
         ({"backbone": "x", "decoding": "beam"}, "--decoding"),
         ({"backbone": "x", "rate": 8000}, "16,000"),
         ({"backbone": "x", "weights": "file.h5"}, "its own weights"),
-        ({"class_weights": "balanced"}, "--class-weights"),
     ],
 )
 def test_knobs_that_do_not_go_together_are_one_line(tones, tmp_path, knobs, message):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from horngate.pipelines.spec.card import Data, Detection, Optimisation, Option, Pretrained, knob
+from horngate.pipelines.spec.rows import RowSpec
 
 LABELS = ("target", "label", "class", "labels", "anomaly", "is_anomaly", "outlier", "fraud")
 
@@ -12,11 +13,9 @@ LABELS = ("target", "label", "class", "labels", "anomaly", "is_anomaly", "outlie
 class Table(Detection, Optimisation, Data):
     """Find the strange rows of a table of numbers and categories, with labels or without."""
 
-    tabular = True
-    roles = {"target": LABELS}
-    optional = ("target",)
-    blank = ("target",)
-    looking = (*Detection.looking, "feature_column", "drop_column")
+    rows = RowSpec(input="row", roles={"target": LABELS}, optional=("target",), blank=("target",))
+    check_knobs = (*Detection.check_knobs, "feature_column", "drop_column")
+    retired = {"class_weights": "none"}
     metrics = ("auroc", "average_precision", "precision_at_n", "recall_at_fpr_01")
     recipes = {
         "tiny": {"data": "sample:breast-cancer", "detector": "pca"},
@@ -41,17 +40,20 @@ class Table(Detection, Optimisation, Data):
 class Image(Detection, Pretrained, Optimisation, Data):
     """Find strange pictures, and what is strange in them, having seen usual ones."""
 
-    roles = {
-        "input": ("input", "path", "image", "file", "filename"),
-        "target": LABELS,
-        "mask": ("mask", "mask_path", "ground_truth"),
-    }
-    optional = ("target", "mask")
-    blank = ("target", "mask")
-    truth = ("target", "mask")
-    looking = (*Detection.looking, "masks", "mask_suffix")
-    belonging = ("masks",)
+    rows = RowSpec(
+        roles={
+            "input": ("input", "path", "image", "file", "filename"),
+            "target": LABELS,
+            "mask": ("mask", "mask_path", "ground_truth"),
+        },
+        optional=("target", "mask"),
+        blank=("target", "mask"),
+        truth=("target", "mask"),
+        belonging=("masks",),
+    )
+    check_knobs = (*Detection.check_knobs, "masks", "mask_suffix")
     families = ("keras.applications", "ImageClassifier")
+    retired = {"class_weights": "none"}
     metrics = ("auroc", "average_precision", "pixel_auroc", "aupro")
     recipes = {
         "tiny": {"data": "sample:textures", "detector": "autoencoder", "image_size": 32, "epochs": 2},
@@ -100,11 +102,14 @@ class Image(Detection, Pretrained, Optimisation, Data):
 class Series(Detection, Optimisation, Data):
     """Find strange stretches of time in the readings of sensors: one series or many, one column or several."""
 
-    tabular = True
-    roles = {"time": ("time", "timestamp", "datetime", "date", "ds"), "target": LABELS}
-    optional = ("target",)
-    blank = ("target",)
-    looking = (*Detection.looking, "feature_column", "drop_column", "time_unit", "gap")
+    rows = RowSpec(
+        input="window",
+        roles={"time": ("time", "timestamp", "datetime", "date", "ds"), "target": LABELS},
+        optional=("target",),
+        blank=("target",),
+    )
+    check_knobs = (*Detection.check_knobs, "feature_column", "drop_column", "time_unit", "gap")
+    retired = {"class_weights": "none"}
     metrics = ("vus_pr", "average_precision", "f1", "event_f1", "detection_delay", "false_alarms_per_day")
     recipes = {
         "tiny": {
@@ -150,8 +155,3 @@ class Series(Detection, Optimisation, Data):
     margin: float = knob(
         1.0, "Raise a threshold that is not chosen by labels by this factor, for what comes later.", low=1.0
     )
-
-    @property
-    def history(self) -> int:
-        """Rows before it that belong to a row's input."""
-        return self.window - 1

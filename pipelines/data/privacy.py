@@ -38,10 +38,10 @@ def hidden(blocks: Iterator[pa.Table], card: Data, source: str) -> Iterator[pa.T
         UserError: the key can't be read or made; or the source can't be read, with nothing of its cells in the message.
     """
     pseudonyms = Pseudonyms(_key())
-    kept = {free_name(name, card) for name in card.keep_column or ()} | set(card.roles) | {"time"}
+    kept = {free_name(name, card) for name in card.keep_column or ()} | set(card.rows.roles) | {"time"}
     try:
         for block in blocks:
-            yield _hidden(block, pseudonyms, kept, card.unit)
+            yield _hidden(block, pseudonyms, kept, card.rows.unit)
     except UserError as problem:
         raise type(problem)(re.sub(r' Received: ".*"$', "", str(problem), flags=re.DOTALL)) from None
     pseudonyms.keep(source)

@@ -27,7 +27,7 @@ def drawn_or_given(
         notes.insert(0, f"given: {', '.join(given)}")
     if drawn and old is None:
         by_time = card.split_rule == "time-cut"
-        cut = f"cut by time{' at the end of each series' * bool(card.history)}"
+        cut = "cut by time" + " at the end of each series" * (card.rows.input == "window")
         how = cut if by_time else f"drawn anew with seed {card.seed}"
         notes.append(f"{how}: {', '.join(drawn)}")
     return splits, notes
@@ -89,7 +89,7 @@ def _cut_by_time(splits: np.ndarray, table: pa.Table, card: Data, old: pa.Table 
     rows that it doesn't know come later and go to the test.
     """
     series, notes = table["group"].to_pylist(), []
-    times = None if card.history else _times(table)
+    times = None if card.rows.input == "window" else _times(table)
     if old is not None:
         notes = _inherit(splits, table, np.arange(len(splits)), old)
         splits[splits == ""] = "test"

@@ -84,7 +84,7 @@ def survey(task: "Task") -> Survey:
 
     columns = [table[name] for name in ("input", "value", "error")]
     nothing = pa.nulls(table.num_rows, pa.string())
-    columns += [table[name] if name in table.column_names else nothing for name in task.card.beside]
+    columns += [table[name] if name in table.column_names else nothing for name in task.card.rows.beside]
     rows = zip(*(_values(column) for column in columns), strict=True)
     ids = table["id"].to_pylist()
     for row, seen in enumerate(progress.tracked(in_order(look, rows), "looking at the data", table.num_rows)):
@@ -108,8 +108,8 @@ def survey(task: "Task") -> Survey:
     findings = checks.quarantine_findings(quarantined, len(ids), task.card.max_quarantine)
     if kept:
         findings += _of_rows(task, usable, facts, same) + _conversions(usable, facts)
-    findings += _of_listing(listing, task.card.private)
-    if task.card.repeating:
+    findings += _of_listing(listing, task.card.rows.private)
+    if task.card.rows.repeating:
         same = duplicates.find([str(row) for row in range(len(prints))])
     order = {"error": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda finding: order[finding.grade])
@@ -123,9 +123,11 @@ def _values(column: pa.ChunkedArray):
 def _of_rows(task: "Task", table: pa.Table, facts: list[Any], same: Duplicates) -> list[Finding]:
     given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
     findings = task.rows.findings(table, facts, given if "train" in given and "" not in given else None)
-    torn = [] if task.card.split_rule == "time-cut" else checks.group_findings(table, given, task.card.unit)
+    torn = [] if task.card.split_rule == "time-cut" else checks.group_findings(table, given, task.card.rows.unit)
     alike = checks.duplicate_findings(table, same, given)
-    return findings + torn + [finding for finding in alike if not task.card.repeating or finding.code == "duplicates"]
+    return (
+        findings + torn + [finding for finding in alike if not task.card.rows.repeating or finding.code == "duplicates"]
+    )
 
 
 def _conversions(table: pa.Table, facts: list[Any]) -> list[Finding]:

@@ -3,22 +3,35 @@
 `reading.scan_of` is the one door for pixels, `series` puts DICOM files together, `door` makes rows of what `--data` names.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from horngate.pipelines.medical.scans.knobs import Scans
-from horngate.pipelines.spec.card import Decision, Optimisation, Option, Pictured, Pretrained, Transfer, knob
+from horngate.pipelines.spec.card import (
+    ClassWeighted,
+    Decision,
+    Optimisation,
+    Option,
+    Pictured,
+    Pretrained,
+    Refitted,
+    ThroughTensorFlow,
+    knob,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diagnose(Decision, Pictured, Transfer, Optimisation, Scans):
+class Diagnose(Decision, Pictured, Refitted, ClassWeighted, Optimisation, Scans):
     """Sort medical images into findings: two, several, several at once, or grades in order."""
 
-    roles = {
-        "input": ("input", "path", "image", "file", "filename"),
-        "target": ("target", "label", "class", "labels", "diagnosis", "finding"),
-    }
-    looking = (*Decision.looking, "positive", "ordinal", "flip", "window", "slice")
+    rows = replace(
+        Scans.rows,
+        roles={
+            "input": ("input", "path", "image", "file", "filename"),
+            "target": ("target", "label", "class", "labels", "diagnosis", "finding"),
+        },
+    )
+    check_knobs = (*Decision.check_knobs, "positive", "ordinal", "flip", "window", "slice")
     metrics = (
         "auroc",
         "average_precision",
@@ -60,19 +73,22 @@ class Diagnose(Decision, Pictured, Transfer, Optimisation, Scans):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segment(Pretrained, Optimisation, Scans):
+class Segment(Pretrained, ClassWeighted, ThroughTensorFlow, Scans):
     """Find what is where in medical images: a class for each pixel of pictures and of volumes."""
 
-    roles = {
-        "input": ("input", "path", "image", "file", "filename"),
-        "mask": ("mask", "mask_path", "segmentation", "label"),
-    }
-    truth = ("mask",)
-    loader = "medical.segment.loader"
-    beside = ("mask",)
+    rows = replace(
+        Scans.rows,
+        roles={
+            "input": ("input", "path", "image", "file", "filename"),
+            "mask": ("mask", "mask_path", "segmentation", "label"),
+        },
+        truth=("mask",),
+        loader="medical.segment.loader",
+        beside=("mask",),
+        belonging=("masks",),
+    )
     mask_folders = ("masks", "mask", "labels", "label", "segmentations", "labelsTr")
-    looking = ("masks", "mask_suffix", "classes", "background", "flip", "window")
-    belonging = ("masks",)
+    check_knobs = ("masks", "mask_suffix", "classes", "background", "flip", "window")
     families = ("keras.applications", "ImageSegmenter")
     metrics = ("dice", "iou", "hd95", "surface_dice", "volume_error", "pixel_accuracy")
     recipes = {

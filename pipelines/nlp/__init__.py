@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from horngate.pipelines.spec.card import Data, Decision, Optimisation, Transfer, knob
+from horngate.pipelines.spec.card import ClassWeighted, Data, Decision, Optimisation, Refitted, Transfer, knob
+from horngate.pipelines.spec.rows import RowSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +25,18 @@ class Pooled(Encoded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classify(Pooled, Decision, Transfer, Optimisation, Data):
+class Classify(Pooled, Decision, Refitted, ClassWeighted, Optimisation, Data):
     """Sort texts into classes: one label a text, or several; also pairs of texts."""
 
-    inline = True
-    roles = {
-        "input": ("input", "text", "sentence", "review", "content", "message"),
-        "target": ("target", "label", "class", "labels", "category", "intent"),
-        "pair": ("pair", "text_pair", "second", "hypothesis"),
-    }
-    optional = ("pair",)
+    rows = RowSpec(
+        input="cell",
+        roles={
+            "input": ("input", "text", "sentence", "review", "content", "message"),
+            "target": ("target", "label", "class", "labels", "category", "intent"),
+            "pair": ("pair", "text_pair", "second", "hypothesis"),
+        },
+        optional=("pair",),
+    )
     metrics = ("accuracy", "macro_f1", "log_loss", "ece")
     families = ("TextClassifier",)
     recipes = {
@@ -54,15 +57,17 @@ class Classify(Pooled, Decision, Transfer, Optimisation, Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tag(Encoded, Transfer, Optimisation, Data):
+class Tag(Encoded, Refitted, ClassWeighted, Optimisation, Data):
     """Find entities and other spans in texts, each with its label, as places in the raw text."""
 
-    inline = True
-    loader = "nlp.tag.loader"
-    roles = {
-        "input": ("input", "text", "sentence", "content", "message"),
-        "target": ("target", "spans", "entities", "labels"),
-    }
+    rows = RowSpec(
+        input="cell",
+        loader="nlp.tag.loader",
+        roles={
+            "input": ("input", "text", "sentence", "content", "message"),
+            "target": ("target", "spans", "entities", "labels"),
+        },
+    )
     metrics = ("entity_f1", "entity_precision", "entity_recall")
     families = ("TextClassifier",)
     recipes = {
@@ -84,14 +89,17 @@ class Tag(Encoded, Transfer, Optimisation, Data):
 class Similar(Pooled, Transfer, Optimisation, Data):
     """Embed texts so that what means the same lies close together, and search them."""
 
-    inline = True
-    roles = {
-        "input": ("input", "text", "sentence1", "sentence_1", "sentence", "anchor", "query", "question"),
-        "pair": ("pair", "text_pair", "sentence2", "sentence_2", "second", "positive", "answer"),
-        "target": ("target", "score", "similarity", "similarity_score"),
-    }
-    optional = ("pair", "target")
-    truth = ("pair", "target")
+    rows = RowSpec(
+        input="cell",
+        roles={
+            "input": ("input", "text", "sentence1", "sentence_1", "sentence", "anchor", "query", "question"),
+            "pair": ("pair", "text_pair", "sentence2", "sentence_2", "second", "positive", "answer"),
+            "target": ("target", "score", "similarity", "similarity_score"),
+        },
+        optional=("pair", "target"),
+        truth=("pair", "target"),
+    )
+    retired = {"class_weights": "none", "refit": False}
     metrics = ("spearman", "pearson", "mrr", "recall_at_1")
     families = ("TextClassifier",)
     recipes = {

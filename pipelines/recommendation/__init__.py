@@ -1,9 +1,10 @@
 """Recommendation: cards of its tasks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from horngate.pipelines.spec.card import Data, Optimisation, Option, knob
+from horngate.pipelines.spec.card import Data, Optimisation, Option, ThroughTensorFlow, knob
+from horngate.pipelines.spec.rows import RowSpec
 
 USER = ("user", "user_id", "userid", "userId", "visitor", "customer", "customer_id", "reviewerID")
 ITEM = ("item", "item_id", "itemid", "itemId", "product", "product_id", "movie", "movie_id", "movieId", "asin")
@@ -18,18 +19,15 @@ BY_RANK = tuple(
 class Interactions:
     """Knobs of what learns from a log of interactions: who met what, and when."""
 
-    loader = "recommendation.interactions.loader"
-    roles = {
-        "user": USER,
-        "item": ITEM,
-        "time": TIME,
-        "weight": ("weight",),
-    }
-    optional = ("time", "weight")
-    truth = ("item", "time", "weight")
+    rows = RowSpec(
+        loader="recommendation.interactions.loader",
+        roles={"user": USER, "item": ITEM, "time": TIME, "weight": ("weight",)},
+        optional=("time", "weight"),
+        truth=("item", "time", "weight"),
+    )
     timeless = "per-user"  # how splits are made where there is no time
-    looking = ("min_user", "min_item", "users", "items")
-    belonging = ("users", "items")
+    check_knobs = ("min_user", "min_item")
+    retired = {"class_weights": "none"}
     metrics = (*BY_RANK, "coverage_at_10", "gini_at_10", "novelty_at_10")
     options = {
         "evaluate": {
@@ -54,8 +52,6 @@ class Interactions:
     weight_column: str | None = knob(
         None, "Column of numbers above 0, how much an interaction counts; default: weight, or none."
     )
-    users: str | None = knob(None, "A table of side features of users; its user column joins them.")
-    items: str | None = knob(None, "A table of side features of items; its item column joins them.")
     min_user: int = knob(1, "Leave out users with fewer interactions, again and again with --min-item.", low=1)
     min_item: int = knob(1, "Leave out items with fewer interactions, again and again with --min-user.", low=1)
     split_rule: Literal["auto", "time-cut", "per-user", "leave-one-out"] = knob(
@@ -66,14 +62,18 @@ class Interactions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retrieve(Interactions, Optimisation, Data):
+class Retrieve(Interactions, ThroughTensorFlow, Data):
     """Recommend what a user should see next, learnt from a log of users and items."""
 
+    rows = replace(Interactions.rows, belonging=("users", "items"))
+    check_knobs = (*Interactions.check_knobs, "users", "items")
     recipes = {
         "tiny": {"data": "sample:made-up-readers", "model": "mf", "epochs": 3, "dimension": 16},
         "made-up-readers": {"data": "sample:made-up-readers"},
     }
 
+    users: str | None = knob(None, "A table of side features of users; its user column joins them.")
+    items: str | None = knob(None, "A table of side features of items; its item column joins them.")
     model: Literal["auto", "mf", "towers", "multvae", "lightgcn", "ease"] = knob(
         "auto",
         "What scores the items; auto: the best of mf, multvae and lightgcn (with side features also towers) by "
@@ -97,9 +97,10 @@ class Retrieve(Interactions, Optimisation, Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequence(Interactions, Optimisation, Data):
+class Sequence(Interactions, ThroughTensorFlow, Data):
     """Recommend what a user will want next, from what the user met last and in which order."""
 
+    retired = {**Interactions.retired, "users": None, "items": None}
     timeless = "leave-one-out"
     options = {
         **Interactions.options,
@@ -159,20 +160,23 @@ SIDES = {
 class Rank(Optimisation, Data):
     """Score rows of users, items and whatever else is known: how likely a click is, or which rating to expect."""
 
-    tabular = True
-    repeating = True
-    roles = {
-        "target": ("target", "label", "click", "clicked", "rating", "stars", "score"),
-        "user": USER,
-        "item": ITEM,
-        "time": TIME,
-    }
-    optional = ("user", "item", "time")
-    truth = ("target", "user", "item", "time")
-    featured = ("user", "item")
-    loader = "recommendation.rank.loader"
-    belonging = ("users", "items")
-    looking = (
+    rows = RowSpec(
+        input="row",
+        loader="recommendation.rank.loader",
+        roles={
+            "target": ("target", "label", "click", "clicked", "rating", "stars", "score"),
+            "user": USER,
+            "item": ITEM,
+            "time": TIME,
+        },
+        optional=("user", "item", "time"),
+        truth=("target", "user", "item", "time"),
+        featured=("user", "item"),
+        repeating=True,
+        belonging=("users", "items"),
+    )
+    retired = {"class_weights": "none"}
+    check_knobs = (
         "feature_column",
         "drop_column",
         "category_column",

@@ -69,7 +69,7 @@ def page_of(evaluation: Evaluation) -> str:
     titles = TITLES | {"mistakes": own.mistakes}
     sections = {name: titles[name] for name in titles if name in there}
     said = {
-        "unit": run.card.unit,
+        "unit": run.card.rows.unit,
         "caution": own.caution,
         "mistakes_said": own.mistakes_said,
         "heat_said": own.heat_said,

@@ -56,7 +56,7 @@ def data(report: dict[str, Any], run: Run, summary: dict[str, Any], source: str)
     if source and source != run.card.data:
         facts[1] = ("Evaluated on", f"{source}: {report['rows']:,} rows")
     if report["groups"]:
-        facts.append((f"{run.card.unit.capitalize()}s", report["groups"]))
+        facts.append((f"{run.card.rows.unit.capitalize()}s", report["groups"]))
     rows = summary.get("rows", {})
     counts = [f"{rows[name]:,} {name}" for name in ("train", "validation", "test") if rows.get(name)]
     facts.append(("Rows", ", ".join(counts)))

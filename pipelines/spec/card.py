@@ -5,15 +5,27 @@ nothing but the standard library.
 """
 
 from dataclasses import dataclass, field, fields, replace
+from inspect import get_annotations
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from horngate.pipelines.spec.errors import UserError, nearest
+from horngate.pipelines.spec.rows import RowSpec
+
+GROUPS = ("data", "columns", "learning", "this task", "output")  # of knobs, as help shows them
 
 
-def knob(default: Any, help: str, *, low: float | None = None, high: float | None = None, flag: str | None = None):
-    """Declare one knob: its default, its help, inclusive bounds for numbers, and a short flag."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "flag": flag})
+def knob(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    flag: str | None = None,
+    group: str | None = None,
+):
+    """Declare one knob: its default, its help, inclusive bounds for numbers, a short flag, a group beside its base's."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "flag": flag, "group": group})
 
 
 @dataclass(frozen=True)
@@ -30,42 +42,22 @@ class Option:
 class Data:
     """Knobs of every task: where the rows come from and how they are split.
 
-    Beside its knobs a card names, for the whole class: `roles` (a role's column names to look for), `optional` (roles
-    that a table may lack), `truth` (roles that only rows have whose answers are measured), `inline` (whether a table's
-    cells are the inputs themselves, not paths to them), `tabular` (whether an input is a row of the table: the columns
-    that play no other role), `featured` (roles of a tabular task whose columns are part of the input all the same),
-    `history` (how many rows before it belong to a row's input: tables are series then), `blank` (roles whose cells may
-    be empty), `loader` (the module of `pipelines` that reads formats of the task's own and checks its targets, see
-    `pipelines/data/sources/loader.py`), `private` (whether rows are about people: ids become pseudonyms, and further columns
-    are kept only when named), `unit` (what the rows of a group have in common, in one word), `metrics` (the first is
-    the headline), `recipes` (named sets of knobs), `options` (by verb, what the task adds to it), `looking` (knobs
-    beside those of `Data` that `check` takes), `belonging` (knobs that are paths of what belongs to `data` and to no
-    other source), `catalogued` (the class of `tensorflow_datasets.features` that plays a role, where it is no picture,
-    inline text or class label), `beside` (further columns of a row, such as its mask, that the first look takes in),
-    `repeating` (whether equal inputs are each their own, as events are, not the same thing seen once) and `writes` (columns
-    of answers of this task alone, which kept columns must not be named like).
+    Beside its knobs a card names, for the whole class: `rows` (what a row is), `metrics` (the first is the headline),
+    `recipes` (named sets of knobs), `options` (by verb, what the task adds to it), `check_knobs` (knobs beside those of
+    `Data` that `check` takes), `writes` (columns of answers of this task alone, which kept columns must not be named like),
+    `retired` (knobs that the task once had, with the only value that it accepted: kept recipes hold them), and, where it
+    isn't the class's name in lower case, `task`, the word that the user types. A base's `group` is that of its knobs.
     """
 
-    roles: ClassVar[dict[str, tuple[str, ...]]] = {}
-    optional: ClassVar[tuple[str, ...]] = ()
-    truth: ClassVar[tuple[str, ...]] = ("target",)
-    inline: ClassVar[bool] = False
-    tabular: ClassVar[bool] = False
-    featured: ClassVar[tuple[str, ...]] = ()
-    history: ClassVar[int] = 0
-    blank: ClassVar[tuple[str, ...]] = ()
-    looking: ClassVar[tuple[str, ...]] = ()
-    loader: ClassVar[str | None] = None
-    private: ClassVar[bool] = False
-    unit: ClassVar[str] = "group"
-    belonging: ClassVar[tuple[str, ...]] = ()
-    catalogued: ClassVar[dict[str, str]] = {}
-    beside: ClassVar[tuple[str, ...]] = ()
-    repeating: ClassVar[bool] = False
-    writes: ClassVar[tuple[str, ...]] = ()
+    task: ClassVar[str | None] = None
+    group: ClassVar[str] = "data"
+    rows: ClassVar[RowSpec] = RowSpec()
     metrics: ClassVar[tuple[str, ...]] = ()
     recipes: ClassVar[dict[str, dict[str, Any]]] = {}
     options: ClassVar[dict[str, dict[str, Option]]] = {}
+    check_knobs: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+    retired: ClassVar[dict[str, Any]] = {}
 
     data: str | None = knob(None, "A folder, a .csv, .tsv, .parquet or .jsonl file, tfds:NAME or sample:NAME.")
     split_column: str | None = knob(
@@ -81,13 +73,15 @@ class Data:
     splits: str | None = knob(None, "A run whose split is inherited for the rows that it has.")
     split_rule: Literal["random"] = knob("random", "How missing splits are drawn.")
     max_quarantine: float = knob(0.05, "Stop when a larger share of the rows can't be read.", low=0.0, high=1.0)
-    seed: int = knob(0, "Seed of every random draw.", low=0, high=2**31 - 1)
-    output: str = knob("runs", "Folder in which the run folder is made.", flag="-o")
+    seed: int = knob(0, "Seed of every random draw.", low=0, high=2**31 - 1, group="learning")
+    output: str = knob("runs", "Folder in which the run folder is made.", flag="-o", group="output")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimisation:
     """Knobs of what is trained by gradient; left alone, they are derived from the method and the data."""
+
+    group: ClassVar[str] = "learning"
 
     epochs: int | None = knob(None, "Passes over the training rows; default: by the method.", low=1)
     batch_size: int | None = knob(None, "Rows per step; default: by the method.", low=1)
@@ -99,7 +93,22 @@ class Optimisation:
     runtime: Literal["auto", "tensorflow", "litert"] = knob(
         "auto", "What computes forward passes on a CPU; auto: LiteRT where it proves faster and equal."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassWeighted:
+    """Knobs of what learns classes."""
+
+    group: ClassVar[str] = "learning"
+
     class_weights: Literal["none", "balanced"] = knob("none", "Weigh classes against their share of the rows.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThroughTensorFlow(Optimisation):
+    """Knobs of what puts its answers together through TensorFlow, whatever computes elsewhere."""
+
+    runtime: Literal["auto", "tensorflow"] = knob("auto", "What computes forward passes; auto: TensorFlow.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +119,7 @@ class Pretrained:
     presets fit, such as `ImageClassifier`.
     """
 
+    group: ClassVar[str] = "learning"
     families: ClassVar[tuple[str, ...]] = ()
 
     backbone: str | None = knob(None, "Architecture, preset name or preset folder; default: a small network.")
@@ -120,9 +130,19 @@ class Pretrained:
 class Transfer(Pretrained):
     """Knobs of what learns on from a pretrained backbone."""
 
+    group: ClassVar[str] = "learning"
+
     method: Literal["auto", "probe", "lora", "finetune", "scratch"] = knob(
         "auto", "How to learn; auto climbs from probe to finetune and keeps the cheapest that is not worse."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refitted(Transfer):
+    """Knobs of what learns a head, which may be fitted once more."""
+
+    group: ClassVar[str] = "learning"
+
     refit: bool = knob(False, "Fit the head once more on training and validation rows after everything is chosen.")
 
 
@@ -142,7 +162,7 @@ class Pictured:
 class Decision:
     """Knobs of classification: how scores become answers."""
 
-    looking: ClassVar[tuple[str, ...]] = ("label_separator",)
+    check_knobs: ClassVar[tuple[str, ...]] = ("label_separator",)
     options: ClassVar[dict[str, dict[str, Option]]] = {
         "evaluate": {
             "sensitivity": Option(float, "Use the threshold that has this sensitivity on validation.", 0.0, 1.0),
@@ -170,7 +190,7 @@ class Decision:
 class Detection:
     """Knobs of anomaly detection: which rows are learnt from, and which scores raise an alarm."""
 
-    looking: ClassVar[tuple[str, ...]] = ("positive", "normal")
+    check_knobs: ClassVar[tuple[str, ...]] = ("positive", "normal")
     options: ClassVar[dict[str, dict[str, Option]]] = {
         "evaluate": {
             "contamination": Option(
@@ -206,12 +226,21 @@ class Detection:
 def task_name(card: Data | type[Data]) -> tuple[str, str]:
     """Return the (domain, task) of a card, as the user types them."""
     cls = card if isinstance(card, type) else type(card)
-    return cls.__module__.rsplit(".", 1)[-1], cls.__name__.lower()
+    return cls.__module__.rsplit(".", 1)[-1], vars(cls).get("task") or cls.__name__.lower()
+
+
+def group_of(cls: type[Data], name: str) -> str:
+    """Return the group of a knob, one of `GROUPS`: a column's, its own, or that of the base that declares it first."""
+    if name.endswith("_column"):
+        return "columns"
+    base = next(base for base in reversed(cls.__mro__) if name in get_annotations(base))
+    (spec,) = (spec for spec in fields(base) if spec.name == name)
+    return spec.metadata["group"] or vars(base).get("group", "this task")
 
 
 def elsewhere(card: Data, data: str) -> Data:
     """Return the card for other data, without what belongs to its own."""
-    return replace(card, data=data, **dict.fromkeys(card.belonging if data != card.data else ()))
+    return replace(card, data=data, **dict.fromkeys(card.rows.belonging if data != card.data else ()))
 
 
 def knob_types(cls: type[Data]) -> dict[str, tuple[Any, bool]]:

@@ -28,12 +28,13 @@ def merged(
 
 
 def read_card(path: Path) -> Data:
-    """Return the card that a YAML file holds; the file names its own domain and task."""
+    """Return the card that a YAML file holds; the file names its own domain and task, and may be of an older version."""
     values = load_yaml(path)
     domain, task = values.pop("domain", None), values.pop("task", None)
     if not isinstance(domain, str) or not isinstance(task, str):
         raise UserError(f"{path} doesn't say which task it is for: it should hold `domain` and `task`")
-    return changed(card_class(domain, task)(), values, str(path))
+    cls = card_class(domain, task)
+    return changed(cls(), _still_there(cls, values), str(path))
 
 
 def to_yaml(card: Data) -> str:
@@ -89,4 +90,9 @@ def _knobs_of(cls: type[Data], path: Path) -> dict[str, Any]:
     own = task_name(cls)
     if any(word is not None and word != mine for word, mine in zip(said, own, strict=True)):
         raise UserError(f"{path} is a recipe for `{said[0]} {said[1]}`, not for `{own[0]} {own[1]}`")
-    return values
+    return _still_there(cls, values)
+
+
+def _still_there(cls: type[Data], values: dict[str, Any]) -> dict[str, Any]:
+    """Return values without knobs that the task once had, where they say what was all that it accepted."""
+    return {name: value for name, value in values.items() if (name, value) not in cls.retired.items()}

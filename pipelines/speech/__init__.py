@@ -4,23 +4,35 @@
 layouts that speech comes in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from horngate.pipelines.spec.card import Decision, Optimisation, Option, Pretrained, Transfer, knob
+from horngate.pipelines.spec.card import (
+    ClassWeighted,
+    Decision,
+    Optimisation,
+    Option,
+    Pretrained,
+    Refitted,
+    ThroughTensorFlow,
+    knob,
+)
 from horngate.pipelines.speech.audio.knobs import Sounds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keywords(Decision, Transfer, Optimisation, Sounds):
+class Keywords(Decision, Refitted, ClassWeighted, Optimisation, Sounds):
     """Sort short sounds into classes: spoken commands, digits, speakers, moods."""
 
-    roles = {
-        "input": ("input", "path", "audio", "file", "filename"),
-        "target": ("target", "label", "class", "labels", "keyword", "word"),
-    }
-    looking = (*Decision.looking, *Sounds.looking, "window")
-    belonging = ("noises",)
+    rows = replace(
+        Sounds.rows,
+        roles={
+            "input": ("input", "path", "audio", "file", "filename"),
+            "target": ("target", "label", "class", "labels", "keyword", "word"),
+        },
+        belonging=("noises",),
+    )
+    check_knobs = (*Decision.check_knobs, *Sounds.check_knobs, "window")
     families = ("MoonshineAudioToText", "WhisperBackbone")
     metrics = ("accuracy", "macro_f1", "log_loss", "ece", "eer")
     recipes = {
@@ -48,17 +60,21 @@ class Keywords(Decision, Transfer, Optimisation, Sounds):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transcribe(Pretrained, Optimisation, Sounds):
+class Transcribe(Pretrained, ThroughTensorFlow, Sounds):
     """Write down what is said in recordings, short or long, with times; learn it from recordings with transcripts."""
 
-    beside = ("target",)
-    roles = {
-        "input": ("input", "path", "audio", "file", "filename"),
-        "target": ("target", "text", "transcript", "transcription", "sentence"),
-    }
-    looking = (*Sounds.looking, "normaliser", "units")
-    catalogued = {**Sounds.catalogued, "target": "Text"}
-    belonging = ("words", "ngram_text")
+    rows = replace(
+        Sounds.rows,
+        roles={
+            "input": ("input", "path", "audio", "file", "filename"),
+            "target": ("target", "text", "transcript", "transcription", "sentence"),
+        },
+        beside=("target",),
+        catalogued={**Sounds.rows.catalogued, "target": "Text"},
+        belonging=("words", "ngram_text"),
+    )
+    check_knobs = (*Sounds.check_knobs, "normaliser", "units")
+    retired = {"class_weights": "none"}
     writes = ("text", "confidence", "segments", "seconds_heard", "seconds_computed", "recording_length")
     families = ("MoonshineAudioToText",)
     metrics = ("wer", "cer", "sentence_error_rate", "real_time_factor")

@@ -54,7 +54,7 @@ def _table(task: Task, columns: tuple[AnswerColumn, ...], said: Said, labelled: 
     own = [column.name for column in columns if column.predicted]
     carried = [column.name for column in columns if column.role == "carried"]
     written = _columns([column for column in columns if column.name not in carried], said, labelled)
-    left = ("mask",) if task.card.private else ()  # it is a path
+    left = ("mask",) if task.card.rows.private else ()  # it is a path
     kept = [name for name in block.column_names if name not in (*CORE, *own, *left)]
     written |= {name: _carried(block, name) for name in carried}
     table = {"id": block["id"]} | {name: written.pop(name) for name in own}

@@ -55,7 +55,8 @@ def export(
         raise UserError(task.unexportable)
     task = task.opened(run)
     rows = task.exporter.golden
-    golden = made_up(task, GOLDEN) if run.card.private else rows(run, data, GOLDEN, ("test", "validation", "train"))
+    splits, private = ("test", "validation", "train"), run.card.rows.private
+    golden = made_up(task, GOLDEN) if private else rows(run, data, GOLDEN, splits)
     sample = rows(run, data, SAMPLE, ("train",)) if precision == "int8" else None
     work = target.with_name(f".{target.name}.{os.getpid()}.part")
     bundle = Bundle(work)
@@ -151,7 +152,7 @@ def _columns(task: Task) -> dict[str, Any]:
 
 def _elsewhere(card: Data) -> Data:
     """Return the card without paths of the machine that it was trained on."""
-    paths = ("data", "weights", "backbone", "splits", *card.belonging)
+    paths = ("data", "weights", "backbone", "splits", *card.rows.belonging)
     given = {name: getattr(card, name) for name in paths if hasattr(card, name)}
     bare = {name: Path(value).name for name, value in given.items() if value and Path(value).is_absolute()}
     default = next(spec.default for spec in fields(card) if spec.name == "output")

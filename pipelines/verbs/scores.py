@@ -44,7 +44,7 @@ def measured(
     if good.num_rows == 0:
         raise UserError(f"none of the {answers.num_rows} rows of {split} could be read and measured")
     outcome, named = task.evaluator.outcome(good), numbered(good["group"].to_pylist())
-    groups, drawn = drawn_together(outcome, named, task.card.unit)
+    groups, drawn = drawn_together(outcome, named, task.card.rows.unit)
     seed = task.card.seed
     metrics = scores_of(task, outcome, groups, seed)
     details = task.evaluator.details(good, outcome)
@@ -117,7 +117,7 @@ def reference_scores(task: Task, outcomes: dict[str, Any], groups: dict[str, lis
     found = {}
     for split, outcome in outcomes.items():
         named = numbered(groups[split]) if len(groups[split]) == len(outcome) else None
-        units, _ = drawn_together(outcome, named, task.card.unit)
+        units, _ = drawn_together(outcome, named, task.card.rows.unit)
         measures = scores_of(task, outcome, units, task.card.seed, trivial=False)
         found[split] = {
             name: {"value": score.value, "low": score.low, "high": score.high} for name, score in measures.items()

@@ -68,7 +68,7 @@ def _anchored(card: Data) -> Data:
     changes: dict[str, Any] = {"output": str(Path(card.output).resolve())}
     if ":" not in card.data or Path(card.data).exists():
         changes["data"] = str(Path(card.data).resolve())
-    for name in ("weights", "backbone", "splits", *card.belonging):
+    for name in ("weights", "backbone", "splits", *card.rows.belonging):
         value = getattr(card, name, None)
         if value and Path(value).exists() and value not in ("imagenet", "none"):
             changes[name] = str(Path(value).resolve())

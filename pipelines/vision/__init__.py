@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
-from horngate.pipelines.spec.card import Data, Decision, Optimisation, Option, Pictured, Transfer, knob
+from horngate.pipelines.spec.card import ClassWeighted, Data, Decision, Optimisation, Option, Pictured, Refitted, knob
+from horngate.pipelines.spec.rows import RowSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classify(Decision, Pictured, Transfer, Optimisation, Data):
+class Classify(Decision, Pictured, Refitted, ClassWeighted, Optimisation, Data):
     """Sort pictures into classes: one label a picture, or several."""
 
-    roles = {
-        "input": ("input", "path", "image", "file", "filename"),
-        "target": ("target", "label", "class", "labels"),
-    }
+    rows = RowSpec(
+        roles={
+            "input": ("input", "path", "image", "file", "filename"),
+            "target": ("target", "label", "class", "labels"),
+        }
+    )
     families = ("keras.applications", "ImageClassifier")
     metrics = ("accuracy", "macro_f1", "log_loss", "ece")
     recipes = {

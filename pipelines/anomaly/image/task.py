@@ -63,8 +63,6 @@ class Pipeline(Detector):
             return np.full(len(targets), np.nan, np.float32)
 
     def settle(self, facts: list[Facts]) -> None:
-        if self.card.class_weights != "none":
-            raise UserError("--class-weights is for classes; leave it out")
         self.schema = {"kind": "picture", "resize": self.card.resize, "size": self.card.image_size or SIDE}
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:

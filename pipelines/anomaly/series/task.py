@@ -53,8 +53,6 @@ class Pipeline(Timed, Detector):
         return super().findings(table, splits) + (step_findings(table, self.card.gap) if splits is None else [])
 
     def settle(self, facts: list[Facts]) -> None:
-        if self.card.class_weights != "none":
-            raise UserError("--class-weights is for classes; leave it out")
         if self.card.smooth is not None and self.card.smooth > self.card.window:
             raise UserError(f"--smooth {self.card.smooth} should be at most --window {self.card.window}")
         if len(facts) < LEAST:

@@ -40,8 +40,6 @@ class Pipeline(Detector):
         return Facts(data)
 
     def settle(self, facts: list[Facts]) -> None:
-        if self.card.class_weights != "none":
-            raise UserError("--class-weights is for classes; leave it out")
         rows, self._codes = [cells_of(fact.data) for fact in facts], None
         self.schema = {"kind": "table", "columns": self._settled(rows)}
 

@@ -55,7 +55,7 @@ def _made(module: ModuleType) -> pa.Table:
 
 
 def _series(files: dict[str, list[dict]], name: str, card: Data | None, labelled: bool) -> Iterator[pa.Table]:
-    if card is None or not card.history:
+    if card is None or card.rows.input != "window":
         raise UserError(f"sample:{name} holds series, which this task can't read")
     for file, rows in files.items():
         numbered = [(number, cells, None) for number, cells in enumerate(rows, 1)]

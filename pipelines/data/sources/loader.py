@@ -1,6 +1,6 @@
 """Sources: whatever `--data` names becomes blocks of rows in one schema, which everything behind them works on.
 
-A task with formats of its own, or with targets that can be malformed, names a module in its card's `door`. It has three
+A task with formats of its own, or with targets that can be malformed, names a module as its rows' `loader`. It has three
 functions: `opens(path, labelled)` says whether it reads a file or folder in place of the usual doors; `blocks(path, card,
 labelled, listing)` yields the blocks of one that it opens; `checked(block)` returns any labelled block with its targets in
 the form that the task learns from, and with the reason as `error` where one is malformed. A door may have a fourth,
@@ -45,7 +45,7 @@ def examples(card: Data, suffixes: tuple[str, ...], listing: Listing | None = No
 def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     """Yield the blocks of a labelled source; of a task whose rows are about people, with pseudonyms."""
     found = _labelled(source, card, suffixes, listing)
-    yield from hidden(found, card, source) if card.private else found
+    yield from hidden(found, card, source) if card.rows.private else found
 
 
 def _labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
@@ -59,7 +59,7 @@ def _labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listi
 
 
 def _door(card: Data) -> ModuleType | None:
-    return None if card.loader is None else import_module(f"horngate.pipelines.{card.loader}")
+    return None if card.rows.loader is None else import_module(f"horngate.pipelines.{card.rows.loader}")
 
 
 def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
@@ -72,10 +72,10 @@ def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing
         yield from tfds_blocks(source.removeprefix("tfds:"), card)
     else:
         path = Path(source)
-        if path.is_dir() and card.history:
+        if path.is_dir() and card.rows.input == "window":
             yield from table_files(path, card, listing, labelled=True)
         elif path.is_dir():
-            yield from class_folders(path, suffixes, listing, masks_of(card, path), "target" not in card.blank)
+            yield from class_folders(path, suffixes, listing, masks_of(card, path), "target" not in card.rows.blank)
         elif path.suffix.lower() in TABLES and path.exists():
             yield from table_blocks(path, card, labelled=True)
         elif path.exists():
@@ -88,7 +88,7 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
     """Yield the blocks of inputs to predict: files, folders, globs and tables, in the order given."""
     for source in inputs:
         found = _unlabelled(source, card, suffixes, listing)
-        yield from hidden(found, card, source) if card.private else found
+        yield from hidden(found, card, source) if card.rows.private else found
 
 
 def _unlabelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
@@ -97,11 +97,11 @@ def _unlabelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Lis
         yield door.sampled(source.removeprefix("sample:"))
     elif source.startswith("sample:"):
         yield from map(_without_masks, sample(source.removeprefix("sample:"), card, labelled=False))
-    elif source == "-" and (card.inline or card.tabular):
+    elif source == "-" and card.rows.input != "file":
         yield from live_blocks(card)
     elif door is not None and path.exists() and door.opens(path, False):
         yield from door.blocks(path, card, False, listing)
-    elif path.is_dir() and card.history:
+    elif path.is_dir() and card.rows.input == "window":
         yield from table_files(path, card, listing, labelled=False)
     elif path.is_dir():
         yield from files_below(path, suffixes, listing, masks_of(card, path, labelled=False))

@@ -123,7 +123,7 @@ def masks_of(card: Data, root: Path, labelled: bool = True) -> Masks | None:
     Args:
         labelled: whether the masks are wanted; else they are only kept out, and needn't be there any more.
     """
-    if "mask" not in card.roles:
+    if "mask" not in card.rows.roles:
         return None
     gone = not labelled and card.masks is not None and not Path(card.masks).is_dir()
     masks = Masks(root, None if gone else card.masks, card.mask_suffix, getattr(card, "mask_folders", (GROUND_TRUTH,)))

@@ -76,12 +76,14 @@ def live_blocks(card: Data) -> Iterator[pa.Table]:
 def _inputs(
     card: Data, names: list[str], roles: dict[str, str], path: Path, labelled: bool
 ) -> Cells | Paths | WholeRows | Trailing:
-    if card.history:
+    if card.rows.input == "window":
         values = _features(card, names, roles, path, labelled)
-        return Trailing(values, roles["time"], roles.get("group"), card.history, card.time_unit)
-    if card.tabular:
+        return Trailing(values, roles["time"], roles.get("group"), card.window - 1, card.time_unit)
+    if card.rows.input == "row":
         return WholeRows(_features(card, names, roles, path, labelled))
-    return Cells(card.encoding) if card.inline else Paths(path.parent, None if card.allow_outside else path.parent)
+    if card.rows.input == "cell":
+        return Cells(card.encoding)
+    return Paths(path.parent, None if card.allow_outside else path.parent)
 
 
 def _of_file(table: pa.Table, named: str) -> pa.Table:
@@ -95,12 +97,12 @@ def _of_file(table: pa.Table, named: str) -> pa.Table:
 
 def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str, str]:
     roles = {}
-    for role, guesses in card.roles.items():
-        if role in card.truth and not labelled:
+    for role, guesses in card.rows.roles.items():
+        if role in card.rows.truth and not labelled:
             continue
         wish = getattr(card, f"{role}_column")
         found = [wish] if wish else [name for name in guesses if name in names]
-        if role in card.optional and not found:
+        if role in card.rows.optional and not found:
             continue
         if len(found) != 1 or found[0] not in names:
             why = f"has no column {wish}.{nearest(wish, names)}" if wish else f"has no clear {role} column."
@@ -111,7 +113,7 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
         roles[role] = found[0]
     for role in ("split", "group", "id"):
         wish = getattr(card, f"{role}_column")
-        if wish and (labelled or role == "id" or (role == "group" and card.history)):
+        if wish and (labelled or role == "id" or (role == "group" and card.rows.input == "window")):
             if wish not in names:
                 raise UserError(f"{path} has no column {wish}.{nearest(wish, names)} Columns: {', '.join(names)}")
             roles[role] = wish
@@ -119,11 +121,12 @@ def _roles(card: Data, names: list[str], path: Path, labelled: bool) -> dict[str
 
 
 def _kept(card: Data, names: list[str], roles: dict[str, str], path: Path) -> list[str]:
-    if card.keep_column is None and card.private:
+    if card.keep_column is None and card.rows.private:
         return []
     if card.keep_column is None:
         dropped = getattr(card, "drop_column", None) or ()
-        return [name for name in names if name not in roles.values() and (not card.tabular or name in dropped)]
+        whole = card.rows.input in ("row", "window")  # what isn't dropped is the input then
+        return [name for name in names if name not in roles.values() and (not whole or name in dropped)]
     for name in card.keep_column:
         if name not in names:
             raise UserError(f"{path} has no column {name}.{nearest(name, names)} Columns: {', '.join(names)}")
@@ -134,9 +137,9 @@ def _features(card: Data, names: list[str], roles: dict[str, str], path: Path, l
     """Return the columns that make up a row's input: those that are named, else all that play no other role."""
     dropped, named = card.drop_column or (), card.feature_column or ()
     for name in (*dropped, *named):
-        if labelled and not card.belonging and name not in names:
+        if labelled and not card.rows.belonging and name not in names:
             raise UserError(f"{path} has no column {name}.{nearest(name, names)} Columns: {', '.join(names)}")
-    featured = [roles[role] for role in card.featured if role in roles]
+    featured = [roles[role] for role in card.rows.featured if role in roles]
     return featured + [name for name in named or names if name not in (*dropped, *roles.values()) and name in names]
 
 
@@ -160,7 +163,7 @@ def _block(
         columns["target"].append(texts["target"])
         columns["group"].append(texts["group"])
         columns["split"].append(split_name(texts["split"]))
-        needed = "target" in roles and "target" not in card.blank
+        needed = "target" in roles and "target" not in card.rows.blank
         missing = "no target" if needed and texts["target"] is None else None
         mask, astray = inputs.mask(played["mask"]) if "mask" in roles else (None, None)
         masks.append(mask)

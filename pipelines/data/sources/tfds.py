@@ -58,14 +58,14 @@ def _features(builder, card: Data) -> dict[str, str]:
     """Return which feature plays which role: the one that is named, else one of a usual name, else the only one."""
     features = dict(builder.info.features.items())
     found: dict[str, str] = {}
-    for role in card.roles:
+    for role in card.rows.roles:
         able = [name for name, one in features.items() if name not in found.values() and _plays(one, role, card)]
         wish = getattr(card, f"{role}_column", None)
-        usual = [name for name in card.roles[role] if name in able]
-        chosen = [wish] if wish else usual[:1] or ([] if role in card.optional else able)
+        usual = [name for name in card.rows.roles[role] if name in able]
+        chosen = [wish] if wish else usual[:1] or ([] if role in card.rows.optional else able)
         if len(chosen) == 1 and chosen[0] in able:
             found[role] = chosen[0]
-        elif chosen or role not in card.optional:
+        elif chosen or role not in card.rows.optional:
             raise UserError(
                 f"tfds:{builder.info.name} has no clear {role}; name one with --{role}-column: {', '.join(features)}"
             )
@@ -80,16 +80,16 @@ def _features(builder, card: Data) -> dict[str, str]:
 
 
 def _plays(feature, role: str, card: Data) -> bool:
-    if role in card.catalogued:
-        return isinstance(feature, getattr(tfds.features, card.catalogued[role]))
+    if role in card.rows.catalogued:
+        return isinstance(feature, getattr(tfds.features, card.rows.catalogued[role]))
     if role != "target":
-        return isinstance(feature, tfds.features.Text if card.inline else tfds.features.Image)
+        return isinstance(feature, tfds.features.Text if card.rows.input == "cell" else tfds.features.Image)
     if isinstance(feature, tfds.features.ClassLabel):
         return True
     number = (
         isinstance(feature, tfds.features.Tensor) and feature.shape == () and np.issubdtype(feature.np_dtype, np.number)
     )
-    return number and "target" in card.optional
+    return number and "target" in card.rows.optional
 
 
 def _store(builder, played: dict[str, str], path: Path) -> None:

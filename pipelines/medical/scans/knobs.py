@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 
 from horngate.pipelines.spec.card import Data, knob
+from horngate.pipelines.spec.rows import RowSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scans(Data):
     """Knobs of all tasks on medical images: how a file becomes greys, and which rows belong to one patient."""
 
-    private = True
-    unit = "patient"
-    loader = "medical.scans.loader"
+    rows = RowSpec(private=True, unit="patient", loader="medical.scans.loader")
     families = ("keras.applications", "ImageClassifier")
 
     group_column: str | None = knob(

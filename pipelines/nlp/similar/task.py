@@ -68,8 +68,6 @@ class Pipeline(Encoding, RowByRow):
     ) -> dict[str, Any]:
         from horngate.pipelines.nlp.similar.learning import PairTraining
 
-        if self.card.refit or self.card.class_weights != "none":
-            raise UserError("--refit and --class-weights are for classes; embeddings have none: leave them out")
         self.tokens.write(run / "tokenizer.json")
         with device.scope():
             self.answers = self.build()

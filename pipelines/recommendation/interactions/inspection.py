@@ -72,7 +72,7 @@ def _with_tables(log: Log, card: Data) -> tuple[Log, dict[str, SideTable]]:
     """Return the log with the ids of side tables behind its own, and these tables by role."""
     tables = {}
     for role, knob in ROLES.items():
-        if (path := getattr(card, knob)) is not None and len(log):
+        if (path := getattr(card, knob, None)) is not None and len(log):
             ids = getattr(log, knob)
             table, known = read_side_table(path, card, role), set(ids.to_pylist())
             tables[role] = replace(table, findings=table.findings + _unmatched(table, known, role, path))

@@ -67,10 +67,10 @@ def roles_of(card: Any, names: list[str], path: Path, only: tuple[str, ...] | No
     """
     bare = {name.split(":")[0] if path.suffix.lower() in TYPED else name: name for name in names}
     found = {}
-    for role in only or card.roles:
-        wish, guesses = getattr(card, f"{role}_column"), card.roles[role]
+    for role in only or card.rows.roles:
+        wish, guesses = getattr(card, f"{role}_column"), card.rows.roles[role]
         able = [wish] if wish else [name for name in guesses if name in bare]
-        if role in card.optional and not able:
+        if role in card.rows.optional and not able:
             continue
         if len(able) != 1 or not (able[0] in bare or able[0] in names):
             why = f"has no column {wish}.{nearest(wish, bare)}" if wish else f"has no clear {role} column."

@@ -54,7 +54,7 @@ def read_side_table(path: str, card: Any, role: str, joining: str | None = None)
         raise UserError(f"{knob} {path} is empty")
     whole = pa.concat_tables(read, promote_options="permissive")
     bare = {name.split(":")[0] if place.suffix.lower() in TYPED else name: name for name in whole.column_names}
-    wishes = [name for name in (joining, getattr(card, f"{role}_column"), *card.roles[role], "id") if name]
+    wishes = [name for name in (joining, getattr(card, f"{role}_column"), *card.rows.roles[role], "id") if name]
     key = next((name for name in wishes if name in bare), None)
     if key is None:
         wanted = " or ".join(dict.fromkeys(wishes))

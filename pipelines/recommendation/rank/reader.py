@@ -53,7 +53,8 @@ class Events:
         if "roles" in self.schema:
             return self.schema["roles"]
         wishes = {role: getattr(self.card, f"{role}_column") for role in ROLES}
-        guesses = {role: next((name for name in self.card.roles[role] if name in cells), None) for role in ROLES}
+        usual = self.card.rows.roles
+        guesses = {role: next((name for name in usual[role] if name in cells), None) for role in ROLES}
         return {role: wishes[role] or guesses[role] for role in ROLES}
 
     def whole_cells(self, data: bytes) -> dict[str, Any]:
@@ -77,8 +78,6 @@ class Events:
         return Facts(data)
 
     def settle(self, facts: list[Facts]) -> None:
-        if self.card.class_weights != "none":
-            raise UserError("--class-weights would make probabilities wrong; leave it out")
         self.schema, self._codes = {}, None
         names = self.names_in(cells_of(facts[0].data))
         columns = features.settled((self.whole_cells(fact.data) for fact in facts), self.card, names)

@@ -93,8 +93,6 @@ class Recommender(Answering, Judging, Exporting, BlockByBlock):
         return []
 
     def settle(self, facts: list[Any]) -> None:
-        if self.card.class_weights != "none":
-            raise UserError("--class-weights is for classes; leave it out")
         self.schema = {"users": len(self.known.log.users), "items": len(self.known.log.items)}
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from horngate.models.recommendation.interactions import Lists
-    from horngate.pipelines.recommendation.interactions.inspection import Looked
 
 MODELS = ("sasrec", "gru4rec")
 KNOBS = ("seed", "max_length", "repeats", "dimension", "blocks", "dropout", "negatives")
@@ -60,14 +59,6 @@ class Pipeline(Recommender):
         self.include_seen = card.repeats
         self.histories_of: tuple[Any, Lists] | None = None
         self.longest = card.max_length
-
-    def survey(self) -> "Looked":
-        if self.card.users or self.card.items:
-            raise UserError(
-                "sequence learns from items and their order alone; leave --users and --items out, or take "
-                "`horngate recommendation retrieve`"
-            )
-        return super().survey()
 
     def learn(self, run: Run) -> dict[str, Any]:
         self.run = run

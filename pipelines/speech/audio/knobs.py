@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from horngate.pipelines.spec.card import Data, knob
+from horngate.pipelines.spec.rows import RowSpec
 
 LOWEST, HIGHEST = 2000, 384_000  # Hz: rates that a header can mean
 
@@ -11,10 +12,8 @@ LOWEST, HIGHEST = 2000, 384_000  # Hz: rates that a header can mean
 class Sounds(Data):
     """Knobs of all tasks on recorded speech: which rate they are brought to, and whose voice it is."""
 
-    unit = "speaker"
-    loader = "speech.audio.loader"
-    looking = ("rate",)
-    catalogued = {"input": "Audio"}
+    rows = RowSpec(unit="speaker", loader="speech.audio.loader", catalogued={"input": "Audio"})
+    check_knobs = ("rate",)
 
     group_column: str | None = knob(
         None, "Column that names the speaker; all of one speaker stays on one side of a split."
