@@ -55,8 +55,8 @@ def best_batch(model, pixels: np.ndarray) -> int:
 def forward_row() -> dict:
     """Race the forward pass alone, five turns each, medians."""
     from horngate.models.saving import open_model
-    from horngate.pipelines.export import start
-    from horngate.pipelines.export.conversion import to_litert
+    from horngate.pipelines.runtimes import start
+    from horngate.pipelines.runtimes.conversion import to_litert
 
     folder = Path(tempfile.mkdtemp())
     model = open_model(trained(folder) / "model.keras")
@@ -87,8 +87,8 @@ def features_row(files: int = 10_000) -> dict:
     from horngate.models.backbones.pictures import picture_encoder
     from horngate.models.training import transfer
     from horngate.pipelines.data.reading import in_order
-    from horngate.pipelines.export.race import Track
     from horngate.pipelines.images.reader import Reader
+    from horngate.pipelines.runtimes.race import Track
 
     folder = Path(tempfile.mkdtemp())
     paths = sorted(many_flowers(folder / "many", files).iterdir())

@@ -10,7 +10,7 @@ from horngate.cli.drift import drift_tables, of_run
 from horngate.cli.options import GroupedCommand, given, knob_groups, knob_options, verb_options
 from horngate.cli.output import findings_table, report_tables, say, say_json, show
 from horngate.cli.telling import speech_options, wake
-from horngate.pipelines.export import FORMATS, PRECISIONS
+from horngate.pipelines.runtimes import FORMATS, PRECISIONS
 from horngate.pipelines.spec.card import Data, knob_types, task_name
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.spec.recipe import merged, to_yaml

@@ -12,7 +12,7 @@ import pytest
 
 from horngate.pipelines import check, compare, evaluate, export, predict, train
 from horngate.pipelines.anomaly import Table
-from horngate.pipelines.export.golden import replayed
+from horngate.pipelines.runtimes.golden import replayed
 from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress

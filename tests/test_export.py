@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import export, predict, verify
-from horngate.pipelines.export import conversion
 from horngate.pipelines.runs.bundle import Bundle
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.runtimes import conversion
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.vision import Classify
@@ -196,7 +196,7 @@ def test_swapped_labels_are_not_handed_over(run, kind, tmp_path, monkeypatch):
 def test_swapped_names_inside_a_served_model_are_not_handed_over(run, tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from horngate.pipelines.export import serving
+    from horngate.pipelines.runtimes import serving
 
     right = serving.labelled
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import check, evaluate, export, predict, train
-from horngate.pipelines.export.golden import replayed
 from horngate.pipelines.recommendation import Rank
 from horngate.pipelines.recommendation.interactions.side_tables import Sides
 from horngate.pipelines.recommendation.rank.features import settled
 from horngate.pipelines.recommendation.rank.target_encoder import Aim
+from horngate.pipelines.runtimes.golden import replayed
 from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress

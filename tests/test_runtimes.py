@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from horngate.pipelines import evaluate, predict, train
-from horngate.pipelines.export import conversion, race
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.runtimes import conversion, race
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json, read_table, write_json
 from horngate.pipelines.vision import Classify
@@ -132,7 +132,7 @@ def test_a_run_in_a_read_only_folder_still_answers(run, tmp_path, monkeypatch, h
 def test_all_cores_give_the_rows_in_order(tmp_path):
     import keras
 
-    from horngate.pipelines.export.litert import LiteRT
+    from horngate.pipelines.runtimes.litert import LiteRT
 
     inputs = keras.Input((3,), dtype="float32")
     model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(inputs))

@@ -21,8 +21,8 @@ class PictureExporter(LabelExporter):
     def serving(self) -> Any:
         if not self._encodable:
             return None
-        from horngate.pipelines.export.serving import labelled  # TensorFlow, which other formats do without
         from horngate.pipelines.images.decoding import decoded
+        from horngate.pipelines.runtimes.serving import labelled  # TensorFlow, which other formats do without
 
         schema, labels, core = self.fitted.schema, self.fitted.decisions, self.task.predictor.core
 

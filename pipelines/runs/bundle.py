@@ -14,7 +14,7 @@ from horngate.pipelines.spec.recipe import read_card
 from horngate.pipelines.system.files import file_digest, read_json, write_text
 
 if TYPE_CHECKING:
-    from horngate.pipelines.export import Runtime
+    from horngate.pipelines.runtimes import Runtime
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
@@ -63,7 +63,7 @@ class Bundle(os.PathLike):
         Raises:
             UserError: its package is missing, or it rejects the file.
         """
-        from horngate.pipelines.export import start
+        from horngate.pipelines.runtimes import start
 
         return start(self.facts["kind"], self.model)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.export import Runtime
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.runtimes import Runtime
 
 
 class HandedOver(ABC):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from horngate import pipelines
-from horngate.pipelines.export import Runtime
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.runtimes import Runtime
 from horngate.pipelines.spec.card import Data, task_name
 from horngate.pipelines.spec.parts import Parts
 from horngate.pipelines.tasks.legacy import legacy_task

@@ -14,10 +14,10 @@ from horngate.models.training import checkpoint, transfer
 from horngate.models.training.learning import ArrayRows
 from horngate.models.training.lora import merged
 from horngate.pipelines.data.reading import ReadRows
-from horngate.pipelines.export import Runtime
-from horngate.pipelines.export.race import RACED, Track, sampled
 from horngate.pipelines.metrics.classification import Outcome
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.runtimes import Runtime
+from horngate.pipelines.runtimes.race import RACED, Track, sampled
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics import calibration
 from horngate.pipelines.system import cache, progress

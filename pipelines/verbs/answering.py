@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.sources.blocks import CORE
-from horngate.pipelines.export.race import Track, Verdict, counted, sampled
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.runtimes.race import Track, Verdict, counted, sampled
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tasks.parts import AnswerColumn, Said
 from horngate.pipelines.tasks.task import Task

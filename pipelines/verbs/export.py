@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from horngate.pipelines.export import FORMATS, PRECISIONS
-from horngate.pipelines.export.examples import example
-from horngate.pipelines.export.golden import TOLERANCES, made_up, replayed, write_golden
 from horngate.pipelines.runs.bundle import MODELS, Bundle
 from horngate.pipelines.runs.model_card import model_card
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.runtimes import FORMATS, PRECISIONS
+from horngate.pipelines.runtimes.examples import example
+from horngate.pipelines.runtimes.golden import TOLERANCES, made_up, replayed, write_golden
 from horngate.pipelines.spec.card import Data, task_name
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.spec.recipe import to_yaml
@@ -114,7 +114,7 @@ def _fill(bundle: Bundle, run: Run, task: Task, wishes: dict[str, Any], golden, 
 
 
 def _convert(task: Task, path: Path, kind: str, precision: str, sample) -> None:
-    from horngate.pipelines.export import conversion
+    from horngate.pipelines.runtimes import conversion
 
     progress.detail(f"converting to {kind}")
     try:

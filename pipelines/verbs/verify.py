@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from horngate.pipelines.export.golden import Parity, replayed
 from horngate.pipelines.runs.bundle import Bundle
+from horngate.pipelines.runtimes.golden import Parity, replayed
 from horngate.pipelines.spec.errors import UserError
 
 

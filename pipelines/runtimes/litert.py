@@ -8,7 +8,7 @@ from queue import SimpleQueue
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from horngate.pipelines.export import Runtime
+from horngate.pipelines.runtimes import Runtime
 from horngate.pipelines.system import progress
 
 ROWS = 4  # of one invocation; caches of a core hold the maps of a few pictures, not of 32

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from horngate.pipelines.export import Runtime
+from horngate.pipelines.runtimes import Runtime
 
 
 class Onnx(Runtime):

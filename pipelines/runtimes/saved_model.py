@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from horngate.pipelines.export import Runtime
+from horngate.pipelines.runtimes import Runtime
 
 
 class SavedModel(Runtime):

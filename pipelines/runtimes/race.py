@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.reading import content
-from horngate.pipelines.export import Runtime
+from horngate.pipelines.runtimes import Runtime
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import cache, progress
 from horngate.pipelines.system.files import digest, read_json, write_json
@@ -148,8 +148,8 @@ class Track:
 
     def _converted(self) -> Runtime:
         """Return LiteRT on the converted model, which the cache keeps by what it was made from."""
-        from horngate.pipelines.export import litert
-        from horngate.pipelines.export.conversion import to_litert
+        from horngate.pipelines.runtimes import litert
+        from horngate.pipelines.runtimes.conversion import to_litert
 
         size = 4 * int(self.model.count_params())
         with progress.hushed():
