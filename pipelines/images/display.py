@@ -1,8 +1,9 @@
 """How sorted pictures are shown, in any domain: thumbnails, and Grad-CAM of what spoke for an answer."""
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,21 +15,28 @@ from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import whole
-from horngate.pipelines.tasks.classification.display import LabelDisplay
+
+if TYPE_CHECKING:
+    from horngate.pipelines.tasks.task import Task
 
 
-class PictureDisplay(LabelDisplay):
-    """Shows pictures as the network sees them.
+class ShownPictures:
+    """Pictures of a task that sorts them, as the network sees them.
 
-    Attributes:
+    Args:
+        task: the task.
         drawn_from: lists in a report's details whose rows Grad-CAM is drawn of.
+        showable: whether an input, given by its bytes, may be shown to people who look at reports.
     """
 
-    drawn_from: tuple[str, ...] = ("mistakes",)
-
-    def showable(self, data: bytes) -> bool:
-        """Whether an input may be shown to people who look at reports."""
-        return True
+    def __init__(
+        self,
+        task: "Task",
+        drawn_from: tuple[str, ...] = ("mistakes",),
+        showable: Callable[[bytes], bool] = lambda data: True,
+    ):
+        self.task, self.drawn_from, self.showable = task, drawn_from, showable
+        self.fitted = task.fitted
 
     def rows(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
         """Return the pictures, with Grad-CAM of the answer where an open network has spatial maps."""

@@ -12,6 +12,17 @@ from horngate.pipelines.spec.recipe import read_card, to_yaml
 from horngate.pipelines.system.files import digest, file_digest, read_json, read_table, whole, write_json, write_text
 
 FORMAT = 1
+# What answers depend on, in runs that don't name it themselves.
+FORMER = (
+    "model.keras",
+    "labels.json",
+    "alarms.json",
+    "schema.json",
+    "tokenizer.json",
+    "sides.parquet",
+    "language.json",
+)
+FORMER += ("tokenizer.spm", "users.parquet", "items.parquet", "interactions.parquet")
 
 
 class Run(os.PathLike):
@@ -112,9 +123,8 @@ class Run(os.PathLike):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that its answers depend on."""
-        names = ("model.keras", "labels.json", "alarms.json", "schema.json", "tokenizer.json", "sides.parquet")
-        names += ("language.json", "tokenizer.spm", "users.parquet", "items.parquet", "interactions.parquet")
+        """A hash of all that its answers depend on: of the files that its `run.json` names."""
+        names = self.summary.get("files", FORMER)
         return digest(*(file_digest(self / name) for name in names if (self / name).is_file()))
 
     def keep_model(self, model: Any) -> None:

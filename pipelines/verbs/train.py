@@ -100,6 +100,7 @@ def _trained(run: Run, task: Task, machine: device.Device) -> Run:
     keep_profile(task, seen.table, seen.same.near, splits, run)
     counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}
     summary |= {"rows": counts, "device": machine.name, "peak_memory_bytes": device.peak_memory(), "protocol": protocol}
+    summary["files"] = ["model.keras", "schema.json", *task.fitted.files]
     headlines = _evaluate(task, seen, splits, run, summary, references)
     run.finish(summary | {"seconds": round(time.monotonic() - started, 1), "metrics": headlines})
     return run

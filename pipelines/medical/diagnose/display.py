@@ -1,23 +1,36 @@
 """How findings are shown: no picture that may say whose it is, and on every page what this isn't."""
 
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
 import pyarrow as pa
 
-from horngate.pipelines.images.display import PictureDisplay
+from horngate.pipelines.images.display import ShownPictures
 from horngate.pipelines.medical.diagnose import plots as drawn
 from horngate.pipelines.medical.scans.checks import NO_DEVICE
-from horngate.pipelines.report.plot import Plot
+from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
+from horngate.pipelines.tasks.classification.display import LabelDisplay
 from horngate.pipelines.tasks.parts import Titles
 
 
-class ScreeningDisplay(PictureDisplay):
+class ScreeningDisplay(LabelDisplay):
     """Shows findings, their decision curve, and the positives near the threshold."""
 
     titles = Titles(caution=NO_DEVICE)
-    drawn_from = ("mistakes", "borderline")
 
-    def showable(self, data: bytes) -> bool:
-        return not self.task.reader.inspect(data, "").burned_in
+    @cached_property
+    def pictures(self) -> ShownPictures:
+        """The scans, but for those with text in their pixels, which may say whose they are."""
+        inspect = self.task.reader.inspect
+        return ShownPictures(self.task, ("mistakes", "borderline"), lambda data: not inspect(data, "").burned_in)
+
+    def rows(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
+        return self.pictures.rows(rows, answers)
+
+    def files(self, report: Report, table: pa.Table, folder: Path, options: dict[str, Any]) -> None:
+        self.pictures.files(report, table, folder, options)
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
         curve = report.details.get("decision_curve")

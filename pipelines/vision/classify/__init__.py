@@ -8,6 +8,6 @@ PARTS = Parts(
     learner="images.learner.PictureLearner",
     predictor="tasks.classification.predictor.LabelPredictor",
     evaluator="tasks.classification.evaluator.LabelEvaluator",
-    display="vision.classify.parts.ClassifyDisplay",
+    display="vision.classify.parts.PictureDisplay",
     exporter="images.exporter.PictureExporter",
 )

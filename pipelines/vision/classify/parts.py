@@ -1,12 +1,17 @@
 """What is its own of sorting pictures: which files they are, how they are read, and what is said of the models."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from horngate.pipelines.images.display import PictureDisplay
+from horngate.pipelines.images.display import ShownPictures
 from horngate.pipelines.images.reader import SUFFIXES, Change, Facts, Reader, small_size
 from horngate.pipelines.images.statistics import statistics
+from horngate.pipelines.report.plot import Shown
+from horngate.pipelines.runs.report import Report
+from horngate.pipelines.tasks.classification.display import LabelDisplay
 from horngate.pipelines.tasks.classification.rows import LabelledRows
 from horngate.pipelines.tasks.parts import Fitted
 from horngate.pipelines.tasks.reader import TensorReader
@@ -36,8 +41,14 @@ class PictureReader(TensorReader):
         return statistics(data, tensor)
 
 
-class ClassifyDisplay(PictureDisplay):
-    """Says where a sorter of pictures ends."""
+class PictureDisplay(LabelDisplay):
+    """Shows pictures with what spoke for their labels, and says where a sorter of pictures ends."""
+
+    def rows(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
+        return ShownPictures(self.task).rows(rows, answers)
+
+    def files(self, report: Report, table: pa.Table, folder: Path, options: dict[str, Any]) -> None:
+        ShownPictures(self.task).files(report, table, folder, options)
 
     def model_card(self) -> dict[str, str]:
         limits = (
