@@ -13,10 +13,10 @@ from horngate.pipelines.data.sources.blocks import Listing
 from horngate.pipelines.data.sources.loader import examples
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.speech import Keywords
+from horngate.pipelines.speech.audio.audio_input import loudest, placed
 from horngate.pipelines.speech.audio.checks import common_rate, sound_findings, speaker_findings, speaker_part
 from horngate.pipelines.speech.audio.decoding import SUFFIXES, Sound, chunks_of, resampled, sound_of
 from horngate.pipelines.speech.audio.facts import facts_of
-from horngate.pipelines.speech.keywords.reader import loudest, placed
 
 LONGEST = 60.0
 

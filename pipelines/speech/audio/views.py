@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from horngate.pipelines.speech.audio.audio_input import loudest, placed
 from horngate.pipelines.speech.audio.decoding import Sound, resampled
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ class View:
 
     def heard(self, sound: Sound, rate: int, length: int) -> np.ndarray:
         """Return float32 `[length]` at a rate."""
-        from horngate.pipelines.speech.keywords.reader import loudest, placed
-
         factor = round(
             1 + self.speed * self.draw.uniform(-1, 1), 2
         )  # whole hundredths: soxr has short filters for them

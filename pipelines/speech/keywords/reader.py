@@ -9,11 +9,11 @@ import pyarrow as pa
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech.audio import checks
+from horngate.pipelines.speech.audio.audio_input import AudioInput, window_of
 from horngate.pipelines.speech.audio.backgrounds import backgrounds
 from horngate.pipelines.speech.audio.decoding import SUFFIXES, Sound, sound_of
 from horngate.pipelines.speech.audio.facts import Facts, facts_of
 from horngate.pipelines.speech.audio.views import View
-from horngate.pipelines.speech.keywords.audio_input import AudioInput, window_of
 from horngate.pipelines.tasks.classification.rows import LabelledRows
 from horngate.pipelines.tasks.parts import Fitted
 from horngate.pipelines.tasks.reader import TensorReader
