@@ -14,9 +14,10 @@ from conftest import run_here
 
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import task_name
-from horngate.pipelines.spec.discovery import card_class, domains, pipeline_of
+from horngate.pipelines.spec.discovery import card_class, domains
 from horngate.pipelines.spec.recipe import merged, read_card, to_yaml
 from horngate.pipelines.system.files import read_table
+from horngate.pipelines.tasks.task import task_of
 
 TASKS = [(domain, task) for domain, cards in domains().items() for task in cards]
 HEAVY = (
@@ -164,7 +165,8 @@ def test_evaluate_repeats_what_training_measured(domain, task, tiny_runs, cli, t
     run = tiny_runs(domain, task)
     code, out, _ = cli("evaluate", run.folder, "--json", "-o", tmp_path / "again")
     again, before = json.loads(out), json.loads((run / "evaluation/test/report.json").read_text())
-    timed = pipeline_of(run.card).timed
+    columns = task_of(run.card).opened(run).predictor.columns()
+    timed = {"real_time_factor"} | {column.name for column in columns if column.timed}  # a metric of such columns
     metrics = [
         {name: score for name, score in part["metrics"].items() if name not in timed} for part in (again, before)
     ]
@@ -189,9 +191,7 @@ def test_prediction_and_evaluation_give_the_same_answers(domain, task, tiny_runs
 
 
 def pipeline_answers(run: Run) -> list[str]:
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    return pipeline.answer_schema().names
+    return [column.name for column in task_of(run.card).opened(run).predictor.columns() if column.predicted]
 
 
 @every_task
@@ -243,7 +243,7 @@ def test_an_export_answers_as_its_run_or_says_why_there_is_none(
     run = tiny_runs(domain, task)
     code, out, err = cli("export", run.folder, "--format", kind, "-o", tmp_path / "bundle")
     if code == 1:
-        assert pipeline_of(run.card).unexportable in err and len(err.strip().splitlines()) == 1
+        assert task_of(run.card).unexportable in err and len(err.strip().splitlines()) == 1
         return
     assert code == 0 and out.strip() == str(tmp_path / "bundle"), err
     code, out, err = cli(domain, task, "predict", tmp_path / "bundle", *inputs_of(run), "-o", tmp_path / "a.parquet")

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -19,11 +20,12 @@ from horngate.pipelines.medical.scans.volumes import volume_of
 from horngate.pipelines.medical.segment import loader
 from horngate.pipelines.medical.segment.baselines import bright, local_features
 from horngate.pipelines.medical.segment.class_maps import UNLABELLED, Classes, fitting, read_mask
-from horngate.pipelines.medical.segment.rows import PatchRows
+from horngate.pipelines.medical.segment.patches import PatchRows
 from horngate.pipelines.medical.segment.tiles import Averaged, Tiler, poses
 from horngate.pipelines.medical.segment.views import View
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.tasks.parts import Fitted
+from horngate.pipelines.tasks.task import task_of
 
 
 def write_pair(
@@ -45,7 +47,7 @@ def rows_of(path: Path, **knobs) -> pa.Table:
 
 
 def findings_of(path: Path, **knobs) -> dict[str, str]:
-    seen = pipeline_of(Segment(data=str(path), max_quarantine=1.0, **knobs)).survey()
+    seen = task_of(Segment(data=str(path), max_quarantine=1.0, **knobs)).rows.survey()
     return {finding.code: finding.message for finding in seen.findings}
 
 
@@ -125,7 +127,7 @@ def test_a_table_names_masks_in_a_column(tmp_path, cli):
     write_pair(tmp_path, "a")
     (tmp_path / "rows.csv").write_text("file,outline,case\nimages/a.png,masks/a.png,7\n")
     card = Segment(data=str(tmp_path / "rows.csv"), mask_column="outline", group_column="case")
-    seen = pipeline_of(card).survey()
+    seen = task_of(card).rows.survey()
     assert seen.usable == 1 and seen.table["group"][0].as_py().startswith("p")
     code, _, err = cli("medical", "segment", "check", tmp_path / "rows.csv")
     assert code == 1 and "--mask-column" in err
@@ -278,7 +280,7 @@ def test_a_run_answers_by_the_mean_over_poses_on_request(tiny_runs, tmp_path):
 
 def test_averaging_over_no_poses_is_refused_before_anything_is_read():
     with pytest.raises(UserError, match="--flip"):
-        pipeline_of(Segment(data="nowhere", tta=True))
+        task_of(Segment(data="nowhere", tta=True)).rows.survey()
 
 
 # Volumes.
@@ -440,23 +442,23 @@ def test_a_volume_is_measured_in_millimetres_against_its_mask(tiny_runs, cli, tm
 
 
 def test_the_memory_of_a_prediction_does_not_grow_with_the_planes(tiny_runs, tmp_path):
-    task = pipeline_of(tiny_runs("medical", "segment").card)
-    task.schema = {"window": "file", "channels": 1, "dtype": "uint8", "size": 32, "margin": 4}
-    task.classes, task.masks_to = Classes((0, 1), ("rest", "lesion")), str(tmp_path / "out")
-    task.forward = lambda batch: np.concatenate([255.0 - batch, batch], -1).astype(np.float32)
-    type(task).step, peaks = 8, []
-    try:
-        for count in (24, 96):
-            path = write_volume(tmp_path / f"{count}.nii", np.zeros((96, 96, count), np.int16), lying("LPS"))
-            block = pa.table({"id": ["v"], "input": [os.fsencode(path)], "value": pa.nulls(1, pa.binary())})
-            block = block.append_column("error", pa.nulls(1, pa.string()))
-            tracemalloc.start()
-            _, places, errors = task.said(block, labelled=False)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-            assert (places, errors) == ([0], [None])
-    finally:
-        del type(task).step
+    class Bright:
+        def predict_on_batch(self, batch):
+            return np.concatenate([255.0 - batch, batch], -1).astype(np.float32)
+
+    schema = {"window": "file", "channels": 1, "dtype": "uint8", "size": 32, "margin": 4}
+    fitted = Fitted(schema, decisions=Classes((0, 1), ("rest", "lesion")), model=Bright())
+    card = tiny_runs("medical", "segment").card
+    task, peaks = replace(task_of(card), fitted=fitted, options={"masks_to": str(tmp_path / "out")}), []
+    for count in (24, 96):
+        path = write_volume(tmp_path / f"{count}.nii", np.zeros((96, 96, count), np.int16), lying("LPS"))
+        block = pa.table({"id": ["v"], "input": [os.fsencode(path)], "value": pa.nulls(1, pa.binary())})
+        block = block.append_column("error", pa.nulls(1, pa.string()))
+        tracemalloc.start()
+        (said,) = task.predictor.predict([block], labelled=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (said.places, said.errors) == ([0], [None])
     assert peaks[1] < peaks[0] + 96 * 96 * 8
 
 
@@ -480,9 +482,9 @@ def test_a_run_keeps_nothing_of_names_and_paths(tiny_runs, tmp_path):
 def test_patches_depend_on_seed_epoch_and_number_alone(tiny_runs, tmp_path):
     for number in range(3):
         write_pair(tmp_path, f"{number}", seed=number)
-    task = pipeline_of(Segment(data=str(tmp_path), augment="elastic", flip="both", turn=True, image_size=32))
-    seen = task.survey()
-    task.settle(seen.facts)
+    task = task_of(Segment(data=str(tmp_path), augment="elastic", flip="both", turn=True, image_size=32))
+    seen = task.rows.survey()
+    task = task.with_fitted(task.reader.fit_schema(seen.facts))
     first, second = (PatchRows(task, seen.table, 12) for _ in range(2))
     for epoch in (None, 0, 3):
         ours, theirs = first.batch(np.arange(12), epoch), second.batch(np.array([11, 3]), epoch)

@@ -10,11 +10,11 @@ from horngate.models.saving import open_model
 from horngate.models.vision.levels import Levels
 from horngate.models.vision.overlap_loss import UNLABELLED, LabelledAccuracy, OverlapLoss
 from horngate.models.vision.patches import NoMaps
-from horngate.models.vision.segmentation import Segmenter, Wishes, on_backbone, on_preset, plain
+from horngate.models.vision.segmentation import Segmenter, SegmenterConfig, on_backbone, on_preset, plain
 
 
-def pixels(wishes: Wishes, count: int = 2, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, *wishes.shape)).astype(wishes.dtype)
+def pixels(config: SegmenterConfig, count: int = 2, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, *config.shape)).astype(config.dtype)
 
 
 def said(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
@@ -74,9 +74,9 @@ def small_deeplab() -> keras.Model:
 
 
 def test_a_u_net_answers_every_pixel_and_opens_again(tmp_path):
-    wishes = Wishes(64, 3, "float32", classes=3, width=4)
-    network = plain(wishes)
-    inputs = pixels(wishes)
+    config = SegmenterConfig(64, 3, "float32", classes=3, width=4)
+    network = plain(config)
+    inputs = pixels(config)
     scores = said(network.answers, inputs)
     assert scores.shape == (2, 64, 64, 3) and scores.dtype == np.float32
     assert np.allclose(scores.sum(-1), 1, atol=1e-5)
@@ -87,7 +87,7 @@ def test_a_u_net_answers_every_pixel_and_opens_again(tmp_path):
 
 
 def test_a_backbone_gives_its_stages_as_skips_and_greys_become_colours_once(tmp_path):
-    grey, colour = Wishes(64, 1, "uint8", 2), Wishes(64, 3, "uint8", 2)
+    grey, colour = SegmenterConfig(64, 1, "uint8", 2), SegmenterConfig(64, 3, "uint8", 2)
     network = on_backbone(grey, "mobilenet", "none", 0.25)
     assert [part.shape[1] for part in network.encoder.outputs] == [32, 16, 8, 4, 2]
     twin = on_backbone(colour, "mobilenet", "none", 0.25)
@@ -99,15 +99,15 @@ def test_a_backbone_gives_its_stages_as_skips_and_greys_become_colours_once(tmp_
 
 def test_a_backbone_without_maps_is_refused():
     with pytest.raises((NoMaps, BackboneError)):
-        on_backbone(Wishes(64, 3, "uint8", 2), "mobilenet", "/nowhere/weights.h5", 0.25)
+        on_backbone(SegmenterConfig(64, 3, "uint8", 2), "mobilenet", "/nowhere/weights.h5", 0.25)
 
 
 @pytest.mark.parametrize("small", [small_segformer, small_deeplab])
 def test_a_segmentation_preset_from_a_folder_gets_a_head_for_the_classes(small, tmp_path):
     small().save_to_preset(str(tmp_path / "preset"))
-    wishes = Wishes(64, 1, "uint8", classes=3)
-    network = on_preset(wishes, str(tmp_path / "preset"), "imagenet")
-    inputs = pixels(wishes)
+    config = SegmenterConfig(64, 1, "uint8", classes=3)
+    network = on_preset(config, str(tmp_path / "preset"), "imagenet")
+    inputs = pixels(config)
     scores = said(network.answers, inputs)
     assert scores.shape == (2, 64, 64, 3) and np.allclose(scores.sum(-1), 1, atol=1e-5)
     network.freeze()
@@ -121,7 +121,7 @@ def test_a_segmentation_preset_from_a_folder_gets_a_head_for_the_classes(small, 
 
 def test_a_name_that_is_no_preset_says_what_to_do():
     with pytest.raises(BackboneError, match="presets fetch"):
-        on_preset(Wishes(64, 3, "uint8", 2), "segformer_nowhere", "imagenet")
+        on_preset(SegmenterConfig(64, 3, "uint8", 2), "segformer_nowhere", "imagenet")
 
 
 def test_the_loss_is_cross_entropy_plus_missing_overlap_of_labelled_pixels():

@@ -19,7 +19,7 @@ COARSEST = 32  # pixels of a tile per place of the coarsest map: a tile's side i
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SegmenterConfig:
     """What a segmenter is made for.
 
     Attributes:
@@ -101,14 +101,14 @@ def _encoder_of(answers: keras.Model) -> keras.Model:
     return answers.get_layer("segmenter").backbone
 
 
-def plain(wishes: Wishes) -> Segmenter:
+def plain(config: SegmenterConfig) -> Segmenter:
     """Return a U-Net from a random start."""
-    keras.utils.set_random_seed(wishes.seed)
-    encoder = plain_encoder(wishes.levels(wishes.channels), wishes.shape, wishes.dtype, wishes.width)
-    return _around(encoder, wishes, wishes.width)
+    keras.utils.set_random_seed(config.seed)
+    encoder = plain_encoder(config.levels(config.channels), config.shape, config.dtype, config.width)
+    return _around(encoder, config, config.width)
 
 
-def on_backbone(wishes: Wishes, name: str, weights: str, alpha: float | None) -> Segmenter:
+def on_backbone(config: SegmenterConfig, name: str, weights: str, alpha: float | None) -> Segmenter:
     """Return a U-Net whose encoder is a backbone of pictures.
 
     Args:
@@ -118,14 +118,14 @@ def on_backbone(wishes: Wishes, name: str, weights: str, alpha: float | None) ->
         BackboneError: it can't be had.
         NoMaps: it has no maps of several scales.
     """
-    keras.utils.set_random_seed(wishes.seed)
-    encoder = backbone_encoder(wishes.levels(3), wishes.shape, wishes.dtype, name, weights, alpha)
-    return _around(encoder, wishes, None)
+    keras.utils.set_random_seed(config.seed)
+    encoder = backbone_encoder(config.levels(3), config.shape, config.dtype, name, weights, alpha)
+    return _around(encoder, config, None)
 
 
-def _around(encoder: keras.Model, wishes: Wishes, width: int | None) -> Segmenter:
+def _around(encoder: keras.Model, config: SegmenterConfig, width: int | None) -> Segmenter:
     maps = encoder(encoder.input)
-    logits = layers.Conv2D(wishes.classes, 1, dtype="float32", name="head")(decoded(maps, wishes.side, width))
+    logits = layers.Conv2D(config.classes, 1, dtype="float32", name="head")(decoded(maps, config.side, width))
     return _scored(encoder.input, logits)
 
 
@@ -139,7 +139,7 @@ def is_preset(name: str) -> bool:
     return name not in architectures()
 
 
-def on_preset(wishes: Wishes, name: str, weights: str) -> Segmenter:
+def on_preset(config: SegmenterConfig, name: str, weights: str) -> Segmenter:
     """Return a segmenter of KerasHub (SegFormer, DeepLabV3) with a head for these classes.
 
     A preset that fixes the side of its input makes tiles of that side.
@@ -155,29 +155,29 @@ def on_preset(wishes: Wishes, name: str, weights: str) -> Segmenter:
 
     if weights not in ("imagenet", "none"):
         raise BackboneError(f"a preset brings its own weights: leave --weights out, or say none. Received: {weights}")
-    keras.utils.set_random_seed(wishes.seed)
+    keras.utils.set_random_seed(config.seed)
     try:
         if Path(name).is_dir():
             check_preset(Path(name))
-        task = _task(keras_hub.models.ImageSegmenter, name, weights != "none", wishes)
+        task = _task(keras_hub.models.ImageSegmenter, name, weights != "none", config)
         converter = keras_hub.layers.ImageConverter.from_preset(name)
     except Untrusted as problem:
         raise BackboneError(str(problem)) from None
     except Exception as problem:
         raise BackboneError(no_preset(name, problem)) from None
     task.name = "segmenter"
-    side = task.input_shape[1] or wishes.side
-    inputs = keras.Input((side, side, wishes.channels), dtype=wishes.dtype, name="pixels")
+    side = task.input_shape[1] or config.side
+    inputs = keras.Input((side, side, config.channels), dtype=config.dtype, name="pixels")
     scale, offset = (_three(value, usual) for value, usual in ((converter.scale, 1.0), (converter.offset, 0.0)))
-    pixels = Scaling(scale, offset, name="scaling")(wishes.levels(3)(inputs))
+    pixels = Scaling(scale, offset, name="scaling")(config.levels(3)(inputs))
     return _scored(inputs, layers.Activation("linear", dtype="float32", name="head")(task(pixels)))
 
 
-def _task(segmenter: type, name: str, load_weights: bool, wishes: Wishes) -> keras.Model:
+def _task(segmenter: type, name: str, load_weights: bool, config: SegmenterConfig) -> keras.Model:
     """Return KerasHub's segmenter for this side of a tile, or, where the preset fixes its side, for that one."""
-    wished = {"load_weights": load_weights, "num_classes": wishes.classes}
+    wished = {"load_weights": load_weights, "num_classes": config.classes}
     try:
-        shape = (wishes.side, wishes.side, 3)
+        shape = (config.side, config.side, 3)
         return segmenter.from_preset(name, image_shape=shape, **wished)
     except (TypeError, ValueError):  # a backbone whose side belongs to its encoder takes no shape
         return segmenter.from_preset(name, **wished)

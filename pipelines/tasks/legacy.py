@@ -120,8 +120,6 @@ class LegacyParts:
         pipeline, wide = self.pipeline, {}
         if hasattr(pipeline, "labels"):
             wide = {"scores": tuple(f"score_{name}" for name in pipeline.labels.labels)}
-        if hasattr(pipeline, "classes"):
-            wide = {"area": tuple(f"area_{name}" for name in pipeline.classes.names)}
         column = partial(self._column, wide)
         own = [
             column(field, "carried" if field.name in pipeline.carried else "answer")

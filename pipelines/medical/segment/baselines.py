@@ -1,17 +1,21 @@
 """What segments without a network: a threshold, and a forest that looks at the surroundings of each pixel."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
+from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+from sklearn.ensemble import RandomForestClassifier
 
 from horngate.pipelines.medical.scans.volumes import Volume
-from horngate.pipelines.medical.segment.rows import PatchRows
+from horngate.pipelines.medical.segment.cases import cases_of, compared
+from horngate.pipelines.medical.segment.patches import PatchRows
+from horngate.pipelines.medical.segment.reader import MaskReader
+from horngate.pipelines.metrics.segmentation import Cases
 from horngate.pipelines.system import progress
+from horngate.pipelines.tasks.parts import LearningData
 
 if TYPE_CHECKING:
-    from horngate.pipelines.medical.segment.task import Pipeline
+    from horngate.pipelines.tasks.task import Task
 
 WIDTHS = (1.0, 2.0, 4.0)  # pixels, of the Gaussians that a pixel's surroundings are looked at through
 PATCHES = 48  # that the forest looks at
@@ -27,8 +31,6 @@ def local_features(pixels: np.ndarray) -> np.ndarray:
     Of the brightness: itself and far around it, and through Gaussians of 1, 2 and 4 pixels its mean, gradient, and the two
     curvatures (eigenvalues of the Hessian).
     """
-    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
-
     grey = np.asarray(pixels, np.float32).mean(-1)
     found = [
         grey,
@@ -58,8 +60,6 @@ class Forest:
     """
 
     def __init__(self, rows: PatchRows, classes: int, seed: int):
-        from sklearn.ensemble import RandomForestClassifier
-
         draw = np.random.default_rng((seed, 2))
         inputs, targets, _ = rows.batch(np.arange(PATCHES), 0)
         features = np.concatenate([local_features(one).reshape(-1, 16) for one in inputs])
@@ -104,27 +104,31 @@ def bright(pixels: np.ndarray) -> np.ndarray:
     return levels > int(np.nan_to_num(between).argmax())
 
 
-def answers_of(task: "Pipeline", table: pa.Table, splits: np.ndarray) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Return how rivals' masks compare with the truth: name → split → the cases, as `task.compared` gives them."""
-    train = table.take(pa.array(np.flatnonzero(splits == "train")))
-    rows = PatchRows(task, train, PATCHES)
-    rivals: dict[str, Any] = {"forest": Forest(rows, len(task.classes), task.card.seed)}
-    if len(task.classes) == 2:
-        rivals["otsu_threshold"] = Threshold(rows)
-    found: dict[str, dict[str, list]] = {name: {} for name in rivals}
+def outcomes_of(task: "Task", data: LearningData) -> dict[str, dict[str, Cases]]:
+    """Return the cases of masks that a forest and, of two classes, a threshold answer: name → split → cases."""
+    classes = len(task.fitted.decisions)
+    rows = PatchRows(task, data.rows("train"), PATCHES)
+    baselines: dict[str, Any] = {"forest": Forest(rows, classes, task.card.seed)}
+    if classes == 2:
+        baselines["otsu_threshold"] = Threshold(rows)
+    found: dict[str, dict[str, Cases]] = {name: {} for name in baselines}
     for split in ("validation", "test"):
-        own = table.take(pa.array(np.flatnonzero(splits == split))).select(["input", "value", "mask"]).to_pylist()
+        own = data.rows(split).select(["input", "value", "mask"]).to_pylist()
+        measured: dict[str, list] = {name: [] for name in baselines}
         for row in progress.tracked(own, f"references on {split}", len(own)):
-            volume, truth = task.opened(row["input"], row["value"], row["mask"])
-            for name, answer in _answered(task, volume, rivals):
-                found[name].setdefault(split, []).append(task.compared(volume, truth, answer))
+            volume, truth = task.reader.opened(row)
+            for name, answer in _answers(task.reader, volume, baselines).items():
+                measured[name].append(compared(volume, truth, answer, classes, task.card.tolerance))
+        for name, cases in measured.items() if own else ():
+            found[name][split] = cases_of(cases, classes)
     return found
 
 
-def _answered(task: "Pipeline", volume: Volume, rivals: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the answer of each rival, uint8 `[planes, h, w]`."""
-    answers = {name: np.zeros(volume.shape, np.uint8) for name in rivals}
+def _answers(reader: MaskReader, volume: Volume, baselines: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return the answer of each baseline, uint8 `[planes, h, w]`."""
+    answers = {name: np.zeros(volume.shape, np.uint8) for name in baselines}
     for place, pixels in volume.greys():
-        for name, rival in rivals.items():
-            answers[name][place] = rival.answer(task.typed(pixels))
-    yield from answers.items()
+        seen = reader.typed(pixels)
+        for name, baseline in baselines.items():
+            answers[name][place] = baseline.answer(seen)
+    return answers

@@ -1,124 +1,117 @@
-"""What a segmenter learns from: patches of pictures and their masks, cut at random places, turned and bent together."""
+"""Rows with masks, and what `check` says of masks: empty ones, values that are no class, classes not learnt."""
 
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.reading import in_order
-from horngate.pipelines.medical.segment.class_maps import UNLABELLED
-from horngate.pipelines.medical.segment.views import View
-from horngate.pipelines.spec.errors import Unreadable, UserError
-from horngate.pipelines.system import progress
+from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.medical.scans import checks
+from horngate.pipelines.medical.scans.reading import SUFFIXES
+from horngate.pipelines.medical.scans.scan import window_named
+from horngate.pipelines.medical.segment.class_maps import Classes
+from horngate.pipelines.medical.segment.facts import Facts
+from horngate.pipelines.medical.segment.tiles import poses_of
+from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.tasks.rows import ListedRows
 
-IN_MEMORY = 1 << 30  # bytes of pictures and masks; beyond, they lie in a temporary file
-ON_CLASS = 0.5  # share of patches that are cut around a pixel of a class that is drawn, so that rare ones are seen
-KNOWN = 4_000  # pixels of each class of a case that patches can be cut around
+if TYPE_CHECKING:
+    from horngate.pipelines.tasks.task import Task
+
+RARE_MASKS, RARE_PIXELS = 1, 1e-4  # a value in so many masks, and so small a share of all pixels, is likely a slip
 
 
-@dataclass(frozen=True)
-class Case:
-    """One picture or volume with its truth.
+class MaskedRows(ListedRows):
+    """Pictures and volumes with their masks.
 
-    Attributes:
-        pixels: `[planes, h, w, c]`, uint8 or float32.
-        truth: class numbers, uint8 `[planes, h, w]`.
-        seeds: for each class that stands in it (but the background) some of its pixels, int32 `[k, 3]`.
+    Raises:
+        UserError: the card's `window` or `tta` can't be, which is told before anything is read.
     """
 
-    pixels: np.ndarray
-    truth: np.ndarray
-    seeds: tuple[np.ndarray, ...]
+    suffixes = (*SUFFIXES, "")
+
+    def __init__(self, task: "Task"):
+        super().__init__(task)
+        window_named(self.card.window)
+        poses_of(self.card, self.card.tta)
+
+    def findings(self, table: pa.Table, facts: list[Facts], splits: np.ndarray | None) -> list[Finding]:
+        found = checks.patient_findings(table) + checks.image_findings(table, facts)
+        found += checks.flip_findings(set(_names_of(self.card.classes)), self.card.flip)
+        counts = [fact.counts for fact in facts]
+        try:
+            classes = Classes.named(self.card.classes, self.card.background, counts)
+        except UserError as problem:
+            return [Finding("error", "which_classes", str(problem), len(facts)), *found]
+        return found + _unlearnt(classes, counts, splits) + _mask_findings(classes, facts, table["id"].to_pylist())
 
 
-class PatchRows:
-    """Patches to learn from, or to watch the learning by; what a patch shows depends on (seed, epoch, its number) alone.
-
-    Args:
-        task: says how a row is read.
-        table: rows with masks, all of which could be read before.
-        count: patches of an epoch.
-
-    Attributes:
-        count: how many patches an epoch has.
-    """
-
-    def __init__(self, task: Any, table: pa.Table, count: int | None):
-        self.task, self.side = task, task.schema["size"]
-        self.folder: tempfile.TemporaryDirectory | None = None
-        self.kept, self.cases = 0, []
-        rows = table.select(["input", "value", "mask", "id"]).to_pylist()
-        label = "reading pictures and masks"
-        for row, found in zip(
-            rows, progress.tracked(in_order(self._read, rows, ahead=8), label, len(rows)), strict=True
-        ):
-            if isinstance(found, Unreadable):
-                raise UserError(f"{row['id']} could be read before, and can't any more: {found}")
-            self.cases.append(self._case(*found))
-        self.count = 0 if not self.cases else count or self.covering()
-
-    def covering(self) -> int:
-        """Return how many patches it takes to see every place about once, between 32 and 2,000."""
-        places = sum(case.truth.size for case in self.cases) / self.side**2
-        return int(np.clip(np.ceil(places), 32, 2000))
-
-    def _read(self, row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        return self.task.labelled(row["input"], row["value"], row["mask"])
-
-    def _case(self, pixels: np.ndarray, truth: np.ndarray) -> Case:
-        draw = np.random.default_rng((self.task.card.seed, len(self.cases)))
-        seeds = []
-        for number in range(1, len(self.task.classes)):
-            found = np.flatnonzero(truth.ravel() == number)
-            if len(found):
-                found = found if len(found) <= KNOWN else draw.choice(found, KNOWN, replace=False)
-                seeds.append(np.stack(np.unravel_index(found, truth.shape), 1).astype(np.int32))
-        return Case(self._stored(pixels), self._stored(truth), tuple(seeds))
-
-    def _stored(self, values: np.ndarray) -> np.ndarray:
-        """Return values as they are, or mapped from a temporary file where memory is short."""
-        self.kept += values.nbytes
-        if self.kept <= IN_MEMORY:
-            return values
-        self.folder = self.folder or tempfile.TemporaryDirectory(prefix="horngate-", ignore_cleanup_errors=True)
-        path = Path(self.folder.name) / f"{self.kept}.npy"
-        np.save(path, values, allow_pickle=False)
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-
-    def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
-        """Return pixels `[n, s, s, c]`, class numbers uint8 `[n, s, s]`, and no weights."""
-        pairs = [self._patch(int(row), epoch) for row in rows]
-        return np.stack([pixels for pixels, _ in pairs]), np.stack([truth for _, truth in pairs]), None
-
-    def _patch(self, row: int, epoch: int | None) -> tuple[np.ndarray, np.ndarray]:
-        case = self.cases[row % len(self.cases)]
-        draw = np.random.default_rng((self.task.card.seed, 0 if epoch is None else epoch + 1, row))
-        plane, *middle = self._middle(case, draw, epoch is not None)
-        view = View.drawn(self.task.card, draw) if epoch is not None else View()
-        pixels, truth = view.cut(case.pixels[plane], case.truth[plane], tuple(middle), self.side)
-        return self.task.typed(pixels), truth
-
-    def _middle(self, case: Case, draw: np.random.Generator, learning: bool) -> tuple[int, int, int]:
-        """Return the place that a patch is cut around: any, or one of a class."""
-        if learning and case.seeds and draw.random() < ON_CLASS:
-            places = case.seeds[draw.integers(len(case.seeds))]
-            plane, *middle = places[draw.integers(len(places))].tolist()
-            wander = draw.integers(-self.side // 3, self.side // 3 + 1, 2).tolist()
-            middle = [place + step for place, step in zip(middle, wander, strict=True)]
-        else:
-            plane, *middle = (int(draw.integers(length)) for length in case.truth.shape)
-        return plane, *(self._inside(place, length) for place, length in zip(middle, case.truth.shape[1:], strict=True))
-
-    def _inside(self, place: int, length: int) -> int:
-        """Return a place from which a patch doesn't reach beyond the picture, where it has room."""
-        half = self.side // 2
-        return length // 2 if length <= self.side else int(np.clip(place, half, length - self.side + half))
+def _names_of(wishes: tuple[str, ...] | None) -> list[str]:
+    """Return the names of classes that a user gave."""
+    return [part.partition("=")[2] for text in wishes or () for part in text.split(",")]
 
 
-def shares(rows: PatchRows, classes: int) -> np.ndarray:
-    """Return the share of each class in the labelled pixels, float64 `[classes]`."""
-    counts = sum(np.bincount(case.truth.ravel(), minlength=UNLABELLED + 1)[:classes] for case in rows.cases)
-    return counts / max(counts.sum(), 1)
+def _mask_findings(classes: Classes, facts: list[Facts], ids: list[str]) -> list[Finding]:
+    """Return findings on the masks of readable rows."""
+    found = []
+    empty = [row for row, fact in enumerate(facts) if not _classes_in(fact.counts, classes) - {classes.values[0]}]
+    if empty:
+        message = f"{len(empty)} of {len(facts)} masks are empty: they hold nothing but the background"
+        found.append(_on("warning", "empty_masks", message, empty, ids))
+    astray = [row for row, fact in enumerate(facts) if classes.strays(fact.counts)]
+    if astray:
+        total = sum(sum(classes.strays(facts[row].counts).values()) for row in astray)
+        values = sorted({value for row in astray for value in classes.strays(facts[row].counts)})
+        shown = ", ".join(map(str, values[:SHOWN])) + (" …" if len(values) > SHOWN else "")
+        message = f"{len(astray)} masks hold values that are no class ({shown}); these {total:,} pixels count nowhere"
+        found.append(_on("warning", "mask_values", message, astray, ids))
+    return found + _slips(classes, facts, ids) + [_described(classes, facts)]
+
+
+def _slips(classes: Classes, facts: list[Facts], ids: list[str]) -> list[Finding]:
+    """Return the warning of classes that are likely none: a value in one mask of many, on hardly a pixel."""
+    if len(facts) < 10:
+        return []
+    pixels = sum(sum(fact.counts.values()) for fact in facts)
+    found = []
+    for value, name in zip(classes.values[1:], classes.names[1:], strict=True):
+        rows = [row for row, fact in enumerate(facts) if fact.counts.get(value)]
+        count = sum(facts[row].counts[value] for row in rows)
+        if 0 < len(rows) <= RARE_MASKS and count < RARE_PIXELS * pixels:
+            message = (
+                f"value {name} stands on {count} pixels of one mask alone; if it is no class, name those with --classes"
+            )
+            found.append(_on("warning", "rare_value", message, rows, ids))
+    return found
+
+
+def _described(classes: Classes, facts: list[Facts]) -> Finding:
+    pixels = sum(count for fact in facts for count in fact.counts.values())
+    parts = [
+        f"{name} ({sum(fact.counts.get(value, 0) for fact in facts) / pixels:.2%})"
+        for value, name in zip(classes.values, classes.names, strict=True)
+    ]
+    message = f"{parts[0]} is the background; classes: {', '.join(parts[1:])} of the pixels"
+    return Finding("note", "classes", message, len(facts))
+
+
+def _unlearnt(classes: Classes, counts: list[dict[int, int]], splits: np.ndarray | None) -> list[Finding]:
+    """Return the error of classes that no training mask has."""
+    if splits is None:
+        return []
+    learnt = set().union(
+        *(_classes_in(own, classes) for own, split in zip(counts, splits, strict=True) if split == "train")
+    )
+    there = set().union(*(_classes_in(own, classes) for own in counts))
+    missing = [name for value, name in zip(classes.values, classes.names, strict=True) if value in there - learnt]
+    if not missing:
+        return []
+    return [Finding("error", "unlearnt_classes", f"classes without a training pixel: {', '.join(missing[:SHOWN])}")]
+
+
+def _classes_in(counts: dict[int, int], classes: Classes) -> set[int]:
+    return {value for value in counts if value in classes.values}
+
+
+def _on(grade: str, code: str, message: str, rows: list[int], ids: list[str]) -> Finding:
+    return Finding(grade, code, message, len(rows), tuple(ids[row] for row in rows[:SHOWN]))

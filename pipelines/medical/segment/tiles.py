@@ -7,8 +7,11 @@ planes decides how much memory the network needs (Ronneberger et al. 2015, arXiv
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
+
+from horngate.pipelines.spec.errors import UserError
 
 
 @dataclass
@@ -98,6 +101,18 @@ def poses(flip: str, turn: bool) -> list[Pose]:
         return list(product(range(4), (False,), (False, True) if flip != "none" else (False,)))
     down, across = flip in ("vertical", "both"), flip in ("horizontal", "both")
     return list(product((0,), (False, True) if down else (False,), (False, True) if across else (False,)))
+
+
+def poses_of(card: Any, averaging: bool) -> list[Pose]:
+    """Return the poses of a tile that are answered: those that a card names where `averaging`, else the plain one.
+
+    Raises:
+        UserError: the card names none.
+    """
+    found = poses(card.flip, card.turn) if averaging else poses("none", turn=False)
+    if averaging and len(found) == 1:
+        raise UserError("--tta averages the poses that --flip and --turn name, and this card names none")
+    return found
 
 
 @dataclass(frozen=True)

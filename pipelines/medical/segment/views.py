@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
 from horngate.pipelines.medical.segment.class_maps import UNLABELLED
 
@@ -107,8 +108,6 @@ class View:
         return picture, np.pad(truth[part], wide, constant_values=UNLABELLED)
 
     def _bent(self, pixels, truth, middle: tuple[int, int], side: int) -> tuple[np.ndarray, np.ndarray]:
-        from scipy.ndimage import map_coordinates
-
         places = self._places(side) + np.array(middle, np.float32)[:, None, None]
         low = np.maximum(np.floor(places.min((1, 2))).astype(int) - 1, 0)
         high = np.ceil(places.max((1, 2))).astype(int) + 2
@@ -121,8 +120,6 @@ class View:
 
     def _places(self, side: int) -> np.ndarray:
         """Return where each pixel of the square is looked up, float32 `[2, side, side]`, from its middle."""
-        from scipy.ndimage import zoom
-
         down, across = np.meshgrid(*2 * [np.arange(side, dtype=np.float32) - side // 2], indexing="ij")
         turn, scale = np.array([np.cos(self.turn), np.sin(self.turn)], np.float32), np.float32(self.stretch)
         places = scale * np.stack([turn[0] * down - turn[1] * across, turn[1] * down + turn[0] * across])
@@ -136,7 +133,5 @@ class View:
             return np.ascontiguousarray(picture)
         values = picture.astype(np.float32)
         if self.blur:
-            from scipy.ndimage import gaussian_filter
-
             values = gaussian_filter(values, (self.blur, self.blur, 0), mode="mirror")
         return np.clip((values - 128) * self.contrast + 128 + self.brightness, 0, 255)

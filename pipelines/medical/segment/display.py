@@ -1,17 +1,24 @@
-"""Answers and truth drawn onto pictures, for people."""
+"""How masks are shown: plots of the scores, and answers and truth drawn onto pictures."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from horngate.pipelines.images.drawing import thumbnail
 from horngate.pipelines.images.heat_maps import outlined
 from horngate.pipelines.medical.scans.burned_in import likely_text
+from horngate.pipelines.medical.scans.checks import NO_DEVICE
 from horngate.pipelines.medical.segment.class_maps import UNLABELLED
-from horngate.pipelines.report.plot import Shown
+from horngate.pipelines.medical.segment.plots import plots
+from horngate.pipelines.report.plot import Plot, Shown
+from horngate.pipelines.runs.report import Report
+from horngate.pipelines.tasks.display import PageDisplay
+from horngate.pipelines.tasks.parts import Titles
 
 if TYPE_CHECKING:
-    from horngate.pipelines.medical.segment.task import Pipeline
+    from horngate.pipelines.tasks.task import Task
 
 COLOURS = np.array(
     [[0, 0, 0], [230, 85, 60], [70, 140, 230], [90, 180, 90], [225, 170, 40], [160, 95, 200], [60, 190, 190]],
@@ -20,22 +27,50 @@ COLOURS = np.array(
 TINT = 0.45  # share of the colour in an answer that is drawn onto a picture
 
 
-def overlaid(task: "Pipeline", row: dict[str, Any]) -> Shown:
+class MaskDisplay(PageDisplay):
+    """Shows the plane of a row in which most pixels are wrong."""
+
+    titles = Titles(
+        caution=NO_DEVICE,
+        mistakes="Worst cases",
+        mistakes_said="cases with the lowest Dice coefficients",
+        heat_said="the answer (in colours) inside the outline of the truth (white)",
+    )
+
+    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
+        return plots(self.task.evaluator.outcome(answers), self.fitted.decisions.names)
+
+    def rows(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
+        if self.fitted.model is None:
+            return []
+        return [overlaid(self.task, row) for row in rows.to_pylist()]
+
+    def model_card(self) -> dict[str, str]:
+        said = (
+            f" The network sees tiles of {self.fitted.schema['size']} pixels; classes are "
+            f"{', '.join(self.fitted.decisions.names)}, the first of which is the background. Volumes are answered plane by "
+            "plane, each without its neighbours."
+        )
+        card = super().model_card()
+        return {"Not a medical device": NO_DEVICE} | card | {"Limits": card["Limits"] + said}
+
+
+def overlaid(task: "Task", row: dict[str, Any]) -> Shown:
     """Return the plane of a labelled row in which most pixels are wrong: it, with answer and outlined truth, and the truth.
 
     Raises:
         Unreadable: the row can't be read any more.
     """
-    volume, truth = task.opened(row["input"], row["value"], row["mask"])
+    volume, truth = task.reader.opened(row)
     worst, most = None, -1
     kept: list[np.ndarray] = []
 
-    def planes():
+    def planes() -> Iterator[tuple[int, np.ndarray]]:
         for place, pixels in volume.greys():
             kept.append(pixels)
-            yield place, task.typed(pixels)
+            yield place, task.reader.typed(pixels)
 
-    for place, answer in task.tiler.answers(planes()):
+    for place, answer in task.predictor.tiler.answers(planes()):
         wrong = int(((answer != truth[place]) & (truth[place] != UNLABELLED)).sum())
         pixels = kept.pop(0)
         if wrong > most:
@@ -46,7 +81,7 @@ def overlaid(task: "Pipeline", row: dict[str, Any]) -> Shown:
         return Shown(text="not shown: it may say whose it is")
     picture = np.clip(np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels, 0, 255).astype(np.uint8)
     drawn = tinted(picture, answer)
-    for number in range(1, len(task.classes)):
+    for number in range(1, len(task.fitted.decisions)):
         drawn = outlined(drawn, own == number)
     return Shown(thumbnail(picture), thumbnail(drawn), mask=thumbnail(tinted(np.zeros_like(picture), own, 1.0)))
 

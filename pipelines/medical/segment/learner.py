@@ -3,19 +3,28 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
+from horngate.models.backbones.pictures import BackboneError
 from horngate.models.network import depths
 from horngate.models.training import checkpoint
 from horngate.models.training.learning import Plan, learn
 from horngate.models.training.optimizer import adamw
-from horngate.pipelines.medical.segment.rows import PatchRows, shares
+from horngate.models.vision.patches import NoMaps
+from horngate.models.vision.segmentation import Segmenter, SegmenterConfig, is_preset, on_backbone, on_preset, plain
+from horngate.pipelines.medical import Segment
+from horngate.pipelines.medical.segment.baselines import outcomes_of
+from horngate.pipelines.medical.segment.cases import cases_of
+from horngate.pipelines.medical.segment.patches import PatchRows, shares
+from horngate.pipelines.medical.segment.reader import MARGIN
+from horngate.pipelines.metrics.segmentation import RULE, Cases
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system import pretrained, progress
+from horngate.pipelines.tasks.parts import Fitted, LearningData
 from horngate.pipelines.training.phases import Training, told
 
 if TYPE_CHECKING:
-    from horngate.pipelines.medical.segment.task import Pipeline
+    from horngate.pipelines.tasks.task import Task
 
 HISTORY = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 EPOCHS = {"scratch": 40, "probe": 15, "finetune": 20}
@@ -25,25 +34,54 @@ BATCH = 8  # patches
 DECAY = 1e-4
 
 
+class MaskLearner:
+    """Learns masks from patches of the training rows."""
+
+    def __init__(self, task: "Task"):
+        self.task = task
+
+    def fit(self, data: LearningData, run: Run, device: Any) -> tuple[Fitted, dict[str, Any]]:
+        fitted = self.task.fitted
+        with device.scope():
+            network = untrained(self.task.card, fitted)
+        side = network.answers.input_shape[1]
+        fitted = fitted.having(schema={"size": side, "margin": side // MARGIN}, model=network.answers)
+        task = self.task.with_fitted(fitted)
+        summary = Learning(task, network, data, run, device).train()
+        names = ", ".join(fitted.decisions.names)
+        summary["protocol"] |= {
+            "classes": f"{names}; the first is the background",
+            "empty_masks": RULE,
+            "tolerance": task.card.tolerance,
+            "poses": len(task.predictor.poses),
+            "tiles": f"{side} pixels, {side // MARGIN} of them overlapping at each side",
+        }
+        return fitted, summary | {"parameters": int(network.answers.count_params())}
+
+    def baselines(self, data: LearningData) -> dict[str, dict[str, Cases]]:
+        return outcomes_of(self.task, data)
+
+
 class Learning(Training):
     """One training of a segmenter, phase after phase; those that were finished before only load their weights.
 
     Args:
-        task: the pipeline, with its untrained network.
-        table: all rows, with their splits beside.
+        task: with what is found so far, the untrained model among it.
+        network: that model and its parts.
+        data: the rows.
         run, device: where it is kept and computed.
     """
 
     columns = HISTORY
 
-    def __init__(self, task: "Pipeline", table: pa.Table, splits: np.ndarray, run: Run, device: Any):
+    def __init__(self, task: "Task", network: Segmenter, data: LearningData, run: Run, device: Any):
         super().__init__(task, run)
-        self.network, self.device = task.network, device
-        self.held_table = table.take(pa.array(np.flatnonzero(splits == "validation")))
-        self.rows = PatchRows(task, table.take(pa.array(np.flatnonzero(splits == "train"))), self.card.patches)
+        self.network, self.device = network, device
+        self.held_table = data.rows("validation")
+        self.rows = PatchRows(task, data.rows("train"), self.card.patches)
         self.held = PatchRows(task, self.held_table, None)
 
-    def climb(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
         """Learn by the card's method, choose, save the model, and return the summary."""
         with self.device.scope():
             kept, why = self._learnt()
@@ -52,7 +90,7 @@ class Learning(Training):
     def _learnt(self) -> tuple[str, str]:
         """Learn; return the phase that is kept and why."""
         method = self.card.method
-        if not self.task.pretrained:
+        if not is_pretrained(self.card):
             if method in ("probe", "finetune"):
                 raise UserError(
                     f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
@@ -69,7 +107,7 @@ class Learning(Training):
         if before is None:
             return "finetune", "asked for"
         weights, outcome = before
-        outcomes = (outcome, self.task.judged(self.held_table))
+        outcomes = (outcome, self._validated())
         return self.better(self.network.logits, weights, outcomes, self.held_table["group"].to_pylist(), "probe")
 
     def _phase(self, name: str) -> None:
@@ -100,10 +138,46 @@ class Learning(Training):
         """Return weights that give every class the same sum over the training pixels, if wished."""
         if self.card.class_weights == "none":
             return None
-        found = shares(self.rows, len(self.task.classes))
+        found = shares(self.rows, len(self.task.fitted.decisions))
         weights = np.where(found > 0, 1 / np.maximum(found, 1e-6), 0.0)
         return (weights / (weights * found).sum()).tolist()
 
     def _standing(self) -> tuple[list[np.ndarray], Any]:
         """Return the weights and how they answer the validation rows."""
-        return checkpoint.values_of(self.network.logits.weights), self.task.judged(self.held_table)
+        return checkpoint.values_of(self.network.logits.weights), self._validated()
+
+    def _validated(self) -> Cases:
+        """Return how the network, as it stands, answers the validation rows."""
+        rows = [
+            dict(zip(said.columns, row, strict=True))
+            for said in self.task.predictor.predict([self.held_table], labelled=True)
+            if said.columns is not None
+            for row in zip(*said.columns.values(), strict=True)
+        ]
+        return cases_of(rows, len(self.task.fitted.decisions))
+
+
+def is_pretrained(card: Segment) -> bool:
+    """Return whether the encoder starts from pretrained weights."""
+    return card.backbone not in (None, "small") and card.weights != "none"
+
+
+def untrained(card: Segment, fitted: Fitted) -> Segmenter:
+    """Return the network that a card asks for, of the tiles and classes that the training rows have.
+
+    Raises:
+        UserError: its backbone or preset can't be had, or doesn't fit.
+    """
+    schema, classes = fitted.schema, len(fitted.decisions)
+    config = SegmenterConfig(schema["size"], schema["channels"], schema["dtype"], classes, card.width, card.seed)
+    if not is_pretrained(card):
+        progress.notice(f"no pretrained weights: {card.backbone or 'a U-Net'} starts from random weights")
+    if card.backbone in (None, "small"):
+        return plain(config)
+    name = pretrained.found(card.backbone)
+    try:
+        if is_preset(name):
+            return on_preset(config, name, card.weights)
+        return on_backbone(config, name, card.weights, card.alpha)
+    except (BackboneError, NoMaps) as problem:
+        raise UserError(str(problem)) from None
