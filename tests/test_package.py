@@ -12,7 +12,15 @@ from conftest import fill_class_folders
 
 ROOT = Path(__file__).parent.parent
 LIGHT = ("spec.card", "spec.recipe", "spec.discovery", "spec.errors", "runs.run", "runs.report", "runs.bundle")
-LIGHT += ("system.files", "system.progress", "system.offline", "system.pretrained", "system.paths", "runtimes", "vision")
+LIGHT += (
+    "system.files",
+    "system.progress",
+    "system.offline",
+    "system.pretrained",
+    "system.paths",
+    "runtimes",
+    "vision",
+)
 
 
 def imports_of(path: Path, everywhere: bool = True):
