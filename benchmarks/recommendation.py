@@ -117,12 +117,10 @@ def speed_step() -> dict:
     from horngate.models.recommendation.retrieval import Factors, Ranker
     from horngate.models.training.learning import ArrayRows, Keeper, Plan, learn
     from horngate.pipelines.recommendation import Retrieve
-    from horngate.pipelines.recommendation.interactions.inspection import look
-    from horngate.pipelines.recommendation.interactions.store import Known
-    from horngate.pipelines.recommendation.retrieval.selection import lists_of
+    from horngate.pipelines.recommendation.interactions.inspection import inspect_log
 
-    looked = look(Retrieve(data=str(LOGS / "gowalla"), split_rule="per-user"))
-    lists = lists_of(Known(looked.log, looked.sides), looked.sides == 0)
+    seen = inspect_log(Retrieve(data=str(LOGS / "gowalla"), split_rule="per-user"))
+    lists = seen.store().lists(seen.sides == 0)
     rows = UserRows(lists, False, 0)
     users = keras.Input((), dtype="int32")
     found = {}

@@ -53,7 +53,7 @@ def speed() -> dict:
     """Return the seconds of an epoch of SASRec on Beauty, of plain Keras, and of steps with batches in memory."""
     import keras
 
-    from horngate.models.recommendation.sequence_learning import Stretches, Wishes, network
+    from horngate.models.recommendation.sequence_learning import SequenceSettings, Stretches, network
     from horngate.models.recommendation.sequences import Following
     from horngate.models.training.learning import ArrayRows, Keeper, Plan, learn
 
@@ -63,7 +63,7 @@ def speed() -> dict:
     plan = Plan("speed", 1, 128, 0, monitor=None)
 
     def made() -> keras.Model:
-        model = Following(network("sasrec", lists.count, Wishes(0)), lists.items)
+        model = Following(network("sasrec", lists.count, SequenceSettings(0)), lists.items)
         model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
         return model
 
@@ -83,12 +83,10 @@ def speed() -> dict:
 
 def _histories():
     from horngate.pipelines.recommendation import Sequence
-    from horngate.pipelines.recommendation.interactions.inspection import look
-    from horngate.pipelines.recommendation.interactions.store import Known
-    from horngate.pipelines.recommendation.retrieval.selection import lists_of
+    from horngate.pipelines.recommendation.interactions.inspection import inspect_log
 
-    looked = look(Sequence(data=str(BEAUTY), split_rule="leave-one-out"), True)
-    return lists_of(Known(looked.log, looked.sides), looked.sides == 0)
+    seen = inspect_log(Sequence(data=str(BEAUTY), split_rule="leave-one-out"), True)
+    return seen.store().lists(seen.sides == 0)
 
 
 def _seconds(work: Callable) -> float:
@@ -122,12 +120,12 @@ def _plain(lists, rows) -> float:
     import keras
     from keras import ops
 
-    from horngate.models.recommendation.sequence_learning import Wishes, network
+    from horngate.models.recommendation.sequence_learning import SequenceSettings, network
 
     class Plain(keras.Model):
         def __init__(self):
             super().__init__()
-            self.layer = network("sasrec", lists.count, Wishes(0))
+            self.layer = network("sasrec", lists.count, SequenceSettings(0))
 
         def call(self, items, training=False):
             return ops.matmul(self.layer.states(items, training), ops.transpose(self.layer.item_vectors))

@@ -10,15 +10,15 @@ import pytest
 
 from horngate.pipelines import check, evaluate, export, predict, train
 from horngate.pipelines.recommendation import Rank
-from horngate.pipelines.recommendation.interactions.side_tables import Sides
+from horngate.pipelines.recommendation.interactions.side_tables import SideTables
 from horngate.pipelines.recommendation.rank.features import settled
-from horngate.pipelines.recommendation.rank.target_encoder import Aim
+from horngate.pipelines.recommendation.rank.target_encoder import TargetEncoder
 from horngate.pipelines.runtimes.golden import replayed
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
 from horngate.pipelines.system.files import read_json, read_table
-from horngate.pipelines.tables.columns import values_in
+from horngate.pipelines.tables.columns import values_in, width_of
+from horngate.pipelines.tasks.task import task_of
 
 KINDS = ("comedy", "drama", "sport")
 SMALL = {"model": "deepfm", "epochs": 2, "embedding": 3, "runtime": "tensorflow", "split_column": "split"}
@@ -147,14 +147,13 @@ def test_auto_keeps_the_network_with_the_lower_loss_and_refits_it(ratings):
     assert len(losses) == 2 and kept == min(losses, key=losses.get) and "lowest loss" in protocol["chosen_because"]
     assert {row["phase"] for row in rows} == {"dcn", "deepfm", f"{kept} 2", f"refit {kept}", f"refit {kept} 2"}
     assert protocol["members"] == 2 and protocol["refit"] is True
-    pipeline = pipeline_of(ratings.card)
-    pipeline.open(ratings)
-    single = [layer for layer in pipeline.core.layers if layer.name.startswith(kept)]
+    fitted = task_of(ratings.card).opened(ratings).fitted
+    single = [layer for layer in fitted.model.layers if layer.name.startswith(kept)]
     assert len(single) == 2
-    rows = np.array([[0, 1, 5, 12], [3, np.nan, 2, np.nan]], np.float32)[:, : pipeline.layout.width]
+    rows = np.array([[0, 1, 5, 12], [3, np.nan, 2, np.nan]], np.float32)[:, : width_of(fitted.schema["columns"])]
     mean = np.mean([np.asarray(member(rows)) for member in single], 0)
-    wanted = np.clip(pipeline.aim.mean + pipeline.aim.spread * mean, 1, 5)
-    assert np.allclose(pipeline.core(rows), wanted, atol=1e-5)
+    wanted = np.clip(fitted.decisions.mean + fitted.decisions.spread * mean, 1, 5)
+    assert np.allclose(fitted.model(rows), wanted, atol=1e-5)
 
 
 def test_side_tables_are_kept_in_the_run_and_new_users_come_in_a_table(clicks, folder, tmp_path, notices):
@@ -262,13 +261,12 @@ def test_unusable_columns_are_one_line_with_the_fix(cells, knobs, said):
 
 
 def test_targets_tell_what_they_are_unless_they_are_told():
-    assert Aim.of(["1.0", "0", "1"], Rank()).names == ("0", "1")
-    assert Aim.of(["no", "yes"], Rank()).names == ("no", "yes")
-    assert Aim.of(["no", "yes"], Rank(positive="no")).names == ("yes", "no")
-    assert (
-        Aim.of(["1", "5"], Rank(kind="rating")).kind == "rating" and Aim.of(["1", "2.5", "3"], Rank()).kind == "rating"
-    )
-    assert Aim.of(["0", "1"], Rank()).encode(["1", "0.0", " 1"]).tolist() == [1, 0, 1]
+    assert TargetEncoder.of(["1.0", "0", "1"], Rank()).names == ("0", "1")
+    assert TargetEncoder.of(["no", "yes"], Rank()).names == ("no", "yes")
+    assert TargetEncoder.of(["no", "yes"], Rank(positive="no")).names == ("yes", "no")
+    assert TargetEncoder.of(["1", "5"], Rank(kind="rating")).kind == "rating"
+    assert TargetEncoder.of(["1", "2.5", "3"], Rank()).kind == "rating"
+    assert TargetEncoder.of(["0", "1"], Rank()).encode(["1", "0.0", " 1"]).tolist() == [1, 0, 1]
     wrong = [
         (["1", "1"], {}, "all rows have the target 1"),
         (["1", "2", "good"], {}, "two values .* or numbers"),
@@ -278,9 +276,9 @@ def test_targets_tell_what_they_are_unless_they_are_told():
     ]
     for targets, knobs, said in wrong:
         with pytest.raises(UserError, match=said):
-            Aim.of(targets, Rank(**knobs))
+            TargetEncoder.of(targets, Rank(**knobs))
     with pytest.raises(UserError, match="the target of row 1 should be 0 or 1. Received: 7"):
-        Aim.of(["0", "1"], Rank()).encode(["0", "7"], ["row 0", "row 1"])
+        TargetEncoder.of(["0", "1"], Rank()).encode(["0", "7"], ["row 0", "row 1"])
 
 
 def test_rows_without_a_finite_target_are_quarantined(folder):
@@ -331,12 +329,12 @@ def test_users_that_their_table_lacks_are_counted(folder, tables, tmp_path):
 
 
 def test_kept_side_tables_read_back(tables, tmp_path):
-    made = Sides.read(Rank(**tables), {"user": "user_id", "item": "item_id"})
+    made = SideTables.read(Rank(**tables), {"user": "user_id", "item": "item_id"})
     made.write(tmp_path / "sides.parquet")
-    again = Sides.kept(tmp_path / "sides.parquet")
+    again = SideTables.kept(tmp_path / "sides.parquet")
     assert again == made and again.fingerprint == made.fingerprint
     assert made.joined({"user_id": 3.0, "item_id": "i1"}, {"user": "user_id", "item": "item_id"})["group"] == "old"
-    assert Sides.kept(tmp_path / "none.parquet") == Sides()
+    assert SideTables.kept(tmp_path / "none.parquet") == SideTables()
 
 
 def test_check_finds_constant_columns_and_answers(tmp_path):
@@ -411,25 +409,23 @@ def test_other_rows_are_measured_with_their_users_table(clicks, tmp_path):
         rows[4]["click"] = "2"
         evaluate(clicks, data=written(tmp_path / "odd.csv", rows), output=tmp_path / "odd")
     with pytest.raises(UserError, match="without --users"):
-        pipeline = pipeline_of(replace(clicks.card, users=None))
-        pipeline.open(clicks)
-        pipeline.sides.columns.pop("user")
-        pipeline.adjust(clicks, {"users": clicks.card.users})
+        task = task_of(clicks.card).recalled(clicks.folder)
+        bare = task.with_fitted(task.fitted.having(lookup=SideTables()))
+        bare.configured(clicks, {"users": clicks.card.users})
 
 
 def test_the_example_reads_a_row_as_the_run_does(clicks, tmp_path):
-    from horngate.pipelines.recommendation.rank.example import EXAMPLE
+    from horngate.pipelines.recommendation.rank.exporter import EXAMPLE
 
-    pipeline = pipeline_of(clicks.card)
-    pipeline.open(clicks)
+    task = task_of(clicks.card).recalled(clicks.folder)
     cells = {"user_id": "3", "item_id": "i5", "hour": None, "age": 23, "group": "old", "kinds": ["drama", "never"]}
     (tmp_path / "row.json").write_text(json.dumps(cells))
     (tmp_path / "schema.json").write_text((clicks / "schema.json").read_text())
     scope = {"Path": Path, "__file__": str(tmp_path / "example.py")}
     exec(EXAMPLE, scope)
     bare = {name: cells[name] for name in ("user_id", "item_id", "hour")}
-    pipeline.sides.rows["item"]["i5"]["kinds"] = cells["kinds"]
-    wanted = pipeline.read(json.dumps(bare).encode())
+    task.fitted.lookup.rows["item"]["i5"]["kinds"] = cells["kinds"]
+    wanted = task.reader.read(json.dumps(bare).encode())
     assert np.array_equal(scope["read"](tmp_path / "row.json"), wanted, equal_nan=True)
 
 

@@ -9,10 +9,10 @@ from horngate.models.recommendation import closed_form, propagation
 from horngate.models.recommendation.autoencoder import Autoencoder
 from horngate.models.recommendation.interactions import HeldRows, Lists, UserRows
 from horngate.models.recommendation.retrieval import Factors, Linear, ndcg, softmax_loss
-from horngate.models.recommendation.retrieval_learning import PHASES, Wishes
+from horngate.models.recommendation.retrieval_learning import PHASES, RetrievalSettings
 from horngate.models.saving import open_model
 from horngate.models.training.learning import Keeper
-from horngate.pipelines.recommendation.retrieval.sparse_product import compressed
+from horngate.pipelines.recommendation.retrieve.sparse_product import compressed
 
 
 def rows(users=30, items=12, share=0.4, seed=0) -> csr_array:
@@ -130,9 +130,9 @@ def test_users_without_a_past_are_neither_learnt_from_nor_judged():
 @pytest.mark.parametrize("name", ["mf", "lightgcn", "multvae", "towers"])
 def test_a_model_learns_and_reopens_to_the_same_scores(name, tmp_path):
     lists, held = lists_of(rows(40, 15, 0.3)), lists_of(rows(40, 15, 0.1, seed=1))
-    wishes = Wishes(dimension=4, epochs=4)
+    settings = RetrievalSettings(dimension=4, epochs=4)
     features = [{"item": (np.arange(15, dtype=np.int32)[:, None] % 3 + 1, np.zeros((15, 1), np.float32), 4)}]
-    found = PHASES[name](lists, held, wishes, Keeper(), *(features if name == "towers" else []))
+    found = PHASES[name](lists, held, settings, Keeper(), *(features if name == "towers" else []))
     losses = [row["loss"] for row in found.history]
     assert min(losses[1:]) < losses[0] and all(0 <= row["val_loss"] <= 1 for row in found.history)
     given = lists.padded(np.arange(40), 16) if name == "multvae" else np.arange(40, dtype=np.int32)
@@ -144,7 +144,7 @@ def test_a_model_learns_and_reopens_to_the_same_scores(name, tmp_path):
 
 def test_drawn_negatives_learn_too():
     lists, held = lists_of(rows(60, 80, 0.1)), lists_of(rows(60, 80, 0.03, seed=1))
-    found = PHASES["mf"](lists, held, Wishes(dimension=8, epochs=12, negatives=10), Keeper())
+    found = PHASES["mf"](lists, held, RetrievalSettings(dimension=8, epochs=12, negatives=10), Keeper())
     losses = [row["loss"] for row in found.history]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
@@ -155,13 +155,13 @@ def test_a_cut_training_goes_on_to_the_same_scores(tmp_path):
     from horngate.models.training.learning import Interrupted
 
     lists, held = lists_of(rows(40, 15, 0.3)), lists_of(rows(40, 15, 0.1, seed=1))
-    wishes = Wishes(dimension=4, epochs=4, batch_size=20)
-    whole = PHASES["multvae"](lists, held, wishes, Keeper(tmp_path / "whole", at_least=0.0))
+    settings = RetrievalSettings(dimension=4, epochs=4, batch_size=20)
+    whole = PHASES["multvae"](lists, held, settings, Keeper(tmp_path / "whole", at_least=0.0))
     stop = threading.Event()
     cut = Keeper(tmp_path / "cut", at_least=0.0, stop=stop, told=lambda phase, history: len(history) > 1 and stop.set())
     with pytest.raises(Interrupted):
-        PHASES["multvae"](lists, held, wishes, cut)
-    again = PHASES["multvae"](lists, held, wishes, Keeper(tmp_path / "cut", at_least=0.0))
+        PHASES["multvae"](lists, held, settings, cut)
+    again = PHASES["multvae"](lists, held, settings, Keeper(tmp_path / "cut", at_least=0.0))
     given = lists.padded(np.arange(40), 16)
     assert len(again.history) == len(whole.history) == 4
     assert (again.answers.predict_on_batch(given) == whole.answers.predict_on_batch(given)).all()

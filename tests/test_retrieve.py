@@ -12,11 +12,12 @@ import pytest
 
 from horngate.pipelines import check, evaluate, predict, train
 from horngate.pipelines.recommendation import Retrieve
-from horngate.pipelines.recommendation.interactions.inspection import look
+from horngate.pipelines.recommendation.interactions.inspection import inspect_log
 from horngate.pipelines.recommendation.interactions.side_files import read_side_table
 from horngate.pipelines.report.curves import learning_curves
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json, read_table
+from horngate.pipelines.tasks.task import task_of
 from horngate.pipelines.verbs.export import export
 
 START = 1_700_000_000
@@ -65,7 +66,7 @@ def trained(shop, tmp_path_factory):
 
 
 def looked(path, **knobs):
-    return look(Retrieve(data=str(path), **knobs))
+    return inspect_log(Retrieve(data=str(path), **knobs))
 
 
 def messages(found):
@@ -341,18 +342,16 @@ def test_two_crowds_are_told_apart(trained):
 
 def test_ties_never_favour_what_was_held_out(trained):
     """With one score for all items a target is as often found as chance has it, whatever its place in the log."""
-    from horngate.pipelines.spec.discovery import pipeline_of
-
     run = trained()
-    task = pipeline_of(run.card)
-    task.open(run)
-    task.scores = lambda users: np.zeros((len(users), len(task.known.log.items)), np.float32)
-    table, *_ = task.own_rows(run, "test")
-    rows, _, _ = task.said(table, True)
-    codes = task.known.items_of(rows["items"].flatten())
+    task = task_of(run.card).opened(run)
+    store = task.fitted.decisions
+    task.predictor.scores = lambda users, past: np.zeros((len(users), len(store.log.items)), np.float32)
+    table, *_ = task.rows.own_rows(run, "test")
+    (said,) = task.predictor.predict([table], True)
+    codes = store.items_of(said.columns["items"].flatten())
     order = np.random.default_rng((run.card.seed, 7)).permutation(30)
     assert sorted(order.tolist()) == list(range(30)) and (np.diff(codes.reshape(-1, 20)[:, :3]) > 0).all()
-    assert task.known.log.items.to_pylist() != sorted(task.known.log.items.to_pylist())
+    assert store.log.items.to_pylist() != sorted(store.log.items.to_pylist())
 
 
 def test_users_unknown_to_the_run_get_what_is_popular_and_are_told(trained, tmp_path, heard):
@@ -525,18 +524,15 @@ def test_the_sample_tells_how_close_to_its_oracle_a_run_came(tiny_runs):
 
 def test_a_large_catalogue_leaves_ease_out_in_one_line(trained, monkeypatch, heard):
     from horngate.pipelines.recommendation.retrieval import baselines
-    from horngate.pipelines.spec.discovery import pipeline_of
 
     monkeypatch.setattr(baselines, "MOST_OF_EASE", 10)
-    task = pipeline_of(trained().card)
-    task.open(trained())
-    found, said = baselines.rivals(task.known, task.rankable)
-    assert set(found) == {"popularity", "item_knn"} and "left out: 30 items" in said["ease"]
-    assert sum("ease" in line for line in heard.notices) == 1
+    found = baselines.fitted_baselines(task_of(trained().card).recalled(trained().folder).fitted.decisions)
+    assert set(found) == {"popularity", "item_knn"}
+    assert sum("ease is left out: 30 items" in line for line in heard.notices) == 1
 
 
 def test_models_that_a_large_catalogue_is_too_much_for_are_left_out(heard):
-    from horngate.pipelines.recommendation.retrieval.selection import contenders
+    from horngate.pipelines.recommendation.retrieve.learner import contenders
 
     assert contenders(Retrieve(), 60_000) == ("mf", "multvae", "lightgcn")
     assert contenders(Retrieve(items="items.csv"), 60_001) == ("mf", "lightgcn", "towers")

@@ -10,6 +10,7 @@ import pytest
 from horngate.pipelines.recommendation import Sequence
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json
+from horngate.pipelines.tasks.task import task_of
 
 SMALL = {"dimension": 8, "blocks": 1, "dropout": 0.0, "max_length": 6}
 both = pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
@@ -17,9 +18,9 @@ both = pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
 
 def layer_of(name: str, items: int = 12):
     """Return a built network, its vectors large enough for answers to differ."""
-    from horngate.models.recommendation.sequence_learning import Wishes, network
+    from horngate.models.recommendation.sequence_learning import SequenceSettings, network
 
-    layer = network(name, items, Wishes(phase="test", **SMALL))
+    layer = network(name, items, SequenceSettings(phase="test", **SMALL))
     for variable in layer.trainable_variables:
         variable.assign(5 * variable)
     return layer
@@ -129,16 +130,16 @@ def test_a_drawn_item_that_is_the_target_does_not_count_twice(monkeypatch):
 def test_a_cut_training_goes_on_to_equal_weights(name, negatives, tmp_path):
     import keras
 
-    from horngate.models.recommendation.sequence_learning import Wishes, followed
+    from horngate.models.recommendation.sequence_learning import SequenceSettings, followed
     from horngate.models.training.learning import Interrupted, Keeper
     from horngate.pipelines.system.device import set_up
 
     set_up("cpu", "float32", 0)
     lists, held = made_lists(longest=9), made_lists(seed=3, longest=2)
-    wishes = Wishes(phase="p", **SMALL | {"dropout": 0.3}, negatives=negatives, epochs=2, batch_size=8)
+    settings = SequenceSettings(phase="p", **SMALL | {"dropout": 0.3}, negatives=negatives, epochs=2, batch_size=8)
 
     def learnt(keeper):
-        return followed(name, lists, held, wishes, keeper).answers.get_weights()
+        return followed(name, lists, held, settings, keeper).answers.get_weights()
 
     whole = learnt(Keeper())
     stop = threading.Event()
@@ -171,15 +172,14 @@ def written(path, rows: list[dict]):
 
 
 def test_rivals_go_by_the_same_past_as_the_models(listeners):
-    from horngate.pipelines.recommendation.retrieval.baselines import rivals
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.recommendation.retrieval.baselines import fitted_baselines
 
-    task = pipeline_of(listeners.card)
-    task.open(listeners)
-    users = np.arange(len(task.known.log.users))
-    near = rivals(task.known, task.rankable)[0]["item_knn"]
-    said = [near(users, task.masked("test"), past) for past in (task.looked_at("test"), task.known.learnt)]
-    assert task.looked_at("test").nnz > task.known.learnt.nnz and (said[0] != said[1]).any()
+    task = task_of(listeners.card).recalled(listeners.folder)
+    store, past = task.fitted.decisions, task.learner.past("test")
+    users = np.arange(len(store.log.users))
+    near = fitted_baselines(store)["item_knn"]
+    said = [near(users, store.seen("test"), one) for one in (past, store.learnt)]
+    assert past.nnz > store.learnt.nnz and (said[0] != said[1]).any()
 
 
 def test_a_known_chain_is_learnt_nearly_as_well_as_its_oracle_knows_it(listeners):
@@ -222,20 +222,18 @@ def test_a_history_goes_on_where_the_run_ends(listeners, cli, tmp_path):
 
 def test_what_is_known_already_is_not_taken_twice(listeners):
     from horngate.pipelines.recommendation.interactions.log_update import continued
-    from horngate.pipelines.spec.discovery import pipeline_of
 
-    task = pipeline_of(listeners.card)
-    task.open(listeners)
+    store = task_of(listeners.card).recalled(listeners.folder).fitted.decisions
     path = listeners.folder / "again.csv"
-    log = task.known.log
+    log = store.log
     users, items = log.users.to_pylist(), log.items.to_pylist()
     rows = [{"user": users[user], "item": items[item]} for user, item in zip(log.user[:30], log.item[:30], strict=True)]
     user = int(log.user[0])
     unheard = next(code for code in range(len(items)) if code not in log.item[log.user == user])
-    new = continued(task.known, str(written(path, [*rows, {"user": users[user], "item": items[unheard]}])), task.card)
+    new = continued(store, str(written(path, [*rows, {"user": users[user], "item": items[unheard]}])), listeners.card)
     assert len(new.log) == len(log) + 1
     assert new.log.item[new.log.user == user].tolist() == [*log.item[log.user == user].tolist(), unheard]
-    assert (new.learnt != task.known.learnt).nnz == 0
+    assert (new.learnt != store.learnt).nnz == 0
 
 
 @pytest.fixture
@@ -254,15 +252,16 @@ def plays(tmp_path):
 
 @pytest.mark.parametrize("repeats", [False, True])
 def test_masked_repeats_are_told_of(plays, heard, monkeypatch, repeats):
-    from horngate.pipelines.recommendation.sequence import task
+    from horngate.pipelines.recommendation.retrieval.selection import Selected
+    from horngate.pipelines.recommendation.sequence.learner import SequenceSelection
 
-    monkeypatch.setattr(task.Sequences, "held", lambda self: {"protocol": {}})
-    task = task.Pipeline(Sequence(data=str(plays), repeats=repeats))
-    task.assigned(task.survey(), None)
-    found = task.learn(None)
+    monkeypatch.setattr(SequenceSelection, "run", lambda self: Selected(None, "sasrec", "asked for", {}))
+    task = task_of(Sequence(data=str(plays), repeats=repeats))
+    seen = task.rows.survey()
+    found = task.learner.select(seen.store(), seen, None)
     said = [line for line in heard.notices if "repeat what the user met before" in line and "--repeats" in line]
     assert len(said) == (not repeats)
-    assert 20 < found["protocol"]["test_interactions_that_repeat"] <= 30
+    assert 20 < found.protocol["test_interactions_that_repeat"] <= 30
 
 
 def test_what_users_come_back_to_is_ranked_on_request(plays, cli, tmp_path):

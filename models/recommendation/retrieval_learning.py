@@ -8,13 +8,12 @@ import keras
 import numpy as np
 from scipy.sparse import csr_array
 
-from horngate.models.recommendation import settings
 from horngate.models.recommendation.autoencoder import Autoencoder
 from horngate.models.recommendation.closed_form import leading, normalised
 from horngate.models.recommendation.interactions import HeldRows, Lists, UserRows
 from horngate.models.recommendation.propagation import Edges, Propagated
 from horngate.models.recommendation.retrieval import Factors, Linear, Ranker
-from horngate.models.recommendation.settings import Learnt
+from horngate.models.recommendation.settings import LearningSettings, Learnt
 from horngate.models.recommendation.towers import Tower, Towers
 from horngate.models.training.learning import Keeper, Plan, learn
 
@@ -26,7 +25,7 @@ DRAWN = 8192
 
 
 @dataclass(frozen=True)
-class Wishes(settings.Wishes):
+class RetrievalSettings(LearningSettings):
     """How to learn; None leaves it to the model."""
 
     temperature: float | None = None
@@ -34,20 +33,22 @@ class Wishes(settings.Wishes):
     layers: int | None = None
 
 
-def factorised(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:
+def factorised(lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper) -> Learnt:
     """Learn matrix factorisation by a softmax over all items, or over drawn ones where there are very many.
 
     Vectors begin as the leading singular vectors of who met what; scores are cosines over the temperature.
     """
-    start = leading(normalised(_matrix(lists)), wishes.dimension or 64, wishes.seed)
-    layer = Factors(lists.users, lists.count, wishes.dimension or 64, temperature_of(lists, wishes), name="factors")
+    start = leading(normalised(_matrix(lists)), settings.dimension or 64, settings.seed)
+    layer = Factors(lists.users, lists.count, settings.dimension or 64, temperature_of(lists, settings), name="factors")
     layer.build()
     _begin(layer, start)
-    history = _fitted("mf", layer, lists, held, wishes, keeper)
+    history = _fitted("mf", layer, lists, held, settings, keeper)
     return Learnt(_answers(layer), history)
 
 
-def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper, product: Callable | None = None) -> Learnt:
+def propagated(
+    lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper, product: Callable | None = None
+) -> Learnt:
     """Learn LightGCN (He et al. 2020) by a softmax over items; begins as `factorised` does.
 
     Args:
@@ -57,31 +58,33 @@ def propagated(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper, produc
     entries = matrix.tocoo()
     order = np.lexsort((entries.col, entries.row))
     edges = Edges(entries.row[order], entries.col[order], entries.data[order], matrix.shape, product)
-    start = leading(matrix, wishes.dimension or 64, wishes.seed)
-    steps = 2 if wishes.layers is None else wishes.layers
-    layer = Propagated(edges, start, steps, temperature_of(lists, wishes), name="propagated")
-    history = _fitted("lightgcn", layer, lists, held, wishes, keeper)
+    start = leading(matrix, settings.dimension or 64, settings.seed)
+    steps = 2 if settings.layers is None else settings.layers
+    layer = Propagated(edges, start, steps, temperature_of(lists, settings), name="propagated")
+    history = _fitted("lightgcn", layer, lists, held, settings, keeper)
     kept = Factors(lists.users, lists.count, layer.dimension, layer.temperature, name="factors")
     kept.build()
     _begin(kept, layer.vectors())
     return Learnt(_answers(kept), history)
 
 
-def towered(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper, features: dict[str, tuple]) -> Learnt:
+def towered(
+    lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper, features: dict[str, tuple]
+) -> Learnt:
     """Learn two towers (Covington et al. 2016) by a softmax over items; who was never met has a vector by features alone.
 
     Args:
         features: by role, `user` and `item`: tokens int32 `[count, t]`, numbers float32 `[count, g]`, how many tokens.
     """
-    start = leading(normalised(_matrix(lists)), wishes.dimension or 64, wishes.seed)
+    start = leading(normalised(_matrix(lists)), settings.dimension or 64, settings.seed)
     met = (np.diff(lists.offsets) > 0, np.bincount(lists.items, minlength=lists.count) > 0)
     towers = []
     for role, values, learnt in zip(("user", "item"), start, met, strict=True):
         *arrays, tokens = features.get(role, (None,))
         own = arrays or None
-        towers.append(Tower(values, own, tokens or 0, learnt, wishes.seed, name=role))
-    layer = Towers(*towers, lists.count, temperature_of(lists, wishes), name="towers")
-    history = _fitted("towers", layer, lists, held, wishes, keeper)
+        towers.append(Tower(values, own, tokens or 0, learnt, settings.seed, name=role))
+    layer = Towers(*towers, lists.count, temperature_of(lists, settings), name="towers")
+    history = _fitted("towers", layer, lists, held, settings, keeper)
     vectors = [
         np.concatenate(
             [np.asarray(tower(part)) for part in np.array_split(np.arange(size, dtype=np.int32), -(-size // 4096))]
@@ -94,21 +97,21 @@ def towered(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper, features:
     return Learnt(_answers(kept), history)
 
 
-def autoencoded(lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:
+def autoencoded(lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper) -> Learnt:
     """Learn the variational autoencoder MultVAE (Liang et al. 2018)."""
-    dimension = wishes.dimension or 200
-    dropout = 0.5 if wishes.dropout is None else wishes.dropout
-    layer = Autoencoder(lists.count, 3 * dimension, dimension, dropout, seed=wishes.seed, name="autoencoder")
-    history = _fitted("multvae", layer, lists, held, wishes, keeper)
+    dimension = settings.dimension or 200
+    dropout = 0.5 if settings.dropout is None else settings.dropout
+    layer = Autoencoder(lists.count, 3 * dimension, dimension, dropout, seed=settings.seed, name="autoencoder")
+    history = _fitted("multvae", layer, lists, held, settings, keeper)
     return Learnt(_answers(layer, (None,)), history)
 
 
-def temperature_of(lists: Lists, wishes: Wishes) -> float:
+def temperature_of(lists: Lists, settings: RetrievalSettings) -> float:
     """Return what cosines are divided by: 1.5 over the logarithm of the number of items, unless it is wished for.
 
     Among more items a softmax needs scores that lie farther apart for the same certainty.
     """
-    return wishes.temperature or 1.5 / float(np.log(max(lists.count, 3)))
+    return settings.temperature or 1.5 / float(np.log(max(lists.count, 3)))
 
 
 def _matrix(lists: Lists) -> csr_array:
@@ -135,27 +138,27 @@ DEFAULTS: dict[str, tuple[float, int, int, int]] = {  # rate, users a step at le
 
 
 def _fitted(
-    name: str, layer: keras.layers.Layer, lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper
+    name: str, layer: keras.layers.Layer, lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper
 ) -> list[dict[str, Any]]:
     """Train a layer of scores, and return the history."""
     rate, least, epochs, patience = DEFAULTS[name]
     history = name == "multvae"
-    negatives = wishes.negatives or (DRAWN if lists.count > MANY and not history else None)
-    model = _ranker(name, layer, history, negatives is not None, _prior(lists, wishes.correction))
-    rows = UserRows(lists, history, wishes.seed, negatives)
+    negatives = settings.negatives or (DRAWN if lists.count > MANY and not history else None)
+    model = _ranker(name, layer, history, negatives is not None, _prior(lists, settings.correction))
+    rows = UserRows(lists, history, settings.seed, negatives)
     most = max(HELD_SCORES // max(lists.count, 1), 16)
-    size = wishes.batch_size or int(np.clip(rows.count // STEPS, least, 1024).clip(max=most))
+    size = settings.batch_size or int(np.clip(rows.count // STEPS, least, 1024).clip(max=most))
     validation = HeldRows(lists, held, history, negatives is not None)
-    judged = validation.count and not wishes.exactly
+    judged = validation.count and not settings.exactly
     plan = Plan(
-        wishes.phase or name,
-        wishes.epochs or (epochs if judged else UNJUDGED),
+        settings.phase or name,
+        settings.epochs or (epochs if judged else UNJUDGED),
         size,
-        wishes.seed,
+        settings.seed,
         patience=patience,
         monitor="val_loss" if judged else None,
     )
-    model.compile(optimizer=keras.optimizers.Adam(wishes.learning_rate or rate), jit_compile=False)
+    model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate or rate), jit_compile=False)
     return learn(model, rows, validation, plan, keeper)
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from horngate.models.recommendation import settings
 from horngate.models.recommendation.interactions import Lists
 from horngate.models.recommendation.sequences import Following, Recurrent, SelfAttentive, Sequencer
-from horngate.models.recommendation.settings import Learnt
+from horngate.models.recommendation.settings import LearningSettings, Learnt
 from horngate.models.training.learning import Keeper, Plan, learn
 
 MANY = 30_000  # items from which on a softmax is over drawn ones
@@ -39,7 +38,7 @@ DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class Wishes(settings.Wishes):
+class SequenceSettings(LearningSettings):
     """How to learn; None leaves it to the network.
 
     Attributes:
@@ -97,23 +96,23 @@ class HeldNext:
         return self.lists.padded(users, int(self.lengths[rows].max())), targets, None
 
 
-def network(name: str, items: int, wishes: Wishes, short: bool = True) -> Sequencer:
+def network(name: str, items: int, settings: SequenceSettings, short: bool = True) -> Sequencer:
     """Return a built network for histories that are short on average, or not."""
     usual = DEFAULTS[name]
     layer = NETWORKS[name](
         items,
-        wishes.dimension or usual.dimension,
-        wishes.blocks or usual.blocks,
-        (DROPOUT if short else LITTLE_DROPOUT) if wishes.dropout is None else wishes.dropout,
-        wishes.max_length,
-        wishes.seed,
+        settings.dimension or usual.dimension,
+        settings.blocks or usual.blocks,
+        (DROPOUT if short else LITTLE_DROPOUT) if settings.dropout is None else settings.dropout,
+        settings.max_length,
+        settings.seed,
         name=name,
     )
     layer.build()
     return layer
 
 
-def followed(name: str, lists: Lists, held: Lists, wishes: Wishes, keeper: Keeper) -> Learnt:
+def followed(name: str, lists: Lists, held: Lists, settings: SequenceSettings, keeper: Keeper) -> Learnt:
     """Learn what follows what by a softmax over all items, or over drawn ones where there are very many.
 
     Args:
@@ -121,22 +120,22 @@ def followed(name: str, lists: Lists, held: Lists, wishes: Wishes, keeper: Keepe
         lists: what users met, in its order.
         held: what was held out for validation; none where it is empty.
     """
-    usual, rows = DEFAULTS[name], Stretches(lists, wishes.max_length)
-    layer = network(name, lists.count, wishes, rows.count == 0 or rows.lengths.mean() < SHORT)
-    negatives = wishes.negatives or (DRAWN if lists.count > MANY else None)
+    usual, rows = DEFAULTS[name], Stretches(lists, settings.max_length)
+    layer = network(name, lists.count, settings, rows.count == 0 or rows.lengths.mean() < SHORT)
+    negatives = settings.negatives or (DRAWN if lists.count > MANY else None)
     negatives = None if negatives is not None and negatives >= lists.count else negatives
-    model = Following(layer, lists.items, negatives, wishes.seed, name="following")
-    validation = HeldNext(lists, held, wishes.max_length, wishes.repeats)
-    judged = validation.count and not wishes.exactly
+    model = Following(layer, lists.items, negatives, settings.seed, name="following")
+    validation = HeldNext(lists, held, settings.max_length, settings.repeats)
+    judged = validation.count and not settings.exactly
     plan = Plan(
-        wishes.phase or name,
-        wishes.epochs or usual.epochs,
-        wishes.batch_size or _rows_of_a_step(rows, negatives or lists.count, usual.batch_size),
-        wishes.seed,
+        settings.phase or name,
+        settings.epochs or usual.epochs,
+        settings.batch_size or _rows_of_a_step(rows, negatives or lists.count, usual.batch_size),
+        settings.seed,
         patience=usual.patience,
         monitor="val_loss" if judged else None,
     )
-    model.compile(optimizer=keras.optimizers.Adam(wishes.learning_rate or usual.learning_rate), jit_compile=False)
+    model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate or usual.learning_rate), jit_compile=False)
     history = learn(model, rows, validation, plan, keeper)
     return Learnt(answers(layer), history)
 

@@ -7,7 +7,7 @@ import keras
 
 
 @dataclass(frozen=True)
-class Wishes:
+class LearningSettings:
     """How to learn; None leaves it to the model.
 
     Attributes:

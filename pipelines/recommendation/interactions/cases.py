@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
+from horngate.models.recommendation.interactions import Lists
 from horngate.pipelines.data.sources.blocks import block
 from horngate.pipelines.data.splits import NAMES
 from horngate.pipelines.recommendation.interactions.log import Log
@@ -26,6 +27,11 @@ def matrix(log: Log, rows: np.ndarray) -> csr_array:
     starts = np.concatenate([[0], np.cumsum(np.bincount(part.user, minlength=len(log.users)))])
     values = np.ones(len(part), np.float32) if part.weight is None else part.weight
     return csr_array((values, part.item, starts), shape=(len(log.users), len(log.items)))
+
+
+def lists_of(rows: csr_array) -> Lists:
+    """Return a matrix of `matrix` as models take it."""
+    return Lists(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.shape[1], rows.data)
 
 
 def cases(log: Log, sides: np.ndarray) -> pa.Table:

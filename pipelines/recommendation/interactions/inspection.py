@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from horngate.pipelines.data.checks import Finding, quarantine_findings
 from horngate.pipelines.data.duplicates import Duplicates
@@ -15,13 +16,15 @@ from horngate.pipelines.recommendation.interactions.log import Log, Reading, cor
 from horngate.pipelines.recommendation.interactions.log_files import read_log
 from horngate.pipelines.recommendation.interactions.side_files import ROLES, SideTable, read_side_table
 from horngate.pipelines.recommendation.interactions.splits import TEST, TRAIN, VALIDATION, inherited, split
+from horngate.pipelines.recommendation.interactions.store import InteractionStore
+from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import digest
 
 
 @dataclass(frozen=True)
-class Looked(Survey):
+class LogInspection(Survey):
     """A survey of a log; its rows are cases.
 
     Attributes:
@@ -46,8 +49,17 @@ class Looked(Survey):
     def usable(self) -> int:
         return self.read
 
+    def store(self) -> InteractionStore:
+        """Return what a run keeps of the log, before anything is learnt."""
+        ids = {"user": self.log.users, "item": self.log.items}
+        featured = {
+            role: pc.is_in(ids[role], value_set=pa.array(table.ids, pa.string())).to_numpy(zero_copy_only=False)
+            for role, table in self.tables.items()
+        }
+        return InteractionStore(self.log, self.sides, featured=featured)
 
-def look(card: Data, repeats: bool = False) -> Looked:
+
+def inspect_log(card: Data, repeats: bool = False) -> LogInspection:
     """Read, clean, filter and split the log of a card.
 
     Args:
@@ -106,7 +118,7 @@ def _shuffled(log: Log, seed: int) -> Log:
     return replace(log, items=log.items.take(pa.array(order)), item=code[log.item])
 
 
-def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[str, SideTable]) -> Looked:
+def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[str, SideTable]) -> LogInspection:
     log = reading.log
     sides, notes, rule = np.zeros(0, np.int8), [], "none"
     if len(log):
@@ -114,8 +126,6 @@ def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[s
         wish = card.timeless if card.split_rule == "auto" and log.time is None else card.split_rule
         sides, notes, rule = split(log, wish, shares, card.seed)
     if card.splits:
-        from horngate.pipelines.runs.run import Run
-
         sides, said = inherited(log, sides, Run.open(card.splits, finished=False).splits)
         notes = [said, *notes]
     table = cases(log, sides)
@@ -125,7 +135,7 @@ def _split(card: Data, reading: Reading, findings: list[Finding], tables: dict[s
     findings = [*findings, *_findings(reading, counts, rule)]
     findings.sort(key=lambda finding: ("error", "warning", "note").index(finding.grade))
     protocol = {"min_user": card.min_user, "min_item": card.min_item} | counts
-    return Looked(
+    return LogInspection(
         table=table,
         listed=reading.listed,
         quarantined=reading.quarantined,

@@ -56,7 +56,7 @@ def sampled(name: str) -> pa.Table:
     return block({"id": ids.to_pylist(), "value": [one.as_py().encode() for one in ids]})
 
 
-def read_candidates(path: str, card: Any, known: Any) -> np.ndarray:
+def read_candidates(path: str, card: Any, store: Any) -> np.ndarray:
     """Return bool `[items]`: which items a table, or a `.txt` of one id a line, names.
 
     Raises:
@@ -75,11 +75,11 @@ def read_candidates(path: str, card: Any, known: Any) -> np.ndarray:
             for table in tables(file, card.encoding, [])
         ]
         ids = pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string())
-    codes = known.items_of(ids)
+    codes = store.items_of(ids)
     if not (codes >= 0).any():
         raise UserError(f"--candidates {path} names no item that the run knows ({len(codes)} are listed)")
     if (codes < 0).any():
         progress.notice(f"{int((codes < 0).sum()):,} of {len(codes):,} candidates are items that the run doesn't know")
-    allowed = np.zeros(len(known.log.items), bool)
+    allowed = np.zeros(len(store.log.items), bool)
     allowed[codes[codes >= 0]] = True
     return allowed

@@ -9,13 +9,13 @@ import pyarrow as pa
 from horngate.pipelines.recommendation.interactions.log import Log
 from horngate.pipelines.recommendation.interactions.log_files import read_log
 from horngate.pipelines.recommendation.interactions.splits import TRAIN, VALIDATION
-from horngate.pipelines.recommendation.interactions.store import Known
+from horngate.pipelines.recommendation.interactions.store import InteractionStore
 from horngate.pipelines.spec.card import elsewhere
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
 
 
-def continued(known: Known, path: str, card: Any) -> Known:
+def continued(store: InteractionStore, path: str, card: Any) -> InteractionStore:
     """Return what a run knows, with the interactions of a log behind each user's own; its users may be new ones.
 
     Times decide the order where both have them. The same user, item and time isn't taken twice; without times, the same
@@ -25,7 +25,7 @@ def continued(known: Known, path: str, card: Any) -> Known:
         UserError: no log there, or none of its items is known.
     """
     reading = read_log(path, replace(elsewhere(card, path), split_column=None))
-    codes = known.items_of(reading.log.items)[reading.log.item]
+    codes = store.items_of(reading.log.items)[reading.log.item]
     if len(reading.quarantined):
         number, reason = reading.quarantined[0]
         progress.notice(f"{len(reading.quarantined):,} rows of {path} can't be used, the first one {number}: {reason}")
@@ -34,16 +34,16 @@ def continued(known: Known, path: str, card: Any) -> Known:
     if (codes < 0).any():
         progress.notice(f"{int((codes < 0).sum()):,} interactions of {path} are with items that the run doesn't know")
     part = replace(reading.log, item=codes).at(codes >= 0)
-    ids = known.users_of(part.users)
+    ids = store.users_of(part.users)
     new = np.flatnonzero(ids < 0)
-    ids[new] = len(known.log.users) + np.arange(len(new))
-    users = pa.concat_arrays([known.log.users, part.users.take(pa.array(new))])
+    ids[new] = len(store.log.users) + np.arange(len(new))
+    users = pa.concat_arrays([store.log.users, part.users.take(pa.array(new))])
     part = replace(part, users=users, user=ids[part.user].astype(np.int32))
-    log, fresh = _joined(known.log, part, card.repeats)
+    log, fresh = _joined(store.log, part, card.repeats)
     sides = np.full(len(log), VALIDATION, np.int8)
-    sides[~fresh] = np.where((known.sides == VALIDATION) & known.refit, TRAIN, known.sides)
-    features = {role: np.pad(there, (0, len(new) * (role == "user"))) for role, there in known.featured.items()}
-    return Known(log, sides, featured=features)
+    sides[~fresh] = np.where((store.sides == VALIDATION) & store.refit, TRAIN, store.sides)
+    features = {role: np.pad(there, (0, len(new) * (role == "user"))) for role, there in store.featured.items()}
+    return replace(store, log=log, sides=sides, refit=False, featured=features)
 
 
 def _joined(old: Log, new: Log, repeats: bool) -> tuple[Log, np.ndarray]:

@@ -16,8 +16,8 @@ from horngate.pipelines.tables.columns import text_in
 FILE = "sides.parquet"
 
 
-@dataclass
-class Sides:
+@dataclass(frozen=True)
+class SideTables:
     """Tables by role (`user`, `item`): id → cells, and the columns of each.
 
     Rows whose id isn't in its table have gaps for its columns. `findings` say what was left out when they were read.
@@ -28,7 +28,7 @@ class Sides:
     findings: list[Finding] = field(default_factory=list, compare=False)
 
     @classmethod
-    def read(cls, card: Any, names: dict[str, str | None]) -> "Sides":
+    def read(cls, card: Any, names: dict[str, str | None]) -> "SideTables":
         """Return the tables that a card names.
 
         Args:
@@ -40,11 +40,11 @@ class Sides:
         made = cls()
         for role, knob in ROLES.items():
             if path := getattr(card, knob):
-                made.add(role, Path(path), names[role], card)
+                made = made.having(role, Path(path), names[role], card)
         return made
 
-    def add(self, role: str, path: Path, name: str | None, card: Any) -> None:
-        """Read one more table; its rows come before those that are there already.
+    def having(self, role: str, path: Path, name: str | None, card: Any) -> "SideTables":
+        """Return these with one more table; its rows come before those that are there already.
 
         Raises:
             UserError: as `read`.
@@ -52,17 +52,20 @@ class Sides:
         if name is None:
             raise UserError(f"--{ROLES[role]} needs a column of {role}s in the data; name it with --{role}-column")
         table = read_side_table(str(path), card, role, name)
-        self.findings += table.findings
         kept = [column for column in table.columns if column not in (card.drop_column or ())]
         if not kept:
             raise UserError(f"--{ROLES[role]} {path} has no column left beside its ids; leave it out")
         old = self.columns.get(role)
         if old is not None and (lacking := [column for column in old if column not in kept]):
             raise UserError(f"{path} has no column {lacking[0]}, which the run learnt from.{nearest(lacking[0], kept)}")
-        self.columns[role] = old or kept
-        cells = zip(*(table.columns[column] for column in self.columns[role]), strict=True)
-        rows = (dict(zip(self.columns[role], row, strict=True)) for row in cells)
-        self.rows[role] = self.rows.get(role, {}) | dict(zip(table.ids, rows, strict=True))
+        columns = old or kept
+        cells = zip(*(table.columns[column] for column in columns), strict=True)
+        rows = dict(zip(table.ids, (dict(zip(columns, row, strict=True)) for row in cells), strict=True))
+        return SideTables(
+            self.rows | {role: self.rows.get(role, {}) | rows},
+            self.columns | {role: columns},
+            self.findings + table.findings,
+        )
 
     def joined(self, cells: dict[str, Any], names: dict[str, str | None]) -> dict[str, Any]:
         """Return a row's cells with those that the tables hold of its user and item."""
@@ -105,7 +108,7 @@ class Sides:
         write_table(path, pa.table({name: pa.array(values, pa.string()) for name, values in kinds}))
 
     @classmethod
-    def kept(cls, path: Path) -> "Sides":
+    def kept(cls, path: Path) -> "SideTables":
         """Return what `write` wrote; empty where nothing was.
 
         Raises:

@@ -1,5 +1,7 @@
 """Which interactions are learnt from and which are held out."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 
@@ -87,8 +89,6 @@ def inherited(log: Log, sides: np.ndarray, old: pa.Table) -> tuple[np.ndarray, s
         sides: of the interactions that it doesn't know.
         old: its `splits.parquet`.
     """
-    import json
-
     places = {name: code for code, name in enumerate(log.items.to_pylist())}
     users = {name: code for code, name in enumerate(log.users.to_pylist())}
     known: dict[int, int] = {}

@@ -1,5 +1,6 @@
 """What a run of a recommender keeps beside its model: its users, its items, and who met what."""
 
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
-from horngate.pipelines.recommendation.interactions.cases import matrix
+from horngate.models.recommendation.interactions import Lists
+from horngate.pipelines.recommendation.interactions.cases import lists_of, matrix
 from horngate.pipelines.recommendation.interactions.log import Log
 from horngate.pipelines.recommendation.interactions.splits import TEST, TRAIN, VALIDATION
 from horngate.pipelines.system.files import read_table, write_table
@@ -18,7 +20,7 @@ FILES = ("users.parquet", "items.parquet", "interactions.parquet")
 
 
 @dataclass(frozen=True)
-class Known:
+class InteractionStore:
     """What a run knows: interactions with their splits; those of the test are never among what is looked at.
 
     Attributes:
@@ -26,12 +28,20 @@ class Known:
         sides: int8 `[n]`, the split of each.
         refit: whether the model learnt from the validation interactions too.
         featured: by role, bool `[users]` and `[items]`, which of them stand in a side table.
+        by_features: whether the model answers for what side tables alone know.
+        candidates: bool `[items]`, the only ones to choose from; None for all that can be recommended.
     """
 
     log: Log
     sides: np.ndarray
     refit: bool = False
     featured: dict[str, np.ndarray] = field(default_factory=dict)
+    by_features: bool = False
+    candidates: np.ndarray | None = None
+
+    def lists(self, rows: np.ndarray) -> Lists:
+        """Return who met what in some interactions (a mask), as models take it."""
+        return lists_of(matrix(self.log, rows))
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -77,6 +87,20 @@ class Known:
         return np.diff(self.learnt.indptr) > 0
 
     @cached_property
+    def rankable(self) -> np.ndarray:
+        """bool `[items]`: which can be recommended: those that were learnt, or that features tell enough of."""
+        return self.learnt_items | self._read_by_features("item", len(self.log.items))
+
+    @cached_property
+    def answerable(self) -> np.ndarray:
+        """bool `[users]`: whom the model knows something of: those who were learnt, or that features tell enough of."""
+        return self.learnt_users | self._read_by_features("user", len(self.log.users))
+
+    def _read_by_features(self, role: str, count: int) -> np.ndarray:
+        nothing = np.zeros(count, bool)
+        return self.featured.get(role, nothing) if self.by_features else nothing
+
+    @cached_property
     def _places(self) -> dict[str, int]:
         return {name: code for code, name in enumerate(self.log.users.to_pylist())}
 
@@ -90,6 +114,12 @@ class Known:
     def items_of(self, names: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Return the codes of items, int64 `[n]`, -1 for those that the run doesn't know."""
         return _codes(names, self.log.items)
+
+    def items_in(self, targets: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return offsets int64 `[n + 1]` and codes of the items in JSON lists, -1 for those that the run doesn't know."""
+        found = [json.loads(target) for target in targets]
+        offsets = np.concatenate([[0], np.cumsum([len(names) for names in found])])
+        return offsets, self.items_of(pa.array([name for names in found for name in names], pa.string()))
 
     def write(self, folder: Path) -> None:
         """Write the three files; interactions of the test are not among them."""
@@ -105,7 +135,7 @@ class Known:
         write_table(folder / FILES[2], pa.table(columns))
 
     @classmethod
-    def read(cls, folder: Path, refit: bool) -> "Known":
+    def read(cls, folder: Path, refit: bool, by_features: bool) -> "InteractionStore":
         """Return what `write` wrote.
 
         Raises:
@@ -120,7 +150,7 @@ class Known:
             for role, table in (("user", users), ("item", items))
             if "featured" in table.column_names
         }
-        return cls(log, columns["side"], refit, featured)
+        return cls(log, columns["side"], refit, featured, by_features)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -15,7 +15,7 @@ FEW = 255  # categories that trees take as such; more become their mean target
 PRIOR = 10.0  # rows that a category's mean target is drawn to the mean of all by
 
 
-def rivals(
+def fitted_baselines(
     layout: Layout,
     train: tuple[np.ndarray, np.ndarray],
     held: tuple[np.ndarray, np.ndarray],

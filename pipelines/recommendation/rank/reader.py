@@ -1,47 +1,50 @@
-"""The one reader of rows of users and items: cells and side tables in, numbers and codes out, and what is wrong there."""
+"""The one reader of rows of users and items: cells and side tables in, numbers and codes out."""
 
 from collections import Counter
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from horngate.pipelines.data.checks import Finding
-from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.recommendation.interactions.side_files import ROLES
-from horngate.pipelines.recommendation.interactions.side_tables import Sides
+from horngate.pipelines.recommendation.interactions.side_tables import SideTables
 from horngate.pipelines.recommendation.rank import features
-from horngate.pipelines.recommendation.rank.target_encoder import Aim
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
-from horngate.pipelines.tables.columns import Facts, cells_of, codes_of, refuse_infinite, values_in, vector_of
-from horngate.pipelines.tables.inspection import LOOKED_AT, Sought, column_findings
+from horngate.pipelines.tables.columns import (
+    Facts,
+    cells_of,
+    codes_of,
+    is_gap,
+    refuse_infinite,
+    text_in,
+    values_in,
+    vector_of,
+)
+from horngate.pipelines.tasks.parts import Fitted
+from horngate.pipelines.tasks.reader import TensorReader
 
 if TYPE_CHECKING:
-    from horngate.models.recommendation.rankers import Layout
+    from horngate.pipelines.tasks.task import Task
 
 AN = {"user": "a user", "item": "an item"}
+WATCHED = 40  # columns whose drift is looked at one by one
 
 
-class Events:
-    """A part of a ranking pipeline: how its rows are read.
+class RankReader(TensorReader):
+    """Reads JSON objects of cells into float32 `[width]`.
 
     Attributes:
-        sides: what is known of users and items beside the rows; None before the first row is read.
-        labelled: whether the rows that are read now will be measured.
-        strange: how many of them had what the training rows hadn't, by what it was.
+        tables: what is known of users and items beside the rows; None before the first row is read of data whose schema
+            isn't known.
+        strange: how many rows had what the training rows hadn't, by what it was.
     """
 
-    card: Any
-    schema: dict[str, Any]
-
-    def __init__(self, card: Any):
-        super().__init__(card)
-        self.sides: Sides | None = None
-        self.labelled, self.strange, self._lock = False, Counter(), Lock()
-        self._codes: list[dict[str, int]] | None = None
-        self._looked: tuple[Any, list[Finding]] = (None, [])
+    def __init__(self, task: "Task"):
+        super().__init__(task)
+        self.tables: SideTables | None = task.fitted.lookup
+        self.strange, self._lock = Counter(), Lock()
 
     @property
     def columns(self) -> list[dict[str, Any]]:
@@ -65,28 +68,35 @@ class Events:
             UserError: a side table can't be used.
         """
         cells = cells_of(data)
-        if self.sides is None:
-            self.sides = Sides.read(self.card, self.names_in(cells))
-            if twice := self.sides.clashing(list(cells)):
+        if self.tables is None:
+            self.tables = SideTables.read(self.card, self.names_in(cells))
+            if twice := self.tables.clashing(list(cells)):
                 raise UserError(
                     f'the column "{twice}" stands in two of the tables; rename one, or --drop-column {twice}'
                 )
-        return self.sides.joined(cells, self.names_in(cells))
+        return self.tables.joined(cells, self.names_in(cells))
+
+    def user_of(self, cells: dict[str, Any]) -> str | None:
+        """Return the user of a row; None where there is no column of users, or nothing in it."""
+        cell = cells.get(self.schema["roles"]["user"])
+        return None if is_gap(cell) else text_in(cell)
+
+    def times_learnt(self, cells: dict[str, Any]) -> dict[str, int]:
+        """Return how many training rows have a row's user, and how many its item, by role."""
+        names = self.schema["roles"]
+        return {role: counts.get(text_in(cells.get(names[role])), 0) for role, counts in self._counts.items()}
 
     def inspect(self, data: bytes, suffix: str) -> Facts:
         refuse_infinite(cells_of(data))
         return Facts(data)
 
-    def settle(self, facts: list[Facts]) -> None:
-        self.schema, self._codes = {}, None
+    def fit_schema(self, facts: list[Facts]) -> Fitted:
         names = self.names_in(cells_of(facts[0].data))
         columns = features.settled((self.whole_cells(fact.data) for fact in facts), self.card, names)
-        self.schema = {"kind": "rank", "roles": names, "columns": columns}
         progress.notice(f"columns: {features.told(columns)}")
+        return Fitted({"kind": "rank", "roles": names, "columns": columns}, lookup=self.tables)
 
     def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
-        if self._codes is None:
-            self._codes = codes_of(self.columns)
         cells = self.whole_cells(data)
         row = vector_of(cells, self.columns, self._codes)
         if strange := self._strange(cells, row):
@@ -94,13 +104,23 @@ class Events:
                 self.strange.update(strange)
         return row
 
-    def begin(self, labelled: bool = True) -> None:
-        self.labelled, self.strange = labelled, Counter()
+    def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
+        """Return the numbers of a row, and for each column of categories whether its one is new."""
+        if len(self.columns) > WATCHED:
+            return {}
+        found, place = {}, 0
+        for column in self.columns:
+            value, place = float(tensor[place]), place + column.get("slots", 1)
+            if "categories" in column:
+                found[f"new {column['name']}"] = float(value == len(column["categories"]))
+            else:
+                found[column["name"]] = value
+        return found
 
     def _strange(self, cells: dict[str, Any], row: np.ndarray) -> list[str]:
         """Return in words what a row has that no training row had."""
         names, place = self.schema["roles"], 0
-        found = [f"{AN[role]} that --{ROLES[role]} doesn't hold" for role in self.sides.lacks(cells, names)]
+        found = [f"{AN[role]} that --{ROLES[role]} doesn't hold" for role in self.tables.lacks(cells, names)]
         roles = {name: role for role, name in names.items()}
         for column in self.columns:
             name, slots = column["name"], column.get("slots")
@@ -111,57 +131,13 @@ class Events:
             place += slots or 1
         return found
 
-    def remarks(self) -> list[str]:
-        return [f"rows with {what}: {count:,}" for what, count in sorted(self.strange.items())]
+    @cached_property
+    def _codes(self) -> list[dict[str, int]]:
+        return codes_of(self.columns)
 
-    @property
-    def layout(self) -> "Layout":
-        """Where in a row what stands."""
-        from horngate.models.recommendation.rankers import Layout
-
-        entries, numbers, place = [], [], 0
-        for column in self.columns:
-            slots = column.get("slots", 1)
-            if "categories" in column:
-                entries.append((place, slots, len(column["categories"])))
-            else:
-                numbers.append(place)
-            place += slots
-        return Layout(place, tuple(entries), tuple(numbers))
-
-    # What is wrong with the data?
-
-    def findings(self, table: pa.Table, splits: np.ndarray | None) -> list[Finding]:
-        if self._looked[0] is not table:
-            self._looked = (table, self._findings(table))
-        return self._looked[1]
-
-    def _findings(self, table: pa.Table) -> list[Finding]:
-        targets = table["target"].to_pylist()
-        try:
-            aim = Aim.of(targets, self.card)
-            truth = aim.encode(targets, table["id"].to_pylist())
-        except UserError as problem:
-            return [Finding("error", "targets", str(problem), len(targets))]
-        said = f"{aim.said}; mean {truth.mean():.4g}"
-        found = [Finding("note", "kind", said, len(targets))]
-        chosen = np.unique(np.linspace(0, table.num_rows - 1, min(table.num_rows, LOOKED_AT)).astype(int))
-        rows = [self.whole_cells(data) for data in inputs_of(table.take(pa.array(chosen)))]
-        names = self.names_in(rows[0])
-        above = (truth > truth.mean()).astype(np.float32)[chosen]
-        sought = Sought("clicks" if aim.clicks else "ratings above the mean")
-        found += column_findings(rows, above, lambda: features.settled(rows, self.card, names), sought)
-        return found + self.sides.findings + self._lacking(rows, names)
-
-    def _lacking(self, rows: list[dict[str, Any]], names: dict[str, str | None]) -> list[Finding]:
-        """Return findings on ids that their side table doesn't hold."""
-        found = []
-        for role in self.sides.rows:
-            lacking = [cells.get(names[role]) for cells in rows if role in self.sides.lacks(cells, names)]
-            if lacking:
-                message = (
-                    f"{len(lacking):,} of {len(rows):,} rows have {AN[role]} that --{ROLES[role]} doesn't hold, such "
-                )
-                message += f"as {lacking[0]}; what it says of others is missing for these"
-                found.append(Finding("warning", f"missing_{ROLES[role]}", message, len(lacking)))
-        return found
+    @cached_property
+    def _counts(self) -> dict[str, dict[str, int]]:
+        """How many training rows have each user and each item, by role."""
+        known = {column["name"]: column for column in self.columns if "categories" in column}
+        own = {role: known[name] for role, name in self.schema["roles"].items() if name in known}
+        return {role: dict(zip(one["categories"], one["counts"], strict=True)) for role, one in own.items()}

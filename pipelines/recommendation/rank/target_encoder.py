@@ -11,8 +11,8 @@ from horngate.pipelines.tables.columns import number_in, text_in
 
 
 @dataclass(frozen=True)
-class Aim:
-    """A kind of targets.
+class TargetEncoder:
+    """A kind of targets, and how they become numbers.
 
     Attributes:
         kind: `click` or `rating`.
@@ -33,7 +33,7 @@ class Aim:
         return self.kind == "click"
 
     @classmethod
-    def of(cls, targets: list[str], card: Any) -> "Aim":
+    def of(cls, targets: list[str], card: Any) -> "TargetEncoder":
         """Return the kind of targets, by the card's wish or by their values.
 
         Raises:
@@ -59,10 +59,10 @@ class Aim:
             raise UserError(f"--positive should be one of {', '.join(values)}. Received: {card.positive}")
         return cls(kind, (next(value for value in values if value != positive), positive))
 
-    def measured(self, targets: np.ndarray) -> "Aim":
-        """Return the aim with what the training rows' targets (float64, as of `encode`) are like."""
+    def measured(self, targets: np.ndarray) -> "TargetEncoder":
+        """Return the encoder with what the training rows' targets (float64, as of `encode`) are like."""
         low, high = float(targets.min()), float(targets.max())
-        return Aim(self.kind, self.names, float(targets.mean()), float(targets.std()) or 1.0, low, high)
+        return TargetEncoder(self.kind, self.names, float(targets.mean()), float(targets.std()) or 1.0, low, high)
 
     def encode(self, targets: list[str], ids: list[str] | None = None) -> np.ndarray:
         """Return targets as float64 `[n]`: 0 and 1 of clicks, or the ratings.
@@ -99,15 +99,15 @@ class Aim:
 
     @property
     def said(self) -> str:
-        """The aim in words."""
+        """The kind in words."""
         return f"clicks: {self.names[1]} against {self.names[0]}" if self.clicks else "ratings"
 
     def plain(self) -> dict[str, Any]:
-        """Return the aim as JSON has it."""
+        """Return the encoder as JSON has it."""
         return asdict(self) | {"names": list(self.names)}
 
     @classmethod
-    def read(cls, plain: dict[str, Any]) -> "Aim":
+    def read(cls, plain: dict[str, Any]) -> "TargetEncoder":
         """Return what `plain` wrote."""
         return cls(**plain | {"names": tuple(plain["names"])})
 

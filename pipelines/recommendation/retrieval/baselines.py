@@ -1,4 +1,4 @@
-"""Rivals without gradients: what is popular, neighbours of items, and a linear model of items on items."""
+"""Baselines without gradients: what is popular, neighbours of items, and a linear model of items on items."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,9 +6,11 @@ from functools import partial
 import numpy as np
 from scipy.sparse import csr_array
 
+from horngate.models.recommendation.closed_form import ease, nearest, neighbours
 from horngate.pipelines.metrics import ranking
+from horngate.pipelines.recommendation.interactions.cases import matrix
 from horngate.pipelines.recommendation.interactions.splits import VALIDATION
-from horngate.pipelines.recommendation.interactions.store import Known
+from horngate.pipelines.recommendation.interactions.store import InteractionStore
 from horngate.pipelines.recommendation.retrieval import ranked_lists
 from horngate.pipelines.recommendation.retrieval.ranked_lists import Lister
 from horngate.pipelines.system import progress
@@ -21,32 +23,26 @@ MOST_JUDGED = 10_000  # users on whom something is chosen
 NEAREST = (20, 50, 100, 200)  # items that count as neighbours
 
 
-def rivals(known: Known, rankable: np.ndarray) -> tuple[dict[str, Lister], dict[str, str]]:
-    """Return by name what lists the items of users, and what was chosen for it on validation, or why it is left out."""
-    popular = partial(ranked_lists.by_popularity, known.counts, allowed=rankable, depth=ranking.DEPTH)
+def fitted_baselines(store: InteractionStore) -> dict[str, Lister]:
+    """Return by name what lists the items of users; ease is left out, and that is told, where items are too many."""
+    popular = partial(ranked_lists.by_popularity, store.counts, allowed=store.rankable, depth=ranking.DEPTH)
     found: dict[str, Lister] = {"popularity": lambda users, seen, past: popular(users=users, seen=seen)[0]}
-    said = {}
-    count, near = chosen(known, NEAREST, _near(), "item_knn")
-    said["item_knn"] = f"{count} neighbours"
-    found["item_knn"] = _lister(known, near, rankable)
-    if len(rankable) > MOST_OF_EASE:
-        said["ease"] = f"left out: {len(rankable):,} items, and its closed form takes up to {MOST_OF_EASE:,}"
-        progress.notice(f"reference ease is {said['ease']}")
+    found["item_knn"] = _lister(store, chosen(store, NEAREST, _neighbours(), "item_knn")[1])
+    if (items := len(store.log.items)) > MOST_OF_EASE:
+        progress.notice(
+            f"reference ease is left out: {items:,} items, and its closed form takes up to {MOST_OF_EASE:,}"
+        )
     else:
-        penalty, weights = chosen_ease(known)
-        said["ease"] = f"penalty {penalty:g}"
-        found["ease"] = _lister(known, weights, rankable)
-    return found, said
+        found["ease"] = _lister(store, chosen_ease(store)[1])
+    return found
 
 
-def chosen_ease(known: Known) -> tuple[float, np.ndarray]:
+def chosen_ease(store: InteractionStore) -> tuple[float, np.ndarray]:
     """Return the penalty of EASE that is best on validation, and its weights, float32 `[items, items]`."""
-    from horngate.models.recommendation.closed_form import ease
-
-    return chosen(known, PENALTIES if len(known.log.items) <= MANY else FEW_PENALTIES, ease, "ease")
+    return chosen(store, PENALTIES if len(store.log.items) <= MANY else FEW_PENALTIES, ease, "ease")
 
 
-def chosen(known: Known, values: tuple, fitted: Callable, name: str) -> tuple:
+def chosen(store: InteractionStore, values: tuple, fitted: Callable, name: str) -> tuple:
     """Return the value that has the best ndcg_at_10 on validation, and what is fitted with it to all that is learnt from.
 
     Without validation rows it is the one in the middle.
@@ -55,29 +51,27 @@ def chosen(known: Known, values: tuple, fitted: Callable, name: str) -> tuple:
         fitted: from a matrix `[users, items]` and a value to weights `[items, items]`.
     """
     best, kept = (-1.0, values[len(values) // 2]), None
-    if (known.sides == VALIDATION).any():
+    if (store.sides == VALIDATION).any():
         for value in progress.tracked(values, f"choosing {name} on validation", len(values)):
             if progress.stop.is_set():
                 raise KeyboardInterrupt
-            weights = fitted(known.train, value)
-            score = validated(known, lambda users, weights=weights: product(known.train, users, weights))
+            weights = fitted(store.train, value)
+            score = validated(store, lambda users, weights=weights: product(store.train, users, weights))
             if score > best[0]:
                 best, kept = (score, value), weights
-    if kept is None or known.refit:
-        kept = fitted(known.learnt, best[1])
+    if kept is None or store.refit:
+        kept = fitted(store.learnt, best[1])
     return best[1], kept
 
 
-def validated(known: Known, scorer: ranked_lists.Scorer) -> float:
+def validated(store: InteractionStore, scorer: ranked_lists.Scorer) -> float:
     """Return the ndcg_at_10 of a scorer on the validation interactions of up to 10,000 users who were learnt from."""
-    from horngate.pipelines.recommendation.interactions.cases import matrix
-
-    held = matrix(known.log, known.sides == VALIDATION)
-    users = np.flatnonzero((np.diff(held.indptr) > 0) & (np.diff(known.train.indptr) > 0))
+    held = matrix(store.log, store.sides == VALIDATION)
+    users = np.flatnonzero((np.diff(held.indptr) > 0) & (np.diff(store.train.indptr) > 0))
     users = np.sort(np.random.default_rng(0).permutation(users)[:MOST_JUDGED])
-    codes, _ = ranked_lists.lists(scorer, users, known.train, known.counts > 0, 10)
+    codes, _ = ranked_lists.lists(scorer, users, store.train, store.counts > 0, 10)
     own = held[users]
-    found = ranking.ranking(codes, (own.indptr.astype(np.int64), own.indices), known.bits)
+    found = ranking.ranking(codes, (own.indptr.astype(np.int64), own.indices), store.bits)
     return float(ranking.ndcg(10)(found).mean()) if len(users) else 0.0
 
 
@@ -87,10 +81,8 @@ def product(rows: csr_array, users: np.ndarray, weights: np.ndarray | csr_array)
     return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float32)
 
 
-def _near() -> Callable[[csr_array, int], csr_array]:
+def _neighbours() -> Callable[[csr_array, int], csr_array]:
     """Return a function that fits ItemKNN; the neighbours of the last matrix are kept for other counts of them."""
-    from horngate.models.recommendation.closed_form import nearest, neighbours
-
     kept: dict[int, tuple] = {}
 
     def fitted(rows: csr_array, count: int) -> csr_array:
@@ -102,13 +94,13 @@ def _near() -> Callable[[csr_array, int], csr_array]:
     return fitted
 
 
-def _lister(known: Known, weights: np.ndarray | csr_array, rankable: np.ndarray) -> Lister:
+def _lister(store: InteractionStore, weights: np.ndarray | csr_array) -> Lister:
     def listed(users: np.ndarray, seen: csr_array, past: csr_array) -> np.ndarray:
-        codes = ranked_lists.by_popularity(known.counts, users, seen, rankable, ranking.DEPTH)[0]
-        able = (users >= 0) & known.learnt_users[users]
+        codes = ranked_lists.by_popularity(store.counts, users, seen, store.rankable, ranking.DEPTH)[0]
+        able = (users >= 0) & store.learnt_users[users]
         scorer = partial(product, past, weights=weights)
         if able.any():
-            codes[able] = ranked_lists.lists(scorer, users[able], seen, rankable, ranking.DEPTH)[0]
+            codes[able] = ranked_lists.lists(scorer, users[able], seen, store.rankable, ranking.DEPTH)[0]
         return codes
 
     return listed

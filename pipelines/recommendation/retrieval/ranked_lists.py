@@ -71,11 +71,21 @@ def best(
     return found
 
 
-def by_popularity(counts: np.ndarray, users: np.ndarray, seen: csr_array, allowed: np.ndarray, depth: int):
+def by_popularity(
+    counts: np.ndarray,
+    users: np.ndarray,
+    seen: csr_array,
+    allowed: np.ndarray,
+    depth: int,
+    only: csr_array | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what `lists` does where every user's scores are the items' counts, int64 `[items]`.
 
     Only the most popular items are looked at: as many as a user can have met, and `depth` more.
     """
+    if only is not None:
+        fame = counts.astype(np.float32)
+        return lists(lambda own: np.tile(fame, (len(own), 1)), users, seen, allowed, depth, only)
     order = np.lexsort((np.arange(len(counts)), -counts))
     order = order[allowed[order] & (counts[order] > 0)]
     place = np.full(len(counts), len(order), np.int64)

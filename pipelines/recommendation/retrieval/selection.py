@@ -1,82 +1,84 @@
 """Which models a run lets learn, which of them is kept, and what they learn from."""
 
 import time
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-from scipy.sparse import csr_array
+import keras
 
-from horngate.pipelines.recommendation.interactions.cases import matrix
+from horngate.models.recommendation.interactions import Lists
+from horngate.models.recommendation.settings import Learnt
 from horngate.pipelines.recommendation.interactions.splits import TRAIN, VALIDATION
-from horngate.pipelines.recommendation.interactions.store import Known
-from horngate.pipelines.recommendation.retrieval.baselines import MOST_OF_EASE
-from horngate.pipelines.recommendation.retrieval.sparse_product import compressed
-from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.recommendation.interactions.store import InteractionStore
+from horngate.pipelines.runs.run import Run
 from horngate.pipelines.system import progress
-
-AUTO = ("mf", "multvae", "lightgcn")
-KNOBS = ("dimension", "temperature", "correction", "negatives", "layers", "dropout")
-KNOBS += ("epochs", "batch_size", "learning_rate")
+from horngate.pipelines.system.files import write_rows
 
 
-def contenders(card: Any, items: int, judged: bool = True) -> tuple[str, ...]:
-    """Return the models that a card lets learn from so many items.
+class RankingHistory:
+    """The rows of a run's history.csv: what is minimised on validation is 1 - ndcg_at_10, and no loss of the other kind."""
 
-    Args:
-        judged: whether there are validation rows to choose on.
+    columns = ["phase", "epoch", "loss", "val_ndcg_at_10", "learning_rate"]
 
-    Raises:
-        UserError: towers without side tables; ease of too many items.
-    """
-    from horngate.models.recommendation.retrieval_learning import MANY
+    def __init__(self, run: Run):
+        self.run = run
+        self.history: list[dict[str, Any]] = []
 
-    if card.model == "towers" and not (card.users or card.items):
-        raise UserError(
-            "--model towers learns from side features: name their tables with --users and --items, or take mf"
-        )
-    if card.model == "ease" and items > MOST_OF_EASE:
-        raise UserError(
-            f"--model ease takes up to {MOST_OF_EASE:,} items, and the log has {items:,}; take mf or lightgcn"
-        )
-    if card.model != "auto":
-        return (card.model,)
-    if not judged:
-        progress.notice(f"no validation rows to choose a model on: {AUTO[0]} is taken")
-        return AUTO[:1]
-    names = (*AUTO, "towers") if card.users or card.items else AUTO
-    if items > MANY:
-        progress.notice(f"multvae is left out: it holds two matrices of all items, and there are {items:,}")
-        return tuple(name for name in names if name != "multvae")
-    return names
+    def renamed(self, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return rows as they are written."""
+        bare = [{name: value for name, value in row.items() if name != "val_loss"} for row in history]
+        judged = [{"val_ndcg_at_10": 1 - row["val_loss"]} if "val_loss" in row else {} for row in history]
+        return [row | found for row, found in zip(bare, judged, strict=True)]
+
+    def write(self) -> None:
+        """Write history.csv."""
+        write_rows(self.run / "history.csv", self.renamed(self.history), self.columns)
 
 
-def lists_of(known: Known, sides: np.ndarray) -> Any:
-    """Return who met what in some interactions (a mask), as models take it."""
-    return lists_of_matrix(matrix(known.log, sides))
+@dataclass(frozen=True)
+class Selected:
+    """The model that is kept.
 
-
-def lists_of_matrix(rows: csr_array) -> Any:
-    """Return a sparse matrix as models take it."""
-    from horngate.models.recommendation.interactions import Lists
-
-    return Lists(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.shape[1], rows.data)
-
-
-class Contest:
-    """Learns the models of a card from a run's interactions, and says which is kept.
-
-    Args:
-        task: the pipeline, with `known`, `run` and `history`.
+    Attributes:
+        method, why: its name, and why it was chosen.
+        costs: seconds by phase.
+        protocol: what the report says of the choice.
+        refit: whether it learnt from the validation interactions too.
+        by_features: whether it answers for what side tables alone know.
     """
 
-    def __init__(self, task: Any):
-        self.task, self.card, self.known = task, task.card, task.known
+    model: keras.Model
+    method: str
+    why: str
+    costs: dict[str, float]
+    protocol: dict[str, Any] = field(default_factory=dict)
+    refit: bool = False
+    by_features: bool = False
+
+
+class ModelSelection(ABC):
+    """Learns the models of a card from a run's interactions, and says which is kept."""
+
+    def __init__(self, card: Any, store: InteractionStore, run: Run):
+        self.card, self.store, self.history = card, store, RankingHistory(run)
         self.costs: dict[str, float] = {}
         self.scores: dict[str, float] = {}  # ndcg_at_10 on validation
 
-    def held(self) -> dict[str, Any]:
-        """Learn, and return `method`, `why`, `costs` and `protocol`; the best model becomes the task's `answers`.
+    @abstractmethod
+    def contenders(self) -> tuple[str, ...]:
+        """Return the models that the card lets learn.
+
+        Raises:
+            UserError: one that doesn't go with the data.
+        """
+
+    @abstractmethod
+    def learn(self, name: str, phase: str, epochs: int | None) -> Learnt:
+        """Learn one model; with `epochs` for exactly so many, since a choice was made before."""
+
+    def run(self) -> Selected:
+        """Learn, and return the best model on validation.
 
         Raises:
             UserError: a checkpoint that can't be read or written, or a loss that is no number.
@@ -85,67 +87,32 @@ class Contest:
         found = {name: self._timed(name) for name in names}
         method = max(self.scores, key=self.scores.get) if self.scores else names[0]
         why = "asked for" if len(names) == 1 else "best ndcg_at_10 on validation" if self.scores else "the first"
-        self.task.answers = found[method].answers
-        if self.card.refit and (self.known.sides == VALIDATION).any():
-            self.task.known = self.known = replace(self.known, refit=True)
-            self.task.answers = self._timed(method, found[method].best[1]).answers
+        kept = found[method]
+        if self.card.refit and self.judged:
+            self.store = replace(self.store, refit=True)
+            kept = self._timed(method, kept.best[1])
+        self.history.write()
         shown = {name: round(score, 4) for name, score in self.scores.items()}
-        return {
-            "method": method,
-            "why": why,
-            "costs": self.costs,
-            "protocol": {"ndcg_at_10_on_validation": shown},
-            "by_features": method == "towers",
-        }
+        protocol = {"ndcg_at_10_on_validation": shown}
+        return Selected(kept.answers, method, why, self.costs, protocol, self.store.refit)
 
-    def contenders(self) -> tuple[str, ...]:
-        """Return the models that the card lets learn."""
-        judged = bool((self.known.sides == VALIDATION).any())
-        return contenders(self.card, len(self.known.log.items), judged)
+    @property
+    def judged(self) -> bool:
+        """Whether there are validation interactions to choose on."""
+        return bool((self.store.sides == VALIDATION).any())
 
-    def _timed(self, name: str, epochs: int | None = None) -> Any:
-        """Learn one model; with `epochs` for exactly so many, from training and validation rows."""
+    def lists(self) -> tuple[Lists, Lists]:
+        """Return who met what: what is learnt from, and what is held out for validation (nothing in a refit)."""
+        sides, refit = self.store.sides, self.store.refit
+        learnt = sides <= (VALIDATION if refit else TRAIN)
+        return self.store.lists(learnt), self.store.lists((sides == VALIDATION) & (not refit))
+
+    def _timed(self, name: str, epochs: int | None = None) -> Learnt:
         phase, started = name if epochs is None else f"{name}-refit", time.monotonic()
-        found = self._closed(name) if name == "ease" else self._learnt(name, phase, epochs)
-        self.task.history += found.history
+        found = self.learn(name, phase, epochs)
+        self.history.history += found.history
         self.costs[phase] = round(time.monotonic() - started, 1)
         if epochs is None and found.best[0] is not None:
             self.scores[name] = 1 - found.best[0]
             progress.detail(f"{name}: ndcg_at_10 on validation {self.scores[name]:.4f}")
         return found
-
-    def _learnt(self, name: str, phase: str, epochs: int | None) -> Any:
-        from horngate.models.recommendation.retrieval_learning import PHASES, Wishes
-        from horngate.pipelines.training.phases import told
-
-        sides, learnt = self.known.sides, TRAIN if epochs is None else VALIDATION
-        lists = lists_of(self.known, sides <= learnt)
-        held = lists_of(self.known, (sides == VALIDATION) & (learnt == TRAIN))
-        wishes = Wishes(seed=self.card.seed, phase=phase, **{knob: getattr(self.card, knob) for knob in KNOBS})
-        wishes = wishes if epochs is None else replace(wishes, epochs=epochs, exactly=True)
-        further = {"towers": lambda: [self._features()], "lightgcn": lambda: [compressed]}.get(name, list)()
-        with told(self.task, at_least=0.0) as keeper:
-            return PHASES[name](lists, held, wishes, keeper, *further)
-
-    def _features(self) -> dict[str, tuple]:
-        """Return by role tokens, numbers and how many tokens there are."""
-        from horngate.pipelines.recommendation.retrieval.side_features import Features
-
-        found, log = {}, self.known.log
-        for role, table in self.task.looked.tables.items():
-            features = Features.of(table)
-            ids = (log.users if role == "user" else log.items).to_pylist()
-            found[role] = (*features.arrays(table, ids), features.tokens)
-        return found
-
-    def _closed(self, name: str) -> Any:
-        from horngate.models.recommendation.retrieval_learning import linear
-        from horngate.models.recommendation.settings import Learnt
-        from horngate.pipelines.recommendation.retrieval.baselines import chosen_ease, product, validated
-
-        penalty, weights = chosen_ease(self.known)
-        history = {"phase": name, "epoch": 1}
-        if (self.known.sides == VALIDATION).any() and not self.known.refit:
-            history["val_loss"] = 1 - validated(self.known, lambda users: product(self.known.train, users, weights))
-        progress.detail(f"ease: penalty {penalty:g}")
-        return Learnt(linear(weights), [history])

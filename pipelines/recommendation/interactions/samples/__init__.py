@@ -4,11 +4,10 @@ Its module has `log()`, the columns by role, `oracle(log, rankable)`, who lists 
 the rule of splitting under which the oracle knows what is asked for (None: any).
 """
 
-import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.samples import sample_module, sample_names
-from horngate.pipelines.recommendation.interactions.store import Known
+from horngate.pipelines.recommendation.interactions.store import InteractionStore
 from horngate.pipelines.recommendation.retrieval.ranked_lists import Lister
 
 PREFIX = "sample:"
@@ -24,10 +23,10 @@ def sample_columns(name: str) -> dict[str, pa.ChunkedArray]:
     return {role: pa.chunked_array([pa.array(values)]) for role, values in columns.items()}
 
 
-def oracle(source: str, known: Known, rankable: np.ndarray, rule: str) -> Lister | None:
+def oracle(source: str, store: InteractionStore, rule: str) -> Lister | None:
     """Return who lists the items of a sample by their true chances; None where nobody knows them."""
     name = source.removeprefix(PREFIX)
     if not source.startswith(PREFIX) or name not in sample_names(__path__):
         return None
     module = sample_module(name, __name__)
-    return module.oracle(known.log, rankable) if module.RULE in (None, rule) else None
+    return module.oracle(store.log, store.rankable) if module.RULE in (None, rule) else None

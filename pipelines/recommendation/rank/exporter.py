@@ -1,5 +1,12 @@
 """How an exported ranker is fed without horngate."""
 
+from typing import TYPE_CHECKING
+
+from horngate.pipelines.tasks.exporter import ModelExporter
+
+if TYPE_CHECKING:
+    from horngate.pipelines.tasks.task import Task
+
 EXAMPLE = """import json
 
 import numpy as np
@@ -21,3 +28,16 @@ def read(path):  # a file with one JSON object: column -> value, those of the us
             row.append(float(cell) if known is None else known.index(str(cell)) if str(cell) in known else len(known))
     return np.array(row, np.float32)
 """
+
+
+class RankExporter(ModelExporter):
+    """Hands over a model from rows to scores."""
+
+    def __init__(self, task: "Task"):
+        super().__init__(task)
+        encoder = self.fitted.decisions
+        scores = (0, 1) if encoder.clicks else (encoder.low, encoder.high)
+        self.ranges = {"inputs": (None, None), "outputs": scores}
+
+    def reading(self) -> str:
+        return EXAMPLE

@@ -1,15 +1,24 @@
-"""What tasks draw whose answers are ranked lists."""
+"""What tasks show whose answers are ranked lists."""
 
 import numpy as np
+import pyarrow as pa
 
 from horngate.pipelines.metrics import ranking
 from horngate.pipelines.metrics.ranking import DEPTH, Ranking
 from horngate.pipelines.report.plot import Plot
+from horngate.pipelines.runs.report import Report
+from horngate.pipelines.tasks.display import PageDisplay
+from horngate.pipelines.tasks.parts import Titles
 
 
-def plots(found: Ranking) -> list[Plot]:
-    """Return the plots of a ranking: measures against the cut, and how often items are shown."""
-    return [_by_cut(found), _shown(found)]
+class RankingDisplay(PageDisplay):
+    """Shows metrics against the cut, how often items are shown, and who was missed."""
+
+    titles = Titles(mistakes="Missed most", mistakes_said="users of whom most was held out and nothing found")
+
+    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
+        found = self.task.evaluator.outcome(answers)
+        return [_by_cut(found), _shown(found)]
 
 
 def _by_cut(found: Ranking) -> Plot:
