@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class ModelExporter:
     """Hands the core model over. A task adds the `ranges` of its tensors, and how they are made without horngate."""
 
+    unexportable: str | None = None
     ranges: dict[str, tuple[float | None, float | None]] = {"inputs": (None, None), "outputs": (None, None)}
 
     def __init__(self, task: "Task"):

@@ -312,6 +312,7 @@ class Display(Protocol):
 class Exporter(Protocol):
     """How a task's model is used without horngate, and what proves it."""
 
+    unexportable: str | None  # why the card's kind of model can't be exported though others can, in one sentence
     ranges: dict[str, tuple[float | None, float | None]]  # of the exported `inputs` and `outputs`; None where unbounded
 
     def golden(self, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:

@@ -64,7 +64,7 @@ class Task:
     @property
     def unexportable(self) -> str | None:
         """Why the model can't be exported, in one sentence, or None."""
-        return self.named.unexportable
+        return self.named.unexportable if self.named.exporter is None else self.exporter.unexportable
 
     def with_fitted(self, fitted: Fitted) -> "Task":
         """Return the task with what training found."""
