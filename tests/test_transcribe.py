@@ -305,12 +305,12 @@ def test_a_damaged_tokenizer_is_named(tuned, tmp_path):
 
 
 def test_windows_of_moonshine_are_stitched_and_each_is_a_segment():
-    from horngate.pipelines.speech.transcribe.moonshine_input import MoonshineEar
+    from horngate.pipelines.speech.transcribe.moonshine_decoder import MoonshineDecoder
     from horngate.pipelines.speech.transcribe.windows import Window
 
     cut = [Window(0, 100, 0, 120, True), Window(100, 200, 80, 200, False), Window(200, 300, 200, 300, True)]
     heard = [("We went to the old", 0.9), ("the old mill.", 0.4), ("", 1.0)]
-    told = MoonshineEar(None, 10).told(cut, heard)
+    told = MoonshineDecoder(10).transcript(cut, heard)
     assert told.text == "We went to the old mill."
     assert told.segments == [(0.0, 10.0, "We went to the old"), (10.0, 20.0, "mill.")]
     assert told.confidence == pytest.approx(0.6)

@@ -8,14 +8,14 @@ import pytest
 
 from horngate.models.saving import open_model
 from horngate.models.speech.ctc import CtcLoss
-from horngate.models.speech.transcription import Transcriber, Wishes, frames
+from horngate.models.speech.transcription import Transcriber, TranscriberConfig, frames
 from horngate.pipelines.speech.transcribe.recordings import filled, sounding, together
 
 RATE = 8000
 
 
 def network(kind: str) -> Transcriber:
-    return Transcriber.around(Wishes(RATE, 3, 4, kind, width=32, depth=1, seed=1))
+    return Transcriber.around(TranscriberConfig(RATE, 3, 4, kind, width=32, depth=1, seed=1))
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,15 @@ import pytest
 from horngate.pipelines.metrics import transcripts
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech.ctc.beam_search import Language, Search
-from horngate.pipelines.speech.ctc.decoder import Speller
+from horngate.pipelines.speech.ctc.decoder import CtcDecoder
 from horngate.pipelines.speech.ctc.decoding import greedy, heard, needed
-from horngate.pipelines.speech.ctc.vocabulary import Units, normalised
+from horngate.pipelines.speech.ctc.language import UnitDecoder
+from horngate.pipelines.speech.ctc.vocabulary import CtcVocabulary, normalised
 from horngate.pipelines.speech.ctc.word_models import Lexicon, Ngrams, lines_of
 from horngate.pipelines.speech.transcribe.subtitles import phrases, srt, vtt, write
 from horngate.pipelines.speech.transcribe.windows import Window, overlap, windows
 
-LETTERS = Units("characters", (" ", "a", "b", "c"))
+LETTERS = CtcVocabulary("characters", (" ", "a", "b", "c"))
 
 
 def scores_of(path: list[int], units: int, sure: float = 0.9) -> np.ndarray:
@@ -50,8 +51,8 @@ def test_without_a_normaliser_only_spaces_change():
 
 
 def test_few_frequent_words_are_learnt_word_by_word_and_others_sign_by_sign():
-    words = Units.of(["yes no yes", "no no", "yes yes no no yes"])
-    letters = Units.of(["the cat sat", "a dog ran"])
+    words = CtcVocabulary.of(["yes no yes", "no no", "yes yes no no yes"])
+    letters = CtcVocabulary.of(["the cat sat", "a dog ran"])
     assert (words.kind, words.names) == ("words", ("no", "yes"))
     assert (letters.kind, letters.names[0]) == ("characters", " ")
     assert words.text(words.encoded("yes no maybe no")) == "yes no no" and words.unknown("maybe no") == ["maybe"]
@@ -59,17 +60,17 @@ def test_few_frequent_words_are_learnt_word_by_word_and_others_sign_by_sign():
 
 
 def test_units_come_back_from_their_file_and_damage_is_named(tmp_path):
-    units = Units.of(["ab ba"], "characters")
+    units = CtcVocabulary.of(["ab ba"], "characters")
     units.write(tmp_path / "labels.json")
-    assert Units.read(tmp_path / "labels.json") == units
+    assert CtcVocabulary.read(tmp_path / "labels.json") == units
     (tmp_path / "labels.json").write_text('{"labels": 3}')
     with pytest.raises(UserError, match="damaged"):
-        Units.read(tmp_path / "labels.json")
+        CtcVocabulary.read(tmp_path / "labels.json")
 
 
 def test_transcripts_without_a_word_leave_nothing_to_learn():
     with pytest.raises(UserError, match="nothing to learn"):
-        Units.of(["", " "])
+        CtcVocabulary.of(["", " "])
 
 
 # Decoding.
@@ -112,7 +113,7 @@ def test_a_wide_beam_finds_the_likeliest_text_of_all():
     from itertools import product
 
     draw = np.random.default_rng(0)
-    units = Units("words", ("x", "y"))
+    units = CtcVocabulary("words", ("x", "y"))
     for _ in range(5):
         probabilities = draw.dirichlet(np.ones(3), 5)
         totals: dict[tuple, float] = {}
@@ -137,7 +138,7 @@ def test_a_word_list_allows_its_words_alone():
 
 
 def test_ngrams_decide_between_what_sounds_alike():
-    units = Units("words", ("sea", "see", "the", "you"))
+    units = CtcVocabulary("words", ("sea", "see", "the", "you"))
     ngrams = Ngrams.counted(["the sea", "you see", "the sea"], 2)
     scores = np.log(np.full((3, 5), 0.02))
     scores[0, 3], scores[1, 0], scores[2, 1], scores[2, 2] = np.log([0.9, 0.9, 0.45, 0.47])
@@ -225,13 +226,11 @@ def test_what_two_windows_heard_stands_there_once(left, right, joined):
 
 
 def test_a_word_across_a_cut_without_silence_is_written_once():
-    from horngate.pipelines.speech.ctc.language import Decoder
-
     whole = scores_of([0, 2, 2, 3, 0, 1, 4, 4, 0, 0, 2, 0], 4, 0.99)
     cut = [Window(0, 70, 0, 100, True), Window(70, 120, 40, 120, False)]
-    speller = Speller(LETTERS, Decoder(Language(LETTERS)), hop=10, rate=100)
-    told = speller.told(cut, [whole[:10], whole[4:]])
-    alone = speller.told([Window(0, 120, 0, 120, True)], [whole])
+    decoder = CtcDecoder(LETTERS, UnitDecoder(Language(LETTERS)), stride=10, rate=100)
+    told = decoder.transcript(cut, [whole[:10], whole[4:]])
+    alone = decoder.transcript([Window(0, 120, 0, 120, True)], [whole])
     assert told.text == alone.text == "ab ca"
     assert told.segments == alone.segments == [(0.1, 0.4, "ab"), (0.6, 1.1, "ca")]
 

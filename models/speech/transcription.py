@@ -19,8 +19,8 @@ UNHEARD = -30.0  # log-probability of any unit in a frame that isn't heard
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What a network of transcription should be.
+class TranscriberConfig:
+    """How a network of transcription is built.
 
     Attributes:
         rate: samples per second.
@@ -57,19 +57,19 @@ class Transcriber:
     logits: keras.Model
 
     @classmethod
-    def around(cls, wishes: Wishes) -> "Transcriber":
+    def around(cls, config: TranscriberConfig) -> "Transcriber":
         """Return a network from a random start."""
-        keras.utils.set_random_seed(wishes.seed)
+        keras.utils.set_random_seed(config.seed)
         samples = keras.Input((None,), dtype="float32", name="samples")
-        mel = LogMel(wishes.rate, name="log_mel")
+        mel = LogMel(config.rate, name="log_mel")
         followed = ops.pad(samples, [[0, 0], [0, mel.length]])  # so that the shortest sound has a frame
         levels = mel(followed)
-        there = Sounding(mel.length, mel.step, wishes.stride, name="sounding")(followed)
-        if wishes.masked:
-            levels = Masking(**MASKED, seed=wishes.seed, name="masking")(levels)
-        found = _body(_stem(levels, wishes) * there, there, wishes)
+        there = Sounding(mel.length, mel.step, config.stride, name="sounding")(followed)
+        if config.masked:
+            levels = Masking(**MASKED, seed=config.seed, name="masking")(levels)
+        found = _body(_stem(levels, config) * there, there, config)
         found = layers.LayerNormalization(name="features", dtype="float32")(found)
-        logits = layers.Dense(wishes.units + 1, dtype="float32", name="logits")(found)
+        logits = layers.Dense(config.units + 1, dtype="float32", name="logits")(found)
         scores = UnitScores(name="scores")(logits, there)
         return cls(keras.Model(samples, scores, name="answers"), keras.Model(samples, logits, name="logits"))
 
@@ -157,55 +157,55 @@ class UnitScores(layers.Layer):
         return logits_shape
 
 
-def _stem(levels, wishes: Wishes):
+def _stem(levels, config: TranscriberConfig):
     """Return `[n, frames, width]`: one frame for each `stride`, padded by hand so that the length doesn't move anything."""
     padded = layers.ZeroPadding1D((KERNEL // 2, KERNEL // 2))(levels)
-    found = layers.Conv1D(wishes.width, KERNEL, strides=wishes.stride, name="stem")(padded)
+    found = layers.Conv1D(config.width, KERNEL, strides=config.stride, name="stem")(padded)
     return layers.Activation("silu")(layers.LayerNormalization()(found))
 
 
-def _body(found, there, wishes: Wishes):
-    for number in range(wishes.depth):
-        if wishes.network == "conformer":
-            found = _conformer(found, there, wishes, f"block_{number}")
+def _body(found, there, config: TranscriberConfig):
+    for number in range(config.depth):
+        if config.network == "conformer":
+            found = _conformer(found, there, config, f"block_{number}")
         else:
-            found = _convolved(found, there, wishes, f"block_{number}")
-    return _recurrent(found, there, wishes) if wishes.network == "recurrent" else found
+            found = _convolved(found, there, config, f"block_{number}")
+    return _recurrent(found, there, config) if config.network == "recurrent" else found
 
 
-def _convolved(found, there, wishes: Wishes, name: str, kernel: int = 9):
+def _convolved(found, there, config: TranscriberConfig, name: str, kernel: int = 9):
     """Return a residual block of a convolution in time for each channel, and one of all channels."""
     inner = layers.LayerNormalization(name=f"{name}_norm")(found) * there
     inner = layers.DepthwiseConv1D(kernel, padding="same", name=f"{name}_time")(inner)
-    inner = layers.Dense(2 * wishes.width, activation="silu", name=f"{name}_wide")(inner)
-    inner = layers.Dense(wishes.width, name=f"{name}_narrow")(inner)
-    return (found + layers.Dropout(wishes.dropout, seed=wishes.seed)(inner)) * there
+    inner = layers.Dense(2 * config.width, activation="silu", name=f"{name}_wide")(inner)
+    inner = layers.Dense(config.width, name=f"{name}_narrow")(inner)
+    return (found + layers.Dropout(config.dropout, seed=config.seed)(inner)) * there
 
 
-def _recurrent(found, there, wishes: Wishes):
+def _recurrent(found, there, config: TranscriberConfig):
     """Return what two gated recurrences (Cho et al. 2014) make of it, one in each direction."""
     inner = layers.LayerNormalization(name="recurrent_norm")(found)
-    inner = layers.Dropout(wishes.dropout, seed=wishes.seed)(inner)
+    inner = layers.Dropout(config.dropout, seed=config.seed)(inner)
     heard = ops.squeeze(there, -1) > 0.5
-    both = layers.Bidirectional(layers.GRU(wishes.width, return_sequences=True), name="recurrent")(inner, mask=heard)
-    both = layers.Dropout(wishes.dropout, seed=wishes.seed + 1)(both)
-    return (found + layers.Dense(wishes.width, name="recurrent_narrow")(both)) * there
+    both = layers.Bidirectional(layers.GRU(config.width, return_sequences=True), name="recurrent")(inner, mask=heard)
+    both = layers.Dropout(config.dropout, seed=config.seed + 1)(both)
+    return (found + layers.Dense(config.width, name="recurrent_narrow")(both)) * there
 
 
-def _conformer(found, there, wishes: Wishes, name: str):
+def _conformer(found, there, config: TranscriberConfig, name: str):
     """Return a Conformer block (Gulati et al. 2020, arXiv 2005.08100); its convolutions are what tells places apart."""
-    found = found + 0.5 * _forward(found, wishes, f"{name}_first")
+    found = found + 0.5 * _forward(found, config, f"{name}_first")
     inner = layers.LayerNormalization(name=f"{name}_attention_norm")(found)
     heard = ops.squeeze(there, -1) > 0.5
-    heads = max(wishes.width // 32, 1)
-    attention = layers.MultiHeadAttention(heads, wishes.width // heads, dropout=wishes.dropout, seed=wishes.seed)
+    heads = max(config.width // 32, 1)
+    attention = layers.MultiHeadAttention(heads, config.width // heads, dropout=config.dropout, seed=config.seed)
     found = found + attention(inner, inner, attention_mask=ops.expand_dims(heard, 1))
-    found = _convolved(found, there, wishes, f"{name}_convolution", kernel=15)
-    found = found + 0.5 * _forward(found, wishes, f"{name}_second")
+    found = _convolved(found, there, config, f"{name}_convolution", kernel=15)
+    found = found + 0.5 * _forward(found, config, f"{name}_second")
     return layers.LayerNormalization(name=f"{name}_norm")(found) * there
 
 
-def _forward(found, wishes: Wishes, name: str):
-    inner = layers.Dense(4 * wishes.width, activation="silu", name=f"{name}_wide")(layers.LayerNormalization()(found))
-    inner = layers.Dense(wishes.width, name=f"{name}_narrow")(inner)
-    return layers.Dropout(wishes.dropout, seed=wishes.seed)(inner)
+def _forward(found, config: TranscriberConfig, name: str):
+    inner = layers.Dense(4 * config.width, activation="silu", name=f"{name}_wide")(layers.LayerNormalization()(found))
+    inner = layers.Dense(config.width, name=f"{name}_narrow")(inner)
+    return layers.Dropout(config.dropout, seed=config.seed)(inner)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from horngate.pipelines.speech.ctc.decoding import BLANK
-from horngate.pipelines.speech.ctc.vocabulary import Units
+from horngate.pipelines.speech.ctc.vocabulary import CtcVocabulary
 from horngate.pipelines.speech.ctc.word_models import Lexicon, Ngrams
 
 LEAST = -8.0  # log-probability below which a unit is not tried in a frame
@@ -19,14 +19,14 @@ class Language:
     """What is known of the words beside what is heard.
 
     Attributes:
-        units: how the network spells.
+        vocabulary: how the network spells.
         lexicon: the words that may be answered, or None for any.
         ngrams: how words follow each other, or None.
         weight: of the log-probability of words against that of sounds.
         bonus: added for each word, since every further word makes a text less likely.
     """
 
-    units: Units
+    vocabulary: CtcVocabulary
     lexicon: Lexicon | None = None
     ngrams: Ngrams | None = None
     weight: float = 0.0
@@ -111,8 +111,8 @@ class Search:
         return self.grown[key]
 
     def _grow(self, prefix: _Prefix, number: int) -> _Prefix | None:
-        language, name = self.language, self.language.units.names[number - 1]
-        if language.units.kind == "words":
+        language, name = self.language, self.language.vocabulary.names[number - 1]
+        if language.vocabulary.kind == "words":
             return self._finished(prefix, name, number)
         if name == " ":
             return self._finished(prefix, prefix.part, number) if prefix.part else None

@@ -1,34 +1,61 @@
 """From the log-probabilities of a recording's windows to its words, with times."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from horngate.pipelines.speech.ctc.decoding import Heard, heard, needed
-from horngate.pipelines.speech.ctc.language import Decoder
-from horngate.pipelines.speech.ctc.vocabulary import Units
-from horngate.pipelines.speech.transcribe.answers import Told
-from horngate.pipelines.speech.transcribe.subtitles import Timed
+from horngate.pipelines.speech.ctc.language import UnitDecoder
+from horngate.pipelines.speech.ctc.vocabulary import CtcVocabulary
+from horngate.pipelines.speech.transcribe.subtitles import Timed, Transcript
 from horngate.pipelines.speech.transcribe.windows import Window
+
+FILES = ("labels.json", "language.json")
 
 
 @dataclass(frozen=True)
-class Speller:
-    """Tells what a CTC network heard.
+class CtcDecoder:
+    """Writes down what a CTC network heard.
 
     Attributes:
-        units: what it spells in.
+        vocabulary: what it spells in.
         decoder: how units are found.
-        hop: samples from one frame to the next.
+        stride: frames of 10 ms that one frame of the log-probabilities stands for.
         rate: samples per second.
     """
 
-    units: Units
-    decoder: Decoder
-    hop: int
+    vocabulary: CtcVocabulary
+    decoder: UnitDecoder
+    stride: int
     rate: int
 
-    def told(self, windows: list[Window], outputs: list[np.ndarray]) -> Told:
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return round(0.01 * self.rate) * self.stride
+
+    def write(self, folder: Path) -> None:
+        """Write `FILES`."""
+        self.vocabulary.write(folder / "labels.json")
+        self.decoder.write(folder / "language.json")
+
+    @classmethod
+    def read(cls, folder: Path, schema: dict[str, Any]) -> "CtcDecoder":
+        """Return what `write` wrote.
+
+        Args:
+            schema: holds `stride` and `rate`.
+
+        Raises:
+            UserError: missing or damaged.
+        """
+        vocabulary = CtcVocabulary.read(folder / "labels.json")
+        decoder = UnitDecoder.read(folder / "language.json", vocabulary)
+        return cls(vocabulary, decoder, schema["stride"], schema["rate"])
+
+    def transcript(self, windows: list[Window], outputs: list[np.ndarray]) -> Transcript:
         """Return the transcript of a recording.
 
         Windows that no silence parts are decoded as one, each of its frames from the window that it lies in; others each
@@ -52,7 +79,7 @@ class Speller:
             silences.append(found.silence)
         text = " ".join(word for *_, word in words)
         whole = Heard((), np.zeros((0, 2), np.int64), np.concatenate(sureness), float(np.mean(silences)))
-        return Told(text, whole.confidence, words)
+        return Transcript(text, whole.confidence, words)
 
     def _inner(self, window: Window, scores: np.ndarray) -> np.ndarray:
         """Return the frames of a window that it stands for."""
@@ -69,13 +96,13 @@ class Speller:
     def _words(self, found: Heard, start: int) -> list[Timed]:
         """Return the words of a run that begins at a sample: start and end in seconds, and the word."""
         seconds = (start + found.frames * self.hop) / self.rate
-        if self.units.kind == "words":
-            names = [self.units.names[number - 1] for number in found.numbers]
+        if self.vocabulary.kind == "words":
+            names = [self.vocabulary.names[number - 1] for number in found.numbers]
             return [(float(low), float(high), name) for (low, high), name in zip(seconds, names, strict=True)]
         words: list[Timed] = []
         fresh = True
         for (low, high), number in zip(seconds, found.numbers, strict=True):
-            sign = self.units.names[number - 1]
+            sign = self.vocabulary.names[number - 1]
             if sign == " ":
                 fresh = True
             elif fresh:

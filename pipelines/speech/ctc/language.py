@@ -11,7 +11,7 @@ import numpy as np
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech.ctc.beam_search import Language, Search
 from horngate.pipelines.speech.ctc.decoding import greedy
-from horngate.pipelines.speech.ctc.vocabulary import Units, normalised
+from horngate.pipelines.speech.ctc.vocabulary import CtcVocabulary, all_normalised
 from horngate.pipelines.speech.ctc.word_models import Lexicon, Ngrams, lines_of
 from horngate.pipelines.system import progress
 from horngate.pipelines.system.files import read_json, write_json
@@ -20,7 +20,7 @@ WEIGHTS, BONUSES = (0.2, 0.5, 1.0), (0.0, 1.0)  # that are tried on validation r
 
 
 @dataclass(frozen=True)
-class Decoder:
+class UnitDecoder:
     """How log-probabilities become units.
 
     Attributes:
@@ -36,7 +36,7 @@ class Decoder:
         """Return the units of log-probabilities float32 `[frames, units + 1]`."""
         return greedy(scores) if self.decoding == "greedy" else Search(self.language, self.beam).best(scores)
 
-    def told(self) -> dict[str, Any]:
+    def protocol(self) -> dict[str, Any]:
         """Return how texts are found, in words, for a report's protocol."""
         language = self.language
         if self.decoding == "greedy":
@@ -56,7 +56,7 @@ class Decoder:
         write_json(path, kept)
 
     @classmethod
-    def read(cls, path: Path, units: Units) -> "Decoder":
+    def read(cls, path: Path, vocabulary: CtcVocabulary) -> "UnitDecoder":
         """Return what `write` wrote.
 
         Raises:
@@ -66,13 +66,13 @@ class Decoder:
         try:
             lexicon = Lexicon(kept["words"]) if kept["words"] is not None else None
             ngrams = Ngrams.of(kept["ngrams"]) if kept["ngrams"] is not None else None
-            language = Language(units, lexicon, ngrams, kept["weight"], kept["bonus"])
+            language = Language(vocabulary, lexicon, ngrams, kept["weight"], kept["bonus"])
             return cls(language, kept["decoding"], kept["beam"])
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{path} is damaged: it should say how texts are found") from None
 
 
-def wished(card: Any, units: Units, texts: Iterable[str]) -> Decoder:
+def decoder_of(card: Any, vocabulary: CtcVocabulary, texts: Iterable[str]) -> UnitDecoder:
     """Return the decoder that a card asks for; the weight of n-grams is 1 until it is chosen.
 
     Args:
@@ -85,22 +85,24 @@ def wished(card: Any, units: Units, texts: Iterable[str]) -> Decoder:
         given = {"--words": card.words, "--ngram": card.ngram, "--ngram-text": card.ngram_text}
         if used := [flag for flag, value in given.items() if value]:
             raise UserError(f"{' and '.join(used)} needs a search over texts: add --decoding beam")
-        return Decoder(Language(units), "greedy", card.beam)
+        return UnitDecoder(Language(vocabulary), "greedy", card.beam)
     lexicon, ngrams = None, None
     if card.words:
-        lines = [normalised(line, card.normaliser) for line in lines_of(card.words, card.encoding, "--words")]
-        lexicon = Lexicon(word for line in lines for word in line.split() if not units.unknown(word))
+        lines = all_normalised(lines_of(card.words, card.encoding, "--words"), card.normaliser)
+        lexicon = Lexicon(word for line in lines for word in line.split() if not vocabulary.unknown(word))
         if not lexicon.words:
             raise UserError(f"--words {card.words} holds no word that the training transcripts can spell")
     if card.ngram_text and not card.ngram:
         raise UserError("--ngram-text is for n-grams: say how many words they look at with --ngram")
     if card.ngram:
         further = lines_of(card.ngram_text, card.encoding, "--ngram-text") if card.ngram_text else []
-        ngrams = Ngrams.counted([*texts, *(normalised(line, card.normaliser) for line in further)], card.ngram)
-    return Decoder(Language(units, lexicon, ngrams, 1.0 if ngrams else 0.0), "beam", card.beam)
+        ngrams = Ngrams.counted([*texts, *all_normalised(further, card.normaliser)], card.ngram)
+    return UnitDecoder(Language(vocabulary, lexicon, ngrams, 1.0 if ngrams else 0.0), "beam", card.beam)
 
 
-def weighed(decoder: Decoder, card: Any, errors: Callable[[Decoder], float] | None) -> tuple[Decoder, list[dict]]:
+def weighed(
+    decoder: UnitDecoder, card: Any, errors: Callable[[UnitDecoder], float] | None
+) -> tuple[UnitDecoder, list[dict]]:
     """Return the decoder with the weight of its n-grams, and what was tried.
 
     Args:

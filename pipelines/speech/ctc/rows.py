@@ -1,7 +1,6 @@
 """Recordings and their transcripts, as a CTC network learns from them."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +9,10 @@ from horngate.models.speech.transcription import frames
 from horngate.pipelines.data.reading import threads
 from horngate.pipelines.speech.ctc.decoding import needed
 from horngate.pipelines.speech.ctc.views import viewed
+from horngate.pipelines.speech.ctc.vocabulary import all_normalised
 from horngate.pipelines.speech.transcribe.recordings import learnt_from, sounding, together
 from horngate.pipelines.system import progress
-
-if TYPE_CHECKING:
-    from horngate.pipelines.speech.transcribe.task import Pipeline
+from horngate.pipelines.tasks.task import Task
 
 KEPT = 1 << 31  # bytes of samples that stay in memory
 
@@ -23,7 +21,7 @@ class SpokenRows:
     """Recordings to learn from, with their transcripts as numbers of units.
 
     Args:
-        task: says at which rate they are heard, and in which units transcripts are spelt.
+        task: what it was fitted with says at which rate they are heard, and in which units transcripts are spelt.
         table: rows in the schema of the sources.
         augment: how strong random views are.
         what: what the rows are called, when some are left out.
@@ -33,12 +31,12 @@ class SpokenRows:
         lengths: int64 `[count]`, samples.
     """
 
-    def __init__(self, task: "Pipeline", table: pa.Table, augment: str, what: str):
-        self.task, self.augment, self.rate = task, augment, task.schema["rate"]
+    def __init__(self, task: Task, table: pa.Table, augment: str, what: str):
+        self.card, self.fitted, self.augment, self.rate = task.card, task.fitted, augment, task.fitted.schema["rate"]
         self.pool = ThreadPoolExecutor(threads(), "reader")
-        inputs = zip(*(table[name].to_pylist() for name in ("id", "input", "value")), strict=True)
-        self.inputs = list(inputs)
-        self.numbers = [task.units.encoded(text) for text in task.normal(table["target"].to_pylist())]
+        self.inputs = list(zip(*(table[name].to_pylist() for name in ("id", "input", "value")), strict=True))
+        texts = all_normalised(table["target"].to_pylist(), self.card.normaliser)
+        self.numbers = [self.fitted.decisions.vocabulary.encoded(text) for text in texts]
         self.kept: list[np.ndarray | None] = []
         lengths = []
         for samples in progress.tracked(self.pool.map(self._read, range(table.num_rows)), f"reading {what}"):
@@ -64,15 +62,15 @@ class SpokenRows:
         samples = self.kept[place] if self.kept[place] is not None else self._read(place)
         if epoch is None or self.augment == "none":
             return samples
-        view = viewed(samples, self.rate, self.augment, (self.task.card.seed, epoch, row))
+        view = viewed(samples, self.rate, self.augment, (self.card.seed, epoch, row))
         return view if self._fits(view, self.numbers[place]) else samples
 
     def _usable(self, lengths: list[int], what: str) -> list[int]:
-        most = int(self.task.schema["window"] * self.rate)
+        most = int(self.fitted.schema["window"] * self.rate)
         long = {row for row, length in enumerate(lengths) if length > most}
         if long:
             progress.notice(
-                f"{len(long)} {what} recordings are longer than --window {self.task.schema['window']:g} seconds and are "
+                f"{len(long)} {what} recordings are longer than --window {self.fitted.schema['window']:g} seconds and are "
                 "left out: nothing says which of their words lie where"
             )
         tight = {row for row in range(len(lengths)) if row not in long and not self._long_enough(row)}
@@ -88,8 +86,8 @@ class SpokenRows:
         return needed(numbers) <= self._frames(samples)
 
     def _frames(self, samples: np.ndarray) -> int:
-        mel = self.task.network.answers.get_layer("log_mel")
-        return max(int(frames(sounding(samples), mel.length, mel.step, self.task.schema["stride"])), 0)
+        mel = self.fitted.model.answers.get_layer("log_mel")
+        return max(int(frames(sounding(samples), mel.length, mel.step, self.fitted.schema["stride"])), 0)
 
     def _read(self, row: int) -> np.ndarray:
         return learnt_from(self.inputs[row], self.rate)

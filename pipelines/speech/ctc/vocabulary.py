@@ -35,8 +35,13 @@ def normalised(text: str, normaliser: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def all_normalised(texts: Iterable[str | None], normaliser: str) -> list[str]:
+    """Return transcripts as they are compared; a missing one is empty."""
+    return [normalised(text or "", normaliser) for text in texts]
+
+
 @dataclass(frozen=True)
-class Units:
+class CtcVocabulary:
     """What a network spells transcripts in; number 0 is the blank, the first unit is 1.
 
     Attributes:
@@ -48,7 +53,7 @@ class Units:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, texts: Iterable[str], kind: str = "auto") -> "Units":
+    def of(cls, texts: Iterable[str], kind: str = "auto") -> "CtcVocabulary":
         """Return the units of normalised training transcripts; `auto` takes words where there are few and each is frequent.
 
         Raises:
@@ -91,7 +96,7 @@ class Units:
         write_json(path, {"units": self.kind, "labels": ["(blank)", *self.names]})
 
     @classmethod
-    def read(cls, path: Path) -> "Units":
+    def read(cls, path: Path) -> "CtcVocabulary":
         """Return what `write` wrote.
 
         Raises:

@@ -2,9 +2,11 @@
 
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import write_text
 
 PAUSE = 0.6  # seconds of silence that end a phrase
@@ -14,6 +16,15 @@ LINE = 42  # signs of a line
 NAMED = 80  # signs of an id in a file's name
 
 Timed = tuple[float, float, str]
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was heard in one recording: its text, how sure that is (0 to 1), and its words or segments."""
+
+    text: str
+    confidence: float
+    segments: list[Timed]
 
 
 def phrases(words: list[Timed]) -> list[Timed]:
@@ -49,6 +60,24 @@ def vtt(segments: list[Timed]) -> str:
 
 
 FORMATS = {"srt": srt, "vtt": vtt}
+
+
+def folders_of(options: dict[str, Any]) -> dict[str, str]:
+    """Return the folders of subtitles that a prediction was asked for, by kind."""
+    return {kind: options[kind] for kind in FORMATS if options.get(kind)}
+
+
+def make_folders(options: dict[str, Any]) -> None:
+    """Make the folders of subtitles that a prediction was asked for.
+
+    Raises:
+        UserError: one can't be made.
+    """
+    for folder in folders_of(options).values():
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise UserError(f"can't make the folder {folder}: {problem.strerror or problem}") from None
 
 
 def write(folder: str, kind: str, name: str, segments: list[Timed]) -> Path:

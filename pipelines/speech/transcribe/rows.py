@@ -1,4 +1,7 @@
-"""What `check` says of transcripts: signs that were never learnt, too much text for its sound, rare signs."""
+"""Recordings with transcripts: which files they are, and what may be wrong with them.
+
+Of transcripts: units that were never learnt, too much text for its sound, rare signs.
+"""
 
 from collections import Counter
 
@@ -6,32 +9,48 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.checks import SHOWN, Finding
-from horngate.pipelines.speech.ctc.vocabulary import Units, normalised
+from horngate.pipelines.speech.audio.checks import sound_findings, speaker_findings
+from horngate.pipelines.speech.audio.decoding import SUFFIXES
+from horngate.pipelines.speech.ctc.vocabulary import CtcVocabulary, all_normalised
 from horngate.pipelines.speech.transcribe.recordings import Spoken
+from horngate.pipelines.tasks.rows import ListedRows
 
 FASTEST = 30.0  # signs per second: nobody speaks so fast
 SLOWEST, LEAST_SECONDS = 0.5, 5.0  # signs per second, in recordings of at least so many seconds
 RARE = 2  # rows
 
 
+class TranscriptRows(ListedRows):
+    """Recordings with transcripts."""
+
+    suffixes = SUFFIXES
+
+    def findings(self, table: pa.Table, facts: list[Spoken], splits: np.ndarray | None) -> list[Finding]:
+        found = unlearnt(table, splits, self.card.normaliser, self.card.units) + speaker_findings(table)
+        return found + (sound_findings(table, facts) + transcript_findings(table, facts) if facts else [])
+
+    def stratum(self, target: str) -> str:
+        return "transcripts"
+
+
 def unlearnt(table: pa.Table, splits: np.ndarray | None, normaliser: str, kind: str) -> list[Finding]:
     """Return the warning that rows of validation or test hold units that no training row holds."""
     if splits is None:
         return []
-    texts = [normalised(text or "", normaliser) for text in table["target"].to_pylist()]
+    texts = all_normalised(table["target"].to_pylist(), normaliser)
     learnt = [text for text, split in zip(texts, splits, strict=True) if split == "train"]
     if not any(text.strip() for text in learnt):
         return []
-    units = Units.of(learnt, kind)
+    vocabulary = CtcVocabulary.of(learnt, kind)
     rows, missing = [], Counter()
     for row, text in enumerate(texts):
-        if splits[row] != "train" and (found := set(units.unknown(text))):
+        if splits[row] != "train" and (found := set(vocabulary.unknown(text))):
             rows.append(row)
             missing.update(found)
     if not rows:
         return []
     shown = ", ".join(f'"{unit}" ({count})' for unit, count in missing.most_common(SHOWN))
-    what = "words" if units.kind == "words" else "signs"
+    what = "words" if vocabulary.kind == "words" else "signs"
     message = (
         f"{len(rows)} rows of validation or test hold {what} that no training transcript holds, and that a CTC network "
         f"from a random start can't write: {shown}"

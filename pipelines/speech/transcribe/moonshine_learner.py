@@ -1,48 +1,69 @@
 """How a Moonshine preset goes on learning from recordings with transcripts, or is taken as it is; resumable."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from horngate.models.backbones.pictures import BackboneError
+from horngate.models.speech.moonshine import Moonshine
 from horngate.models.training import checkpoint
 from horngate.models.training.learning import Plan, learn
 from horngate.models.training.optimizer import adamw
 from horngate.pipelines.data.reading import threads
+from horngate.pipelines.metrics.transcripts import Transcripts
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech.ctc.views import viewed
+from horngate.pipelines.speech.transcribe.moonshine_decoder import MoonshineDecoder
 from horngate.pipelines.speech.transcribe.recordings import filled, learnt_from
-from horngate.pipelines.system import progress
+from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.system.files import whole
+from horngate.pipelines.tasks.parts import Fitted, LearningData
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.training.phases import Training, told
-
-if TYPE_CHECKING:
-    from horngate.pipelines.speech.transcribe.task import Pipeline
 
 HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 RATE, WARMUP, DECAY = 3e-5, 0.1, 1e-2
 EPOCHS, BATCH, PATIENCE = 5, 8, 2
+DECODING = "token by token, the likeliest each time"
+
+
+def moonshine_preset(task: Task, data: LearningData) -> Fitted:
+    """Return the Moonshine model that the card names.
+
+    Raises:
+        UserError: it isn't at hand, or weights are asked for that it can't have.
+    """
+    card = task.card
+    if card.weights not in ("imagenet", "none"):
+        raise UserError(f"a preset brings its own weights: leave --weights out, or say none. Received: {card.weights}")
+    try:
+        model = Moonshine.of_preset(pretrained.found(card.backbone), card.weights != "none")
+    except BackboneError as problem:
+        raise UserError(str(problem)) from None
+    decisions = MoonshineDecoder(task.fitted.schema["rate"])
+    return task.fitted.having(decisions=decisions, model=model, files=("tokenizer.spm",))
 
 
 class WrittenRows:
     """Recordings to learn from, with the tokens of their transcripts; all batches have one shape.
 
     Args:
-        task: says how strong random views are, and has the model.
+        task: its card says how strong random views are, and its model has the tokenizer.
         table: rows in the schema of the sources.
         what: what the rows are called, when some are left out.
     """
 
-    def __init__(self, task: "Pipeline", table: pa.Table, what: str):
-        self.task, self.model, self.rate = task, task.moonshine, task.schema["rate"]
+    def __init__(self, task: Task, table: pa.Table, what: str):
+        self.card, self.model, self.rate = task.card, task.fitted.model, task.fitted.schema["rate"]
         names, paths, values, targets = (table[name].to_pylist() for name in ("id", "input", "value", "target"))
         self.inputs = list(zip(names, paths, values, strict=True))
         self.tokens = [self.model.encoded(" ".join(text.split())) for text in targets]
         self.pool = ThreadPoolExecutor(threads(), "reader")
         lengths = [len(one) for one in self.pool.map(self._read, range(len(names)))]
-        most = int(task.schema["window"] * self.rate)
+        most = int(task.fitted.schema["window"] * self.rate)
         self.rows = np.array([row for row, length in enumerate(lengths) if 0 < length <= most], np.int64)
         if len(self.rows) < len(lengths):
             progress.notice(
@@ -67,39 +88,36 @@ class WrittenRows:
 
     def _heard(self, row: int, epoch: int | None) -> np.ndarray:
         samples = self._read(int(self.rows[row]))
-        if epoch is None or self.task.card.augment == "none":
+        if epoch is None or self.card.augment == "none":
             return samples
-        return viewed(samples, self.rate, self.task.card.augment, (self.task.card.seed, epoch, row))[: self.samples]
+        return viewed(samples, self.rate, self.card.augment, (self.card.seed, epoch, row))[: self.samples]
 
     def _read(self, row: int) -> np.ndarray:
         return learnt_from(self.inputs[row], self.rate)
 
 
-class MoonshineLearning(Training):
+class MoonshineTraining(Training):
     """One training of a Moonshine preset.
 
     Args:
-        task: the pipeline, with its model.
-        table: all rows, with their splits beside.
+        task: with its model.
         run, device: where it is kept and computed.
     """
 
     columns = HISTORY
 
-    def __init__(self, task: "Pipeline", table: pa.Table, splits: np.ndarray, run: Run, device: Any):
+    def __init__(self, task: Task, data: LearningData, run: Run, device: Any):
         super().__init__(task, run)
-        self.device = device
-        self.train = table.take(pa.array(np.flatnonzero(splits == "train")))
-        self.held = table.take(pa.array(np.flatnonzero(splits == "validation")))
+        self.model, self.device = task.fitted.model, device
+        self.train, self.held = data.rows("train"), data.rows("validation")
 
-    def climb(self) -> dict[str, Any]:
-        """Learn by the card's method, choose, save model and tokenizer, and return the summary."""
+    def learn(self) -> tuple[Fitted, dict[str, Any]]:
+        """Learn by the card's method, choose, save model and tokenizer, and return what was found, and the summary."""
         with self.device.scope():
             kept, why = self._learnt()
-        model = self.task.moonshine
         with whole(self.run / "tokenizer.spm") as temporary:
-            temporary.write_bytes(model.pieces())
-        return self.finish(model.backbone, kept, why)
+            temporary.write_bytes(self.model.pieces())
+        return self.task.fitted, self.finish(self.model.backbone, kept, why, decoding=DECODING)
 
     def _learnt(self) -> tuple[str, str]:
         """Learn; return what is kept and why."""
@@ -111,7 +129,7 @@ class MoonshineLearning(Training):
             return "finetune", "asked for"
         weights, outcome = before
         outcomes = (outcome, self._judged())
-        return self.better(self.task.moonshine.logits, weights, outcomes, self.held["group"].to_pylist(), "untuned")
+        return self.better(self.model.logits, weights, outcomes, self.held["group"].to_pylist(), "untuned")
 
     def _finetune(self) -> None:
         rows, held = WrittenRows(self.task, self.train, "training"), WrittenRows(self.task, self.held, "validation")
@@ -120,14 +138,13 @@ class MoonshineLearning(Training):
         epochs, size = self.card.epochs or EPOCHS, self.card.batch_size or BATCH
         plan = Plan("finetune", epochs, size, self.card.seed, PATIENCE, "val_loss" if held.count else None)
         steps = epochs * plan.steps(rows.count)
-        self.task.moonshine.compile(adamw(self.card.learning_rate or RATE, steps, WARMUP, DECAY))
+        self.model.compile(adamw(self.card.learning_rate or RATE, steps, WARMUP, DECAY))
         with told(self) as keeper:
-            self.history += learn(self.task.moonshine.logits, rows, held, plan, keeper)
+            self.history += learn(self.model.logits, rows, held, plan, keeper)
 
-    def _standing(self) -> tuple[list[np.ndarray], Any]:
+    def _standing(self) -> tuple[list[np.ndarray], Transcripts]:
         """Return the weights and how they answer the validation rows."""
-        return checkpoint.values_of(self.task.moonshine.logits.weights), self._judged()
+        return checkpoint.values_of(self.model.logits.weights), self._judged()
 
-    def _judged(self) -> Any:
-        said = [text or "" for text in self.task.transcripts(self.held)]
-        return self.task.outcome_of(said, self.held["target"].to_pylist())
+    def _judged(self) -> Transcripts:
+        return self.task.evaluator.compared(self.task.predictor.texts(self.held), self.held["target"].to_pylist())
