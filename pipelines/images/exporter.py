@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from horngate.pipelines.images.display import as_png
 from horngate.pipelines.images.example import read_source
 from horngate.pipelines.tasks.classification.display import LabelExporter
+from horngate.pipelines.tasks.parts import Serving
 
 
 class PictureExporter(LabelExporter):
@@ -18,7 +17,7 @@ class PictureExporter(LabelExporter):
     def _encodable(self) -> bool:
         return self.fitted.schema.get("dtype", "uint8") == "uint8"
 
-    def serving(self) -> Any:
+    def serving(self) -> Serving | None:
         if not self._encodable:
             return None
         from horngate.pipelines.images.decoding import decoded
@@ -30,10 +29,7 @@ class PictureExporter(LabelExporter):
             pixels = decoded(inputs, schema["size"], schema["resize"], schema.get("channels", 3))
             return labelled(labels, core(pixels, training=False))
 
-        return serve
-
-    def encoded(self, tensor: np.ndarray) -> bytes | None:
-        return as_png(tensor) if self._encodable else None
+        return Serving(serve, as_png)
 
     def reading(self) -> str:
         schema = self.fitted.schema

@@ -9,6 +9,7 @@ import numpy as np
 
 from horngate.pipelines.runs.bundle import Bundle
 from horngate.pipelines.system.files import read_json, whole
+from horngate.pipelines.tasks.parts import Serving
 from horngate.pipelines.tasks.task import Task, task_of
 
 
@@ -40,12 +41,12 @@ class Parity:
     problems: list[str]
 
 
-def write_golden(path: Path, task: Task, inputs: np.ndarray, labels: dict | None, encoded: bool) -> None:
+def write_golden(path: Path, task: Task, inputs: np.ndarray, labels: dict | None, serving: Serving | None) -> None:
     """Write tensors `[n, …]` with the outputs and answers that the run's own model gives.
 
     Args:
         labels: what the run's `labels.json` holds; None for a task without labels.
-        encoded: whether to add each tensor in an encoded form (such as PNG) that gives exactly it when decoded.
+        serving: what answers encoded inputs too, for which each tensor is added in such a form; None where nothing does.
     """
     predictor = task.predictor
     parts = [predictor.forward(part) for part in _steps(inputs, predictor.batch_size)]
@@ -54,8 +55,8 @@ def write_golden(path: Path, task: Task, inputs: np.ndarray, labels: dict | None
     stored = {"inputs": inputs, "outputs": outputs, "answers": answers}
     if labels is not None:
         stored["labels"] = np.array(json.dumps(labels))
-    files = [task.exporter.encoded(row) for row in inputs] if encoded else []
-    if files and files[0] is not None:
+    if serving is not None:
+        files = [serving.encode(row) for row in inputs]
         stored["encoded"] = np.frombuffer(b"".join(files), np.uint8)
         stored["lengths"] = np.array([len(file) for file in files])
     with whole(path) as temporary, temporary.open("wb") as out:

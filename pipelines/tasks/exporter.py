@@ -7,6 +7,7 @@ import numpy as np
 
 from horngate.pipelines.data.relisting import read_again
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.tasks.parts import Serving
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task
@@ -39,8 +40,5 @@ class ModelExporter:
     def answering(self) -> str:
         return 'def answer(path, outputs):\n    return [*(f"{number:.4f}" for number in np.ravel(outputs)[:8]), "…"]\n'
 
-    def serving(self) -> Any:
-        return None
-
-    def encoded(self, tensor: np.ndarray) -> bytes | None:
+    def serving(self) -> Serving | None:
         return None

@@ -309,6 +309,19 @@ class Display(Protocol):
         """Return what a task says of its models on every page: title → text."""
 
 
+@dataclass(frozen=True)
+class Serving:
+    """How a SavedModel answers encoded inputs.
+
+    Attributes:
+        answer: a TensorFlow function from encoded inputs (string `[n]`) to `label`, `score`, `scores`.
+        encode: returns an encoded input that `answer` decodes to exactly a tensor.
+    """
+
+    answer: Callable[[Any], dict[str, Any]]
+    encode: Callable[[np.ndarray], bytes]
+
+
 class Exporter(Protocol):
     """How a task's model is used without horngate, and what proves it."""
 
@@ -334,8 +347,5 @@ class Exporter(Protocol):
     def answering(self) -> str:
         """Return the source of a Python function `answer(path, outputs)` that gives the texts to print of one file."""
 
-    def serving(self) -> Any:
-        """Return a TensorFlow function from encoded inputs (string `[n]`) to `label`, `score`, `scores`; None for none."""
-
-    def encoded(self, tensor: np.ndarray) -> bytes | None:
-        """Return an encoded input that `serving` decodes to exactly this tensor; None where there is no such form."""
+    def serving(self) -> "Serving | None":
+        """Return how a SavedModel answers encoded inputs, such as JPEG files; None where it takes tensors alone."""

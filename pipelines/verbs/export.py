@@ -105,7 +105,8 @@ def _fill(bundle: Bundle, run: Run, task: Task, wishes: dict[str, Any], golden, 
     write_json(bundle / "schema.json", task.fitted.schema | _columns(task))
     write_text(bundle / "recipe.yaml", to_yaml(_elsewhere(run.card)))
     labels = run.labels if "labels.json" in task.fitted.files else None
-    write_golden(bundle / "golden.npz", task, golden, labels, encoded=kind == "saved_model")
+    serving = task.exporter.serving() if kind == "saved_model" else None
+    write_golden(bundle / "golden.npz", task, golden, labels, serving)
     write_text(bundle / "MODEL_CARD.md", model_card(run, task, facts))
     write_text(
         bundle / "example.py",
@@ -121,7 +122,8 @@ def _convert(task: Task, path: Path, kind: str, precision: str, sample) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with progress.hushed():
             if kind == "saved_model":
-                conversion.to_saved_model(task.predictor.core, path, task.exporter.serving())
+                serving = task.exporter.serving()
+                conversion.to_saved_model(task.predictor.core, path, None if serving is None else serving.answer)
             else:
                 getattr(conversion, f"to_{kind}")(task.predictor.core, path, precision, sample)
     except OSError as problem:
