@@ -21,12 +21,13 @@ from horngate.pipelines.metrics import screening
 from horngate.pipelines.metrics.classification import MEASURES, Outcome, mean_auroc
 from horngate.pipelines.metrics.ordinal import quadratic_kappa
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics import delong
 from horngate.pipelines.statistics.intervals import Uncomputable
 from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.tasks.classification.labels import Labels
+from horngate.pipelines.tasks.parts import Fitted
+from horngate.pipelines.tasks.task import task_of
 
 
 def two_classes(scores, positives, threshold=0.5) -> Outcome:
@@ -301,35 +302,32 @@ def test_several_labels_need_a_separator_and_are_measured_by_their_mean_area(tmp
     (block,) = npz_blocks(tmp_path / "chest.npz", card, True)
     targets = block["target"].to_pylist()
     assert targets[:3] == ["0", "1", "2"] and targets[-2:] == ["0;2", ""]
-    pipeline = pipeline_of(card)
-    pipeline.labels = Labels.learnt(targets, card)
-    measures = pipeline.measures(pipeline.outcome_of(draw.random((len(targets), 3)), targets))
-    assert list(measures) == ["auroc", "macro_average_precision", "micro_f1", "log_loss"]
+    task = task_of(card).with_fitted(Fitted(decisions=Labels.learnt(targets, card)))
+    outcome = task.learner.outcome_of(draw.random((len(targets), 3)), targets)
+    assert list(task.evaluator.metrics(outcome)) == ["auroc", "macro_average_precision", "micro_f1", "log_loss"]
 
 
 def test_greys_beyond_8_bits_reach_the_network_unrounded():
     values = np.random.default_rng(0).integers(20000, 20100, (16, 16)).astype(np.uint16)
     out = BytesIO()
     Image.fromarray(values).save(out, "PNG")
-    pipeline = pipeline_of(Diagnose())
-    pipeline.settle([pipeline.inspect(out.getvalue(), ".png")])
-    pipeline.schema["size"] = 16
-    tensor = pipeline.read(out.getvalue())
-    assert (pipeline.schema["dtype"], pipeline.schema["channels"]) == ("float32", 1)
+    task = task_of(Diagnose())
+    fitted = task.reader.fit_schema([task.reader.inspect(out.getvalue(), ".png")])
+    assert (fitted.schema["dtype"], fitted.schema["channels"]) == ("float32", 1)
+    reader = task.with_fitted(fitted.having(schema={"size": 16})).reader
+    tensor = reader.read(out.getvalue())
     assert tensor.dtype == np.float32 and np.allclose(tensor[..., 0] * 257, values, atol=0.01)
-    view = pipeline.read(out.getvalue(), seed=(0, 1, 2))
+    view = reader.read(out.getvalue(), seed=(0, 1, 2))
     assert np.array_equal(view, tensor)
 
 
 def test_random_views_change_floating_point_greys_as_they_do_8_bits():
     values = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
     change, preprocessing = Change("strong", "both", (1, 2, 3)), ScanPreprocessing
-    rounded, exact = (
-        preprocessing(size=16, dtype=dtype).read(as_bytes(values), change) for dtype in ("uint8", "float32")
-    )
-    assert np.abs(rounded - exact).max() < 2 and not np.array_equal(
-        rounded, preprocessing(size=16).read(as_bytes(values))
-    )
+    kinds = (preprocessing(size=16, dtype=dtype) for dtype in ("uint8", "float32"))
+    rounded, exact = (kind.read(as_bytes(values), change) for kind in kinds)
+    plain = preprocessing(size=16).read(as_bytes(values))
+    assert np.abs(rounded - exact).max() < 2 and not np.array_equal(rounded, plain)
 
 
 @pytest.mark.parametrize(

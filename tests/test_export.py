@@ -269,7 +269,9 @@ def test_what_cannot_be_exported_is_one_line(run, tmp_path, cli, monkeypatch):
     code, _, err = cli("export", run.folder, "--format", "onnx", "-o", tmp_path / "b")
     assert code == 1 and "horngate[onnx]" in err
     monkeypatch.undo()
-    monkeypatch.setattr("horngate.pipelines.vision.classify.task.Pipeline.unexportable", "this task can't be exported")
+    monkeypatch.setattr(
+        "horngate.pipelines.images.exporter.PictureExporter.unexportable", "this task can't be exported"
+    )
     assert "this task can't be exported" in cli("export", run.folder, "--format", "onnx", "-o", tmp_path / "b")[2]
 
 

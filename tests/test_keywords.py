@@ -19,7 +19,6 @@ from horngate.models.speech.spectra import LogMel, Masking, WhisperMel, mel_filt
 from horngate.pipelines.data.samples import spoken_words
 from horngate.pipelines.metrics.classification import Outcome
 from horngate.pipelines.metrics.trials import det, eer
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech import Keywords
 from horngate.pipelines.speech.audio.backgrounds import backgrounds
@@ -30,6 +29,8 @@ from horngate.pipelines.speech.keywords.details import by_speaker
 from horngate.pipelines.speech.keywords.streaming import Events, Manner, Windows
 from horngate.pipelines.statistics.intervals import Uncomputable
 from horngate.pipelines.tasks.classification.labels import Labels
+from horngate.pipelines.tasks.parts import Fitted
+from horngate.pipelines.tasks.task import task_of
 from horngate.pipelines.verbs.scores import reference_scores
 
 RATE, SAMPLES = 8000, 4000
@@ -52,9 +53,7 @@ def network():
 @pytest.fixture(scope="module")
 def opened(tiny_runs):
     run = tiny_runs("speech", "keywords")
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    return pipeline
+    return task_of(run.card).opened(run)
 
 
 # Front end and networks
@@ -210,7 +209,7 @@ def test_noises_that_cannot_be_mixed_in_are_one_line(tmp_path):
     with pytest.raises(UserError, match=r"text\.wav is silent"):
         backgrounds(str(tmp_path), RATE)
     with pytest.raises(UserError, match="--augment"):
-        pipeline_of(Keywords(data="x", noises=str(tmp_path), augment="none"))
+        _ = task_of(Keywords(data="x", noises=str(tmp_path), augment="none")).reader
 
 
 # Measures
@@ -265,13 +264,12 @@ def test_a_report_says_who_was_misheard_what_noise_does_and_what_an_answer_costs
 
 
 def test_a_reference_is_drawn_by_groups_as_the_model_is():
-    pipeline = pipeline_of(Keywords(data="x"))
-    truth = ["go", "stop"] * 20
-    pipeline.labels = Labels.learnt(truth, pipeline.card)
+    truth, card = ["go", "stop"] * 20, Keywords(data="x")
+    task = task_of(card).with_fitted(Fitted(decisions=Labels.learnt(truth, card)))
     scores = np.tile(np.eye(2, dtype=np.float32), (20, 1))
     scores[:10] = scores[:10, ::-1]  # the first group is always misheard
     groups = {"rows": [None] * 40, "four": [str(row // 10) for row in range(40)], "one": ["a"] * 40}
-    found = reference_scores(pipeline, dict.fromkeys(groups, scores), dict.fromkeys(groups, truth), groups)
+    found = reference_scores(task, dict.fromkeys(groups, task.learner.outcome_of(scores, truth)), groups)
     rows, four, one = (found[name]["accuracy"] for name in groups)
     assert rows["value"] == four["value"] == one["value"] == 0.75 and one["low"] is None
     assert four["high"] - four["low"] > 1.5 * (rows["high"] - rows["low"])

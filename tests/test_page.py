@@ -226,12 +226,11 @@ def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path
 def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
     from horngate.pipelines.report.contents import page_of
     from horngate.pipelines.report.evaluation import Evaluation
-    from horngate.pipelines.spec.discovery import pipeline_of
     from horngate.pipelines.system.files import read_table
+    from horngate.pipelines.tasks.task import task_of
 
     run = tiny_runs("vision", "classify")
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
+    task = task_of(run.card).opened(run)
     stored = json.loads((run / "evaluation/test/report.json").read_text())
     stored.pop("format")
     stored["metrics"] = {name: Score(**score) for name, score in stored["metrics"].items()}
@@ -239,7 +238,7 @@ def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
     stored["details"].pop("drift", None)
     answers = read_table(run / "evaluation/test/answers.parquet")
     report = Report(**stored)
-    before = page_of(Evaluation(pipeline, run, run.summary, answers, answers, report))
+    before = page_of(Evaluation(task, run, run.summary, answers, answers, report))
     report.details["drift"] = {
         "features": {"distance": 0.25, "p_value": 0.01, "rows": 180, "against": 1437},
         "inputs": [{"name": "brightness", "value": 0.5, "against": 0.75, "p_value": 1e-9}],
@@ -248,7 +247,7 @@ def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
         "said": "the inputs are <darker>",
     }
     report.protocol["runtime"] = {"name": "litert", "speedup": 3.4, "max_abs_difference": 2e-6}
-    after = page_of(Evaluation(pipeline, run, run.summary, answers, answers, report))
+    after = page_of(Evaluation(task, run, run.summary, answers, answers, report))
     assert 'id="drift"' not in before and 'id="drift"' in after
     assert "the inputs are &lt;darker&gt;" in after and "brightness" in after and "0.250" in after
     assert "litert: 3.4 × as fast" in after and "litert" not in before

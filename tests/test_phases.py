@@ -23,10 +23,11 @@ def answered(right: int) -> Outcome:
 
 @pytest.fixture
 def training(tmp_path):
-    def measures(outcome):
+    def metrics(outcome):
         return {"accuracy": (MEASURES["accuracy"], MEASURES["accuracy"].prepare(outcome))}
 
-    return Training(SimpleNamespace(card=SimpleNamespace(seed=0), measures=measures), Run(tmp_path))
+    evaluator = SimpleNamespace(metrics=metrics)
+    return Training(SimpleNamespace(card=SimpleNamespace(seed=0), evaluator=evaluator), Run(tmp_path))
 
 
 def network(value: float) -> keras.Model:

@@ -161,12 +161,11 @@ def test_golden_rows_of_an_export_are_made_up(treated):
         inputs = stored["inputs"]
     assert inputs.shape == (32, 16, 16, 1) and inputs.std((1, 2, 3)).min() > 0
     from horngate.pipelines.data.reading import content
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.task import task_of
 
-    pipeline = pipeline_of(run.card)
-    pipeline.recall(run.folder)
+    reader = task_of(run.card).recalled(run.folder).reader
     (block,) = unlabelled([str(root / "data/Zwiebelfisch_0_1.dcm")], run.card, (".dcm",), Listing())
-    real = pipeline.read(content(block["input"][0].as_py(), None))
+    real = reader.read(content(block["input"][0].as_py(), None))
     assert np.abs(inputs - real).mean((1, 2, 3)).min() > 5
 
 

@@ -353,13 +353,13 @@ def test_small_files_are_read_once_and_rows_keep_their_order(tmp_path):
     from horngate.pipelines.data.sources.blocks import block
 
     class Reader:
-        uneven = False
+        size_of = None
         card = Classify(data="x")
 
         def read(self, data, seed):
             return np.frombuffer(data, np.uint8)
 
-        def stacked(self, tensors):
+        def collate(self, tensors):
             return np.stack(tensors)
 
     paths = [tmp_path / f"{number}.bin" for number in range(50)]

