@@ -376,13 +376,13 @@ def test_a_series_with_two_spacings_and_dicom_without_pixels_are_reasons(tmp_pat
 
 def test_masks_are_written_as_files_with_the_values_that_were_learnt(tiny_runs, cli, tmp_path):
     run = tiny_runs("medical", "segment")
-    write_pair(tmp_path, "a", size=(70, 50))
+    write_pair(tmp_path, "jane", size=(70, 50))
     code, out, _ = cli("predict", run.folder, tmp_path / "images", "--masks-to", tmp_path / "out", "-o", "-")
     (row,) = [json.loads(line) for line in out.splitlines()]
     mask = np.asarray(Image.open(row["mask"]))
     assert code == 0 and mask.shape == (50, 70) and set(np.unique(mask)) <= {0, 255}
     assert row["area_unit"] == "pixels" and row["area"] == [int((mask == value).sum()) for value in (0, 255)]
-    assert "a.png" not in row["mask"] and list((tmp_path / "out").iterdir()) == [Path(row["mask"])]
+    assert "jane" not in row["mask"] and list((tmp_path / "out").iterdir()) == [Path(row["mask"])]
     _, out, err = cli("predict", run.folder, tmp_path / "images", "--wide", "-o", "-")
     assert json.loads(out)["area_255"] == row["area"][1] and json.loads(out)["mask"] is None and "--masks-to" in err
 
