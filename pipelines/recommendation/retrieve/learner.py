@@ -1,5 +1,6 @@
 """How models of who met what learn: matrix factorisation and the like, and EASE in closed form."""
 
+from dataclasses import replace
 from typing import Any
 
 from horngate.models.recommendation.retrieval_learning import MANY, PHASES, RetrievalSettings, linear
@@ -26,7 +27,8 @@ class RetrieveLearner(RecommenderLearner):
     """Learns `horngate recommendation retrieve`."""
 
     def select(self, store: InteractionStore, seen: LogInspection, run: Run) -> Selected:
-        return RetrievalSelection(self.card, store, run, seen.tables).run()
+        found = RetrievalSelection(self.card, store, run, seen.tables).run()
+        return replace(found, by_features=found.method == "towers")
 
 
 def contenders(card: Any, items: int, judged: bool = True) -> tuple[str, ...]:
