@@ -189,7 +189,7 @@ def speed() -> dict:
     """Return rows per second from memory and the seconds of a fit on 10,000 × 30; rows per second and MB from Parquet."""
     from horngate.pipelines import train
     from horngate.pipelines.anomaly import Table
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.task import task_of
 
     folder = WORK / "speed"
     shutil.rmtree(folder, ignore_errors=True)
@@ -201,12 +201,11 @@ def speed() -> dict:
     for detector, knobs in (("auto", {}), ("autoencoder", {"epochs": 2})):
         run = train(Table(data=str(folder / "rows.parquet"), detector=detector, output=str(folder / "runs"), **knobs))
         found[f"{detector}: seconds to fit"] = sum(run.summary["costs_seconds"].values())
-        pipeline = pipeline_of(run.card)
-        pipeline.open(run)
+        predictor = task_of(run.card).opened(run).predictor
         batch = np.resize(rows, (200_000, 30))
-        pipeline.outputs_of(batch[:20_000])
+        predictor.outputs_of(batch[:20_000])
         started = time.perf_counter()
-        pipeline.outputs_of(batch)
+        predictor.outputs_of(batch)
         found[f"{detector}: rows per second"] = round(len(batch) / (time.perf_counter() - started))
     for thousands in (100, 1000):
         written(folder / f"{thousands}.parquet", rows, thousands // 10)

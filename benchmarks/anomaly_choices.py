@@ -136,10 +136,10 @@ def choice(grid: list[tuple], scores: np.ndarray) -> int:
 
 def rivals_of(rows, strange, train, test, protocol, seed) -> list[float]:
     """Return the test AUROC of isolation forest, ECOD, kNN and PCA."""
-    from horngate.pipelines.anomaly.table.baselines import rivals
+    from horngate.pipelines.anomaly.table.baselines import fitted_baselines
 
     learnt = train[~strange[train]] if protocol == "one-class" else train
-    made = rivals(rows[learnt], [0] * rows.shape[1], seed)
+    made = fitted_baselines(rows[learnt], [0] * rows.shape[1], seed)
     return [auroc(strange[test], made[name](rows[test])) for name in ("isolation_forest", "ecod", "knn", "pca")]
 
 
@@ -207,7 +207,7 @@ def training_parts(name: str) -> dict[str, np.ndarray]:
 
 def scores_of(values: np.ndarray, window: int, smooth: int, kinds: tuple) -> dict[str, list[tuple]]:
     """Return (scores, marked rows) of each anomaly that was put into the last 40 %, by detector."""
-    from horngate.models.anomaly.window_learning import Wishes, learnt, moments
+    from horngate.models.anomaly.window_learning import WindowConfig, learnt, moments
     from horngate.models.training.learning import Keeper
 
     cut, until = int(0.5 * len(values)), int(0.6 * len(values))
@@ -216,7 +216,7 @@ def scores_of(values: np.ndarray, window: int, smooth: int, kinds: tuple) -> dic
     found = {}
     for kind in kinds:
         train, held = parts[:cut:every], parts[cut:until:every]
-        detector, _ = learnt(kind, train, held, moments(values[:cut]), Wishes(smooth, 0), Keeper())
+        detector, _ = learnt(kind, train, held, moments(values[:cut]), WindowConfig(smooth, 0), Keeper())
         found[kind] = []
         for number in range(INJECTED):
             spoilt, marked = injected(values[until:], number, np.random.default_rng((0, number)))

@@ -303,13 +303,13 @@ def test_new_rows_of_an_inherited_split_go_to_the_test(plant):
 def test_a_margin_raises_the_threshold_and_says_so(plant):
     from dataclasses import replace
 
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.task import task_of
 
-    pipeline = pipeline_of(replace(plant[1].card, false_alarm_rate=0.1, margin=1.5))
-    pipeline.open(plant[1])
+    card = replace(plant[1].card, false_alarm_rate=0.1, margin=1.5)
+    predictor = task_of(card).opened(plant[1]).predictor
     answers = read_table(plant[1] / "evaluation/validation/answers.parquet")
-    truth = pipeline.alarms.encode(answers["target"].to_pylist())
+    truth = predictor.fitted.decisions.encode(answers["target"].to_pylist())
     scores = answers["score"].to_numpy()
-    raised = pipeline.chosen(scores, truth, answers, pipeline.card, True)
-    plain = pipeline.chosen(scores, truth, answers, replace(pipeline.card, margin=1.0), True)
+    raised = predictor.decided(scores, truth, answers, card, True)
+    plain = predictor.decided(scores, truth, answers, replace(card, margin=1.0), True)
     assert raised.threshold == pytest.approx(1.5 * plain.threshold) and "times 1.5" in raised.chosen_by

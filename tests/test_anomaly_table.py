@@ -13,11 +13,11 @@ import pytest
 from horngate.pipelines import check, compare, evaluate, export, predict, train
 from horngate.pipelines.anomaly import Table
 from horngate.pipelines.runtimes.golden import replayed
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress
 from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.tables.columns import cells_of, settled, vector_of
+from horngate.pipelines.tasks.task import task_of
 
 NAMES = ["size", "heat", "kind", "note", "label", "split"]
 
@@ -156,12 +156,11 @@ def test_one_class_training_remembers_no_known_anomaly(folder, auto):
     known = [row for row in rows if (row["split"], row["label"]) == ("train", "yes")]
     protocol = run.summary["protocol"]
     assert (protocol["protocol"], protocol["left_out_anomalies"]) == ("one-class", len(known))
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    remembered = np.asarray(pipeline.core.get_layer("knn").memory)
+    predictor = task_of(run.card).opened(run).predictor
+    remembered = np.asarray(predictor.core.get_layer("knn").memory)
     assert len(remembered) == len(usual) == protocol["learnt_rows"]
     sizes = [np.float32(row["size"]) for row in known]
-    features = pipeline.features(np.array([[size, 30, 0] for size in sizes], np.float32))
+    features = predictor.features(np.array([[size, 30, 0] for size in sizes], np.float32))
     assert np.abs(features[:, :1] - remembered[:, 0]).min() > 0  # no remembered row has the size of a known anomaly
     with pytest.raises(UserError, match="contaminated rows and the other on one-class"):
         compare(auto, run)

@@ -10,7 +10,7 @@ from horngate.pipelines.metrics import detection
 from horngate.pipelines.metrics.detection import Outcome
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics.p_values import best_f1, p_values, threshold_at
-from horngate.pipelines.tasks.alarms import Alarms
+from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
 
 
 def outcome(rows: int = 300, seed: int = 0, decimals: int = 1) -> Outcome:

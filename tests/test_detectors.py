@@ -8,7 +8,7 @@ from horngate.models.anomaly.learnt_detectors import LESSONS, Fed
 from horngate.models.anomaly.trees import isolation_forest, labelled_forest
 from horngate.models.columns import columns_layer
 from horngate.models.saving import open_model
-from horngate.pipelines.anomaly.table.baselines import rivals
+from horngate.pipelines.anomaly.table.baselines import fitted_baselines
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_ecod_is_that_of_pyod(rows):
     ecod = pytest.importorskip("pyod.models.ecod").ECOD
     from scipy.stats import spearmanr
 
-    ours = rivals(rows, [0] * 5, 0)["ecod"](rows)
+    ours = fitted_baselines(rows, [0] * 5, 0)["ecod"](rows)
     assert spearmanr(ours, ecod().fit(rows).decision_scores_).statistic > 0.97
 
 
@@ -138,5 +138,5 @@ def test_rivals_take_gaps_categories_and_columns_of_gaps():
     draw = np.random.default_rng(0)
     table = np.c_[draw.normal(size=(60, 2)), draw.integers(0, 3, 60), np.full(60, np.nan)].astype(np.float32)
     table[3, 0] = np.nan
-    for score in rivals(table, [0, 0, 3, 0], 0).values():
+    for score in fitted_baselines(table, [0, 0, 3, 0], 0).values():
         assert np.isfinite(score(table)).all()

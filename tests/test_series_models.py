@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from horngate.models.anomaly.series_detectors import KINDS, joined
-from horngate.models.anomaly.window_learning import Wishes, learnt, moments
+from horngate.models.anomaly.window_learning import WindowConfig, learnt, moments
 from horngate.models.saving import open_model
 from horngate.models.training.learning import Keeper
 
@@ -32,8 +32,8 @@ def detectors():
     def detector(kind):
         if kind not in made:
             parts = windows_of(rows)[WINDOW:]
-            wishes = Wishes(SMOOTH, seed=0, epochs=8)
-            made[kind], _ = learnt(kind, parts[:400:3], parts[400::3], moments(rows), wishes, Keeper())
+            config = WindowConfig(SMOOTH, seed=0, epochs=8)
+            made[kind], _ = learnt(kind, parts[:400:3], parts[400::3], moments(rows), config, Keeper())
         return made[kind]
 
     return detector
@@ -110,10 +110,10 @@ def test_a_cut_training_ends_with_the_same_weights(tmp_path):
     from horngate.models.training.learning import Interrupted
 
     parts, scale = windows_of(waves(200))[WINDOW:], moments(waves(200))
-    wishes, stop = Wishes(SMOOTH, seed=1, epochs=2), threading.Event()
+    config, stop = WindowConfig(SMOOTH, seed=1, epochs=2), threading.Event()
 
     def learn(keeper):
-        return learnt("forecaster", parts[:140:4], parts[140::4], scale, wishes, keeper)[0].get_weights()
+        return learnt("forecaster", parts[:140:4], parts[140::4], scale, config, keeper)[0].get_weights()
 
     straight = learn(Keeper(tmp_path / "straight"))
     cut = Keeper(tmp_path / "cut", at_least=0.0, stop=stop, told=lambda phase, history: stop.set())

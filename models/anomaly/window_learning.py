@@ -26,8 +26,8 @@ MOST_COMPONENTS = 64
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """How to learn; None leaves it to the detector.
+class WindowConfig:
+    """How a detector learns; None leaves it to the detector.
 
     Attributes:
         smooth: rows that a score is averaged over.
@@ -57,7 +57,12 @@ def standardised(standard: Standard, raw: np.ndarray) -> np.ndarray:
 
 
 def learnt(
-    kind: str, train: np.ndarray, held: np.ndarray, scale: tuple[np.ndarray, np.ndarray], wishes: Wishes, keeper: Keeper
+    kind: str,
+    train: np.ndarray,
+    held: np.ndarray,
+    scale: tuple[np.ndarray, np.ndarray],
+    config: WindowConfig,
+    keeper: Keeper,
 ) -> tuple[keras.Model, list[dict[str, Any]]]:
     """Return a detector that has learnt from windows, and the history of its epochs, empty where it has none.
 
@@ -67,8 +72,8 @@ def learnt(
             usual, and may be empty.
         scale: as of `moments`.
     """
-    keras.utils.set_random_seed(wishes.seed)
-    shape = (train.shape[1], train.shape[2], wishes.smooth)
+    keras.utils.set_random_seed(config.seed)
+    shape = (train.shape[1], train.shape[2], config.smooth)
     history: list[dict[str, Any]] = []
     if kind == "recurrent":
         detector = _scaled(series_detectors.recurrent(*shape), scale)
@@ -77,9 +82,9 @@ def learnt(
         standard.build(train.shape)
         _set_scale(standard, scale)
         makes = {"linear": _straight, "forecaster": _straight, "pca": _components, "nearest": _memory}
-        detector = _scaled(makes[kind](kind, standardised(standard, train), shape, wishes.seed), scale)
+        detector = _scaled(makes[kind](kind, standardised(standard, train), shape, config.seed), scale)
     if kind in ("recurrent", "forecaster"):
-        history = _by_gradient(detector, train, held, wishes, keeper)
+        history = _by_gradient(detector, train, held, config, keeper)
     surprise = detector.get_layer("surprise")
     surprise.usual.assign(_usual_errors(detector, held if len(held) else train))
     return detector, history
@@ -134,16 +139,16 @@ def _memory(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: in
 
 
 def _by_gradient(
-    detector: keras.Model, train: np.ndarray, held: np.ndarray, wishes: Wishes, keeper: Keeper
+    detector: keras.Model, train: np.ndarray, held: np.ndarray, config: WindowConfig, keeper: Keeper
 ) -> list[dict[str, Any]]:
     errors, counts = _errors(detector, robust=True)
     total = ops.sum(errors, axis=-1, keepdims=True) / ops.maximum(ops.sum(counts, axis=-1, keepdims=True), 1.0)
     model = keras.Model(detector.input, total, name=detector.name)
-    epochs = wishes.epochs or EPOCHS
-    plan = Plan(detector.name, epochs, wishes.batch_size or BATCH, wishes.seed, patience=max(3, epochs // 5))
+    epochs = config.epochs or EPOCHS
+    plan = Plan(detector.name, epochs, config.batch_size or BATCH, config.seed, patience=max(3, epochs // 5))
     steps = plan.epochs * plan.steps(len(train))
     model.compile(
-        optimizer=adamw(wishes.learning_rate or RATE, steps, 0.1, 1e-3), loss=lambda _, error: ops.mean(error)
+        optimizer=adamw(config.learning_rate or RATE, steps, 0.1, 1e-3), loss=lambda _, error: ops.mean(error)
     )
     rows = [ArrayRows(part, np.zeros((len(part), 1), np.float32)) for part in (train, held)]
     return learn(model, *rows, plan, keeper)

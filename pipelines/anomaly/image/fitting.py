@@ -1,8 +1,7 @@
 """How the detectors of pictures are fitted: each looks at the training pictures batch by batch and keeps what is bounded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,13 +14,16 @@ from horngate.models.backbones.pictures import BackboneError, picture_backbone
 from horngate.models.training.learning import Plan, learn
 from horngate.models.training.optimizer import adamw
 from horngate.models.vision.patches import NoMaps, patch_encoder
+from horngate.pipelines.anomaly.image.reader import SIDE
 from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import pretrained, progress
-from horngate.pipelines.tasks.detector import HISTORY
-from horngate.pipelines.tasks.legacy import LegacyParts
-from horngate.pipelines.training.transfer import told
+from horngate.pipelines.tasks.anomaly_detection.learner import DetectorTraining
+from horngate.pipelines.training.phases import told
+
+if TYPE_CHECKING:
+    from horngate.pipelines.tasks.task import Task
 
 CANDIDATES = 1 << 28  # bytes of patches that the coreset is chosen from; drawn evenly from all pictures
 SHARE = 0.01  # of all patches that PatchCore keeps, where the card doesn't say how many
@@ -30,9 +32,6 @@ CHANNELS = 100  # that PaDiM looks at, as in the paper for a small backbone
 LATENT = 64  # channels of the autoencoder at its narrowest point
 EPOCHS, BATCH, RATE = 40, 16, 1e-3  # of the autoencoder
 AT_ONCE = 8  # pictures per forward pass
-NEIGHBOUR = 5  # whose distance the reference goes by
-MOST_FITTED = 2_000  # thumbnails that the reference keeps
-SIDE = 128  # pixels, of pictures that an autoencoder sees, where the card doesn't say
 
 
 class Pictures:
@@ -50,26 +49,24 @@ class Pictures:
         return pixels, pixels, None
 
 
-@dataclass
-class PictureFitting:
-    """What one training fits a detector on; the gradient phase is resumable, the others repeat in one pass.
+class PictureTraining(DetectorTraining):
+    """One training of a detector of pictures; its gradient phase is resumable, the others repeat in one pass.
 
-    Attributes:
-        task: the pipeline, which reads.
+    Args:
         train, held: listed rows to learn from, and usual ones of validation.
-        history: rows of history.csv so far, with these `columns`.
     """
 
-    task: Any
-    run: Run
-    train: pa.Table
-    held: pa.Table
-    columns: list[str] = field(default_factory=lambda: HISTORY)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, task: "Task", run: Run, train: pa.Table, held: pa.Table):
+        super().__init__(task, run)
+        self.train, self.held = train, held
 
-    @property
-    def card(self) -> Any:
-        return self.task.card
+    def fitted(self, detector: str) -> tuple[keras.Model, dict[str, Any]]:
+        """Return a detector by the name of its method, and what the protocol says of it."""
+        if detector == "autoencoder":
+            return self.autoencoder(self.task.fitted.schema["size"])
+        encoder = self.encoder()
+        self.task = self.task.with_fitted(self.task.fitted.having(schema={"size": encoder.input_shape[1]}))
+        return {"patch_core": self.patch_core, "padim": self.padim}[detector](encoder)
 
     def encoder(self) -> keras.Model:
         """Return the model from pixels to patches.
@@ -130,7 +127,7 @@ class PictureFitting:
         return autoencoder(network, card.error), {"error": card.error}
 
     def _rows(self, table: pa.Table) -> ReadRows:
-        return ReadRows(LegacyParts(self.task), table, np.zeros((table.num_rows, 1), np.float32))
+        return ReadRows(self.task.reader, table, np.zeros((table.num_rows, 1), np.float32))
 
     def _patches(self, encoder: keras.Model, table: pa.Table) -> Iterator[np.ndarray]:
         """Yield patches float32 `[n, h, w, c]` of all rows, in their order."""
@@ -138,39 +135,3 @@ class PictureFitting:
             for places, pixels in self._rows(table).in_turn(AT_ONCE):
                 yield np.asarray(encoder.predict_on_batch(pixels))[: len(places)]
                 done(len(places))
-
-
-def chosen_detector(card: Any) -> tuple[str, str]:
-    """Return the name of the method that fits a detector, and why it is that one.
-
-    Raises:
-        UserError: a detector that looks through a backbone, and none is named.
-    """
-    named = card.backbone not in (None, "small")
-    pretrained = named and card.weights != "none"
-    if card.detector == "auto":
-        if not pretrained:
-            progress.notice("no pretrained weights: an autoencoder learns from the pictures alone; see --backbone")
-        return ("patch_core", "pretrained weights") if pretrained else ("autoencoder", "no pretrained weights")
-    if card.detector != "autoencoder" and not named:
-        raise UserError(f"--detector {card.detector} looks through a --backbone; name one, or use autoencoder")
-    if card.detector != "autoencoder" and not pretrained:
-        progress.notice(f"no pretrained weights: {card.backbone} looks with random ones")
-    return card.detector.replace("patchcore", "patch_core"), "asked for"
-
-
-def distances_of_thumbnails(
-    thumbnails: np.ndarray, train: np.ndarray, rows: dict[str, np.ndarray], seed: int
-) -> dict[str, np.ndarray]:
-    """Return the distance of some pictures to the fifth nearest training picture, by thumbnails uint8 `[n, 32, 32]`.
-
-    Args:
-        train: places of the training pictures; at most 2,000 of them are kept.
-        rows: places of those to score, by split; a split without any is left out.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32) / 255
-    kept = np.random.default_rng(seed).permutation(train)[:MOST_FITTED]
-    model = NearestNeighbors(n_neighbors=min(NEIGHBOUR, len(kept))).fit(flat[kept])
-    return {name: model.kneighbors(flat[own])[0][:, -1] for name, own in rows.items() if len(own)}

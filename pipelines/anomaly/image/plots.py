@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from horngate.pipelines.report.drawing import ACCENT, MUTED, bare
 from horngate.pipelines.report.plot import Plot
 
 ROW = 26  # pixels of a figure's height per bar
@@ -15,8 +16,6 @@ def overlap(curve: dict[str, list[float]], area: float | None) -> Plot:
     rates, overlaps = np.array(curve["false_positive_rate"]), np.array(curve["overlap"])
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, bare
-
         axes.plot(rates, rates, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.plot(rates, overlaps, color=ACCENT)
         axes.set(xlabel="share of the other pixels above", ylabel="mean share of a defect above", ylim=(0, 1.02))
@@ -35,8 +34,6 @@ def defects(found: list[dict[str, Any]]) -> Plot:
     shown = sorted((row for row in found if row["auroc"] is not None), key=lambda row: row["auroc"])[:MOST_BARS]
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, bare
-
         names = [f"{row['defect']} ({row['rows']})" for row in shown]
         axes.barh(names, [row["auroc"] for row in shown], color=ACCENT)
         axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))

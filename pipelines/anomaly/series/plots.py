@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from horngate.pipelines.metrics.ranges import ranges_of
 from horngate.pipelines.metrics.series import Outcome
+from horngate.pipelines.report.drawing import ACCENT, INK, LINE, MUTED, SECOND, THIRD
 from horngate.pipelines.report.plot import Plot
 
 MOST_SERIES, MOST_COLUMNS, MOST_POINTS = 6, 4, 600
@@ -48,9 +50,9 @@ def plots(answers: pa.Table, outcome: Outcome, labels: Labels) -> list[Plot]:
 
 def _strip(strip: _Strip, labels: Labels, place: int) -> Plot:
     true = strip.targets == 1
-    windows = _runs(true)
+    windows = ranges_of(true)
     found = [bool(strip.chosen[first : last + 1].any()) for first, last in windows]
-    false = sum(not true[first : last + 1].any() for first, last in _runs(strip.chosen))
+    false = sum(not true[first : last + 1].any() for first, last in ranges_of(strip.chosen))
     shown = np.argsort(-np.nanstd(strip.values, 0), kind="stable")[:MOST_COLUMNS]
 
     def draw(axes) -> None:
@@ -66,8 +68,6 @@ def _strip(strip: _Strip, labels: Labels, place: int) -> Plot:
 
 
 def _draw(axes, strip: _Strip, threshold: float, windows: list, found: list[bool], shown: np.ndarray) -> None:
-    from horngate.pipelines.report.drawing import ACCENT, INK, LINE, MUTED, SECOND, THIRD
-
     for (first, last), hit in zip(windows, found, strict=True):
         axes.axvspan(first - 0.5, last + 0.5, color=THIRD, alpha=0.25, linewidth=0)
         axes.text((first + last) / 2, 2.1, "found" if hit else "missed", ha="center", color=INK if hit else SECOND)
@@ -78,7 +78,7 @@ def _draw(axes, strip: _Strip, threshold: float, windows: list, found: list[bool
     scaled = (strip.scores - low) / max(top - low, 1e-9)
     axes.plot(*_envelope(scaled), color=ACCENT, linewidth=1.2)
     axes.axhline((threshold - low) / max(top - low, 1e-9), color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    for first, last in _runs(strip.chosen):
+    for first, last in ranges_of(strip.chosen):
         axes.plot([first, last], [-0.08, -0.08], "-", color=SECOND, linewidth=4, solid_capstyle="round")
     axes.axhline(1.05, color=LINE, linewidth=1)
     axes.set(xlim=(0, max(len(scaled) - 1, 1)), ylim=(-0.15, 2.3), xlabel="row")
@@ -99,9 +99,3 @@ def _envelope(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     parts = np.array_split(np.arange(len(values)), MOST_POINTS)
     rows = np.array([sorted((part[values[part].argmin()], part[values[part].argmax()])) for part in parts]).ravel()
     return rows, values[rows]
-
-
-def _runs(marked: np.ndarray) -> list[tuple[int, int]]:
-    from horngate.pipelines.metrics.ranges import ranges_of
-
-    return ranges_of(marked)

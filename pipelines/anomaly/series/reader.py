@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from horngate.pipelines.data.trailing import Window
+from horngate.pipelines.data.reading import content, in_order
+from horngate.pipelines.data.trailing import Window, seconds_of
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress
+from horngate.pipelines.tasks.parts import Fitted
+from horngate.pipelines.tasks.reader import TensorReader
 
-MANY_BACK = 0.01  # share of steps back in time, above which the rows are no series
-JUMP = 8.0  # factor between levels, from which on a change of unit is suspected
-ALIKE = 0.3  # how much the logarithms of two factors may differ
+LEAST = 20  # training rows
+WATCHED = 40  # columns whose drift is looked at
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,51 @@ class Facts:
     values: np.ndarray
     converted: tuple[str, ...] = ()
     thumbnail: None = None
+
+
+class StepReader(TensorReader):
+    """Reads a time step into the window of rows that ends with it."""
+
+    @property
+    def smooth(self) -> int:
+        """Rows whose errors a score averages."""
+        return min(self.card.smooth or max(1, self.card.window // 4), self.card.window)
+
+    def inspect(self, data: bytes, suffix: str, *beside: str | None) -> Facts:
+        return facts_of(data)
+
+    def fit_schema(self, facts: list[Facts]) -> Fitted:
+        card = self.card
+        if card.smooth is not None and card.smooth > card.window:
+            raise UserError(f"--smooth {card.smooth} should be at most --window {card.window}")
+        if len(facts) < LEAST:
+            raise UserError(f"{len(facts)} training rows are too few; at least {LEAST} are needed")
+        return Fitted(settled(facts, card.window, self.smooth, card.gap))
+
+    def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
+        return tensor_of(data, self.schema)
+
+    def windows(self, table: pa.Table, label: str) -> np.ndarray:
+        """Return the windows of all rows, float32 `[n, w, d]`.
+
+        Raises:
+            UserError: a row that can't be read.
+        """
+        rows = zip(*(table[name].to_pylist() for name in ("input", "value", "error")), strict=True)
+        found = np.empty((table.num_rows, self.schema["window"], len(self.schema["columns"])), np.float32)
+        stream = in_order(lambda row: self.read(content(*row)), rows, ahead=1024)
+        for place, row in enumerate(progress.tracked(stream, label, table.num_rows)):
+            if isinstance(row, Unreadable):
+                raise UserError(f"{table['id'][place].as_py()}: {row}")
+            found[place] = row
+        return found
+
+    def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
+        """Return the values of the row; wide series have too many columns to look at one by one."""
+        names = self.schema["columns"]
+        if len(names) > WATCHED:
+            return {}
+        return {name: float(value) for name, value in zip(names, tensor[-1], strict=True)}
 
 
 def facts_of(data: bytes) -> Facts:
@@ -103,36 +151,18 @@ def _refuse(names: tuple[str, ...], values: np.ndarray) -> None:
         raise Unreadable("no value in any column")
 
 
-def unit_jumps(values: np.ndarray) -> list[tuple[int, int, float]]:
-    """Return (column, row, factor) where a column of one series goes on in what looks like another unit.
-
-    That is where level and spread both change by about the same factor of at least eight, for good.
+def timeline(rows: pa.Table, unit: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of each row's series, int64 `[n]`, and its time in seconds, float64 `[n]`.
 
     Args:
-        values: float `[n, columns]`.
+        rows: as listed, or as answered.
+        unit: of times that are numbers.
     """
-    found = []
-    for column, numbers in enumerate(values.T.astype(np.float64)):
-        best = max(
-            (_jump(numbers, cut) for cut in range(len(numbers) // 20, len(numbers), max(len(numbers) // 20, 1))),
-            key=lambda jump: jump[0],
-            default=(0.0, 0, 1.0),
-        )
-        if best[0] >= JUMP:
-            found.append((column, best[1], best[2]))
-    return found
+    times = [seconds_of(cell, unit) for cell in rows["time"].to_pylist()]
+    return numbered(rows["group"].to_pylist()), np.array(times, np.float64)
 
 
-def _jump(numbers: np.ndarray, cut: int) -> tuple[float, int, float]:
-    """Return the size of a jump at a row (0 for none), the row, and its factor."""
-    sides = [part[~np.isnan(part)] for part in (numbers[:cut], numbers[cut:])]
-    if min(map(len, sides)) < 10:
-        return 0.0, cut, 1.0
-    levels = [abs(float(np.median(side))) for side in sides]
-    spreads = [float(np.subtract(*np.quantile(side, [0.75, 0.25]))) for side in sides]
-    if min(*levels, *spreads) <= 0:
-        return 0.0, cut, 1.0
-    by_level, by_spread = np.log(levels[1] / levels[0]), np.log(spreads[1] / spreads[0])
-    if abs(by_level - by_spread) > ALIKE:
-        return 0.0, cut, 1.0
-    return float(np.exp(abs(by_level))), cut, float(np.exp(by_level))
+def numbered(groups: list[str | None]) -> np.ndarray:
+    """Return int64 numbers of series, in the order in which they appear."""
+    places: dict[str | None, int] = {}
+    return np.array([places.setdefault(name, len(places)) for name in groups], np.int64)

@@ -1,8 +1,12 @@
-"""Rivals of the detectors of tables: fitted by scikit-learn, or in a few lines, on the same training rows."""
+"""Baselines of the detectors of tables: fitted by scikit-learn, or in a few lines, on the same training rows."""
 
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import skew
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import NearestNeighbors
 
 MOST_FITTED = 50_000  # rows
 MOST_STORED = 10_000  # rows that the nearest neighbours are looked for among
@@ -10,8 +14,8 @@ K = 5  # the distance to the fifth neighbour: what published tables use
 Scores = Callable[[np.ndarray], np.ndarray]
 
 
-def rivals(rows: np.ndarray, categories: list[int], seed: int) -> dict[str, Scores]:
-    """Return fitted rivals by name: each a function from rows float `[n, columns]` to scores float64 `[n]`.
+def fitted_baselines(rows: np.ndarray, categories: list[int], seed: int) -> dict[str, Scores]:
+    """Return fitted baselines by name: each a function from rows float `[n, columns]` to scores float64 `[n]`.
 
     Args:
         rows: training rows, NaN for gaps and codes for categories.
@@ -51,8 +55,6 @@ def _plain(rows: np.ndarray, categories: list[int]) -> Scores:
 
 
 def _forest(train: np.ndarray, seed: int) -> Scores:
-    from sklearn.ensemble import IsolationForest
-
     forest = IsolationForest(random_state=seed).fit(train)
     return lambda rows: -forest.score_samples(rows)
 
@@ -62,8 +64,6 @@ def _tails(train: np.ndarray) -> Scores:
 
     Of a column that leans to neither side both tails count, else the rarer one.
     """
-    from scipy.stats import skew
-
     ordered, count = np.sort(train, axis=0), len(train)
     with np.errstate(all="ignore"):
         upright = np.abs(np.nan_to_num(skew(train, axis=0))) < 1
@@ -81,8 +81,6 @@ def _tails(train: np.ndarray) -> Scores:
 
 
 def _neighbours(stored: np.ndarray) -> Scores:
-    from sklearn.neighbors import NearestNeighbors
-
     near = NearestNeighbors(n_neighbors=min(K, len(stored)), algorithm="brute").fit(stored)
 
     def score(rows: np.ndarray) -> np.ndarray:
@@ -94,8 +92,6 @@ def _neighbours(stored: np.ndarray) -> Scores:
 
 def _axes(train: np.ndarray) -> Scores:
     """Return the sum of squared standardised principal components (Shyu et al. 2003)."""
-    from sklearn.decomposition import PCA
-
     model = PCA().fit(train)
     kept = model.explained_variance_ > 1e-8 * model.explained_variance_.sum()
     return lambda rows: (model.transform(rows)[:, kept] ** 2 / model.explained_variance_[kept]).sum(1)

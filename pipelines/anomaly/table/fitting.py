@@ -1,8 +1,8 @@
 """How the detectors of a table are fitted: one, or several whose scores are averaged."""
 
-import time
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -13,8 +13,11 @@ from horngate.models.anomaly.trees import isolation_forest
 from horngate.models.training.learning import Plan, learn
 from horngate.models.training.optimizer import adamw
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.tasks.detector import HISTORY
+from horngate.pipelines.tasks.anomaly_detection.learner import DetectorTraining
 from horngate.pipelines.training.phases import told
+
+if TYPE_CHECKING:
+    from horngate.pipelines.tasks.task import Task
 
 STORED = 5_000  # rows that `knn` remembers
 # Chosen on training rows of 24 public tables by benchmarks/anomaly_choices.py, which says what they give elsewhere.
@@ -31,61 +34,68 @@ RATE = 1e-3
 HALF = 0.5  # of a batch, known anomalies
 
 
-@dataclass
-class Fitting:
-    """What one training fits detectors on, resumable: a finished phase is found again.
+@dataclass(frozen=True)
+class Examples:
+    """What detectors are fitted on.
 
     Attributes:
         train, held: features float32 `[n, d]` of training and validation rows.
         truth: bool `[n]`, the training rows that are known anomalies and may be learnt from as such.
         sources: the column of each feature.
-        history: rows of history.csv so far, with these `columns`.
-        costs: seconds by detector.
     """
 
-    card: Any
-    run: Run
     train: np.ndarray
     held: np.ndarray
     truth: np.ndarray
     sources: list[int]
-    columns: list[str] = field(default_factory=lambda: HISTORY)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    costs: dict[str, float] = field(default_factory=dict)
+
+    def of(self, rows: np.ndarray, truth: np.ndarray) -> "Examples":
+        """Return some of the training rows (bool `[n]`), with what is known of all of them."""
+        return replace(self, train=self.train[rows], truth=truth[rows])
+
+
+class TableTraining(DetectorTraining):
+    """One training of detectors of features, resumable: a finished phase is found again."""
+
+    def __init__(self, task: "Task", run: Run, examples: Examples):
+        super().__init__(task, run)
+        self.examples = examples
 
     def members(self) -> list[tuple[Any, Standing, float]]:
         """Return the fitted detectors that the card asks for, what brings each to a common scale, and their weights."""
         wished = {self.card.detector: 1.0} if self.card.detector != "auto" else WEIGHTS[self.card.protocol]
-        return [(*self._member(name), weight) for name, weight in wished.items()]
+        return [(*self.timed(name, partial(self._member, name)), weight) for name, weight in wished.items()]
 
     def _member(self, name: str) -> tuple[Any, Standing]:
-        started = time.monotonic()
+        train, held = self.examples.train, self.examples.held
         detector = self._detector(name)
-        standing = Standing(self.sources, name=f"{name}_standing")
-        standing.build((None, 1 + self.train.shape[1]))
-        standing.fit(in_parts(detector, self.held if len(self.held) else self.train)[:, 0])
-        self.costs[name] = round(time.monotonic() - started, 1)
+        standing = Standing(self.examples.sources, name=f"{name}_standing")
+        standing.build((None, 1 + train.shape[1]))
+        standing.fit(in_parts(detector, held if len(held) else train)[:, 0])
         return detector, standing
 
     def _detector(self, name: str) -> Any:
+        train = self.examples.train
         if name == "pca":
-            return axes(self.train)
+            return axes(train)
         if name == "knn":
-            return neighbours(self.train, NEAR[self.card.protocol], STORED, self.card.seed)
+            return neighbours(train, NEAR[self.card.protocol], STORED, self.card.seed)
         if name == "forest":
-            return isolation_forest(self.train, self.card.seed)
+            return isolation_forest(train, self.card.seed)
         return self._learnt(name)
 
     def _learnt(self, name: str) -> keras.Model:
-        card = self.card
+        card, train, held = self.card, self.examples.train, self.examples.held
         keras.utils.set_random_seed(card.seed)  # of the first weights, whatever was made before
-        lesson = LESSONS[name](self.train.shape[1])
-        size = card.batch_size or (64 if len(self.train) <= SMALL else 256)
+        lesson = LESSONS[name](train.shape[1])
+        size = card.batch_size or (64 if len(train) <= SMALL else 256)
         plan = Plan(name, card.epochs or EPOCHS.get(name, USUAL_EPOCHS), size, card.seed, monitor=None)
-        rows = Fed(lesson, self.train, self.truth, card.seed, LEAST_STEPS * size, HALF if name == "deviation" else None)
-        held = Fed(lesson, self.held, np.zeros(len(self.held), bool), card.seed)
+        rows = Fed(
+            lesson, train, self.examples.truth, card.seed, LEAST_STEPS * size, HALF if name == "deviation" else None
+        )
+        unseen = Fed(lesson, held, np.zeros(len(held), bool), card.seed)
         steps = plan.epochs * plan.steps(rows.count)
         lesson.training.compile(optimizer=adamw(card.learning_rate or RATE, steps, 0.05, 1e-4), loss=lesson.loss)
         with told(self, at_least=0.0) as keeper:
-            self.history += learn(lesson.training, rows, held, plan, keeper)
+            self.history += learn(lesson.training, rows, unseen, plan, keeper)
         return lesson.scoring

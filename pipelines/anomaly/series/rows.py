@@ -1,11 +1,25 @@
 """What may be wrong with series: time that goes back, gaps, columns that never change, changes of unit."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.anomaly.series.reader import MANY_BACK, unit_jumps
 from horngate.pipelines.data.checks import SHOWN, Finding
 from horngate.pipelines.data.trailing import Window
+from horngate.pipelines.tasks.anomaly_detection.rows import AnomalyRows
+
+MANY_BACK = 0.01  # share of steps back in time, above which the rows are no series
+JUMP = 8.0  # factor between levels, from which on a change of unit is suspected
+ALIKE = 0.3  # how much the logarithms of two factors may differ
+
+
+class StepRows(AnomalyRows):
+    """Rows of series, whose times and units may be wrong too."""
+
+    def findings(self, table: pa.Table, facts: list[Any], splits: np.ndarray | None) -> list[Finding]:
+        found = super().findings(table, facts, splits)
+        return found + (step_findings(table, self.card.gap) if splits is None else [])
 
 
 def step_findings(table: pa.Table, gap: float) -> list[Finding]:
@@ -65,3 +79,38 @@ def _values(windows: list[Window], groups: list, ids: list[str]) -> list[Finding
 
 def _on(grade: str, code: str, message: str, rows: np.ndarray, ids: list[str]) -> Finding:
     return Finding(grade, code, message, len(rows), tuple(ids[row] for row in rows[:SHOWN]))
+
+
+def unit_jumps(values: np.ndarray) -> list[tuple[int, int, float]]:
+    """Return (column, row, factor) where a column of one series goes on in what looks like another unit.
+
+    That is where level and spread both change by about the same factor of at least eight, for good.
+
+    Args:
+        values: float `[n, columns]`.
+    """
+    found = []
+    for column, numbers in enumerate(values.T.astype(np.float64)):
+        best = max(
+            (_jump(numbers, cut) for cut in range(len(numbers) // 20, len(numbers), max(len(numbers) // 20, 1))),
+            key=lambda jump: jump[0],
+            default=(0.0, 0, 1.0),
+        )
+        if best[0] >= JUMP:
+            found.append((column, best[1], best[2]))
+    return found
+
+
+def _jump(numbers: np.ndarray, cut: int) -> tuple[float, int, float]:
+    """Return the size of a jump at a row (0 for none), the row, and its factor."""
+    sides = [part[~np.isnan(part)] for part in (numbers[:cut], numbers[cut:])]
+    if min(map(len, sides)) < 10:
+        return 0.0, cut, 1.0
+    levels = [abs(float(np.median(side))) for side in sides]
+    spreads = [float(np.subtract(*np.quantile(side, [0.75, 0.25]))) for side in sides]
+    if min(*levels, *spreads) <= 0:
+        return 0.0, cut, 1.0
+    by_level, by_spread = np.log(levels[1] / levels[0]), np.log(spreads[1] / spreads[0])
+    if abs(by_level - by_spread) > ALIKE:
+        return 0.0, cut, 1.0
+    return float(np.exp(abs(by_level))), cut, float(np.exp(by_level))

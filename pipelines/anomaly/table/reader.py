@@ -1,0 +1,75 @@
+"""Rows of a table among which anomalies are looked for: what may be wrong with them, and how they become numbers."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from horngate.pipelines.data.checks import Finding
+from horngate.pipelines.data.reading import inputs_of
+from horngate.pipelines.tables.columns import Facts, cells_of, codes_of, refuse_infinite, settled, vector_of
+from horngate.pipelines.tables.inspection import LOOKED_AT, Sought, column_findings
+from horngate.pipelines.tables.matrix import filled
+from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
+from horngate.pipelines.tasks.anomaly_detection.rows import AnomalyRows
+from horngate.pipelines.tasks.parts import Fitted
+from horngate.pipelines.tasks.reader import TensorReader
+
+WATCHED = 40  # columns whose drift is looked at one by one; wider tables are by their features alone
+
+
+class CellRows(AnomalyRows):
+    """Rows of tables, whose columns may be wrong too."""
+
+    def findings(self, table: pa.Table, facts: list[Any], splits: np.ndarray | None) -> list[Finding]:
+        found = super().findings(table, facts, splits)
+        if any(finding.grade == "error" for finding in found):
+            return found
+        truth = Alarms.named(targets := table["target"].to_pylist(), self.card).encode(targets)
+        chosen = np.unique(np.linspace(0, table.num_rows - 1, min(table.num_rows, LOOKED_AT)).astype(int))
+        rows, truth = [cells_of(data) for data in inputs_of(table.take(pa.array(chosen)))], truth[chosen]
+        return found + column_findings(rows, truth, lambda: self.task.reader.settled(rows), Sought())
+
+
+class CellReader(TensorReader):
+    """Reads a row of cells into one number per column."""
+
+    @property
+    def columns(self) -> list[dict[str, Any]]:
+        """The columns of the schema, in its order."""
+        return self.schema["columns"]
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many categories each column has; 0 for numbers."""
+        return [len(column.get("categories", ())) for column in self.columns]
+
+    def inspect(self, data: bytes, suffix: str, *beside: str | None) -> Facts:
+        refuse_infinite(cells_of(data))
+        return Facts(data)
+
+    def fit_schema(self, facts: list[Facts]) -> Fitted:
+        return Fitted({"kind": "table", "columns": self.settled([cells_of(fact.data) for fact in facts])})
+
+    def settled(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the columns that are looked at, with their types, from cells by column."""
+        return settled(rows, self.card.feature_column or None, self.card.drop_column or ())
+
+    def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
+        return vector_of(cells_of(data), self.columns, self._codes)
+
+    def matrix(self, table: pa.Table, label: str) -> np.ndarray:
+        """Return all rows as float32 `[n, columns]`; one that doesn't fit the types of the training rows is all gaps."""
+        found = np.empty((table.num_rows, len(self.columns)), np.float32)
+        filled(self.read, table, found, label)
+        return found
+
+    def statistics(self, data: bytes, tensor: np.ndarray) -> dict[str, float]:
+        if len(self.columns) > WATCHED:
+            return {}
+        return {column["name"]: float(value) for column, value in zip(self.columns, tensor, strict=True)}
+
+    @cached_property
+    def _codes(self) -> list[dict[str, int]]:
+        return codes_of(self.columns)

@@ -1,0 +1,1 @@
+"""What all tasks share that find anomalies."""
