@@ -1,5 +1,6 @@
 """What tests share: a cache of their own, made-up pictures, and one training per task."""
 
+import gc
 import json
 import os
 import subprocess
@@ -7,12 +8,18 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # each core has a worker, and threads that wait for others spin
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 from PIL import Image
+from warm import Warm
 
 from horngate.pipelines.system import progress
+
+gc.set_threshold(50_000, 20, 50)  # graphs of TensorFlow are many long-lived objects, which are walked in vain
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -107,29 +114,40 @@ def horngate():
 
 
 @pytest.fixture(scope="session")
-def elsewhere():
+def forks(tmp_path_factory):
+    """Processes of their own for commands and code, without the seconds of a start (see `warm.py`)."""
+    warm = Warm(tmp_path_factory.mktemp("forks"))
+    yield warm
+    warm.close()
+
+
+@pytest.fixture(scope="session")
+def elsewhere(forks, tmp_path_factory):
     """A function that runs the command in a folder, in a second process that trained nothing, as `cli` does in this one.
 
-    The process is started once and takes one command after the other, since each start takes seconds.
+    It is one process that takes one command after the other.
     """
     code = """
 import json, os, sys
 from conftest import run_here
-out = sys.stdout
-for line in sys.stdin:
-    folder, words = json.loads(line)
-    os.chdir(folder)
-    print(json.dumps(run_here(*words)), file=out, flush=True)
+with open("wishes") as wishes, open("answers", "w") as answers:
+    for line in wishes:
+        folder, words = json.loads(line)
+        os.chdir(folder)
+        print(json.dumps(run_here(*words)), file=answers, flush=True)
 """
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent, **pipes) as process:
+    place = tmp_path_factory.mktemp("elsewhere")
+    for name in ("wishes", "answers"):
+        os.mkfifo(place / name)
+    process = forks.start(code=code, cwd=place)
+    with (place / "wishes").open("w") as wishes, (place / "answers").open() as answers:
 
         def call(folder, *words) -> tuple[int, str, str]:
-            print(json.dumps([str(folder), [str(word) for word in words]]), file=process.stdin, flush=True)
-            return tuple(json.loads(process.stdout.readline()))
+            print(json.dumps([str(folder), [str(word) for word in words]]), file=wishes, flush=True)
+            return tuple(json.loads(answers.readline()))
 
         yield call
-        process.stdin.close()
+    process.wait()
 
 
 @pytest.fixture
