@@ -1,18 +1,38 @@
 """What tests share: a cache of their own, made-up pictures, and one training per task."""
 
+import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # each core has a worker, and threads that wait for others spin
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
+from warm import Warm
 
 from horngate.pipelines.system import progress
+
+gc.set_threshold(50_000, 20, 50)  # graphs of TensorFlow are many long-lived objects, which are walked in vain
+
+
+# Files that take longest, which start first, so that no core waits for the last of them; the contract comes after them.
+LONGEST = ("texts", "nothing_lost", "tag", "classify", "sequence", "drift", "page", "similar", "models", "package")
+LONGEST += ("privacy", "anomaly_table", "keywords", "runtimes", "offline", "export", "contract")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the tests that take longest."""
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -23,6 +43,7 @@ def pytest_xdist_make_scheduler(config, log):
     from horngate.pipelines.spec.discovery import domains
 
     ends = tuple(f"{domain} {task}]" for domain, cards in domains().items() for task in cards)
+    config.option.loadscopereorder = False  # the order of the items is one by seconds, not by numbers of tests
 
     class ByTask(LoadFileScheduling):
         def _split_scope(self, nodeid):
@@ -65,6 +86,15 @@ def fill_class_folders(root: Path, each: int = 12, names=tuple(COLOURS), seed: i
     return root
 
 
+def few_flowers(realdata: Path, folder: Path, each: int = 40) -> str:
+    """Copy `each` photographs of three flowers to folders of classes below `folder`."""
+    for name in ("daisy", "rose", "tulip"):
+        (folder / name).mkdir(parents=True)
+        for path in sorted((realdata / "vision" / "flowers5" / name).glob("*.jpg"))[:each]:
+            (folder / name / path.name).write_bytes(path.read_bytes())
+    return str(folder)
+
+
 @pytest.fixture
 def photos(tmp_path) -> Path:
     """A folder with three classes of twelve pictures."""
@@ -73,17 +103,33 @@ def photos(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_runs(tmp_path_factory):
-    """A function that trains a task's recipe `tiny`, once per session."""
+    """A function that returns the run of a task's recipe `tiny`: trained once for all workers, and copied for each."""
     from horngate.pipelines import train
+    from horngate.pipelines.runs.run import Run
     from horngate.pipelines.spec.discovery import card_class
     from horngate.pipelines.spec.recipe import merged
 
-    made = {}
+    mine, made = tmp_path_factory.getbasetemp(), {}
+    ours = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "tiny"
 
-    def run(domain: str, task: str):
+    def trained(domain: str, task: str) -> Path:
+        output = ours / f"{domain}-{task}"
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output.with_suffix(".lock")):
+            found = [path.parent for path in output.glob("*/run.json")]
+            return (
+                found[0]
+                if found
+                else train(merged(card_class(domain, task), "tiny", flags={"output": str(output)})).folder
+            )
+
+    def run(domain: str, task: str) -> Run:
         if (domain, task) not in made:
-            output = str(tmp_path_factory.mktemp("runs"))
-            made[domain, task] = train(merged(card_class(domain, task), "tiny", flags={"output": output}))
+            whole, copies = trained(domain, task), tmp_path_factory.mktemp("runs")
+            copy = Path(shutil.copytree(whole, copies / whole.name))
+            recipe = (copy / "recipe.yaml").read_text("utf-8")
+            (copy / "recipe.yaml").write_text(recipe.replace(str(whole.parent), str(copies)), "utf-8")
+            made[domain, task] = Run.open(copy)
         return made[domain, task]
 
     return run
@@ -107,29 +153,40 @@ def horngate():
 
 
 @pytest.fixture(scope="session")
-def elsewhere():
+def forks(tmp_path_factory):
+    """Processes of their own for commands and code, without the seconds of a start (see `warm.py`)."""
+    warm = Warm(tmp_path_factory.mktemp("forks"))
+    yield warm
+    warm.close()
+
+
+@pytest.fixture(scope="session")
+def elsewhere(forks, tmp_path_factory):
     """A function that runs the command in a folder, in a second process that trained nothing, as `cli` does in this one.
 
-    The process is started once and takes one command after the other, since each start takes seconds.
+    It is one process that takes one command after the other.
     """
     code = """
 import json, os, sys
 from conftest import run_here
-out = sys.stdout
-for line in sys.stdin:
-    folder, words = json.loads(line)
-    os.chdir(folder)
-    print(json.dumps(run_here(*words)), file=out, flush=True)
+with open("wishes") as wishes, open("answers", "w") as answers:
+    for line in wishes:
+        folder, words = json.loads(line)
+        os.chdir(folder)
+        print(json.dumps(run_here(*words)), file=answers, flush=True)
 """
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent, **pipes) as process:
+    place = tmp_path_factory.mktemp("elsewhere")
+    for name in ("wishes", "answers"):
+        os.mkfifo(place / name)
+    process = forks.start(code=code, cwd=place)
+    with (place / "wishes").open("w") as wishes, (place / "answers").open() as answers:
 
         def call(folder, *words) -> tuple[int, str, str]:
-            print(json.dumps([str(folder), [str(word) for word in words]]), file=process.stdin, flush=True)
-            return tuple(json.loads(process.stdout.readline()))
+            print(json.dumps([str(folder), [str(word) for word in words]]), file=wishes, flush=True)
+            return tuple(json.loads(answers.readline()))
 
         yield call
-        process.stdin.close()
+    process.wait()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import few_flowers, fill_class_folders
 
 from horngate.pipelines import evaluate, predict, train
 from horngate.pipelines.spec.errors import UserError
@@ -37,8 +38,6 @@ def test_several_labels_are_scored_one_by_one(photos, tmp_path):
 @pytest.fixture(scope="module")
 def two_classes(tmp_path_factory):
     """A run on two classes with a threshold and conformal sets."""
-    from conftest import fill_class_folders
-
     root = fill_class_folders(tmp_path_factory.mktemp("two"), each=60, names=("green", "red"))
     card = Classify(data=str(root), image_size=16, epochs=2, sensitivity=0.9, conformal=0.8, validation=0.3, test=0.2)
     return train(changed_output(card, tmp_path_factory.mktemp("runs")))
@@ -126,40 +125,40 @@ def test_wishes_that_need_two_classes_say_so(photos, tmp_path):
         train(Classify(data=str(photos), image_size=16, epochs=1, positive="red", output=str(tmp_path)))
 
 
-def test_a_run_without_its_data_predicts_and_says_why_it_cannot_evaluate(photos, tmp_path):
-    import shutil
-
-    run = train(Classify(data=str(photos), image_size=16, epochs=1, output=str(tmp_path / "runs")))
-    kept = tmp_path / "one.png"
-    kept.write_bytes((photos / "red" / "000.png").read_bytes())
-    before = predict(run, [str(kept)], tmp_path / "a.jsonl").path.read_text()
-    shutil.rmtree(photos)
-    assert predict(run, [str(kept)], tmp_path / "b.jsonl").path.read_text() == before
-    with pytest.raises(UserError, match=r"can't be listed any more.*report.json"):
-        evaluate(run)
+@pytest.fixture(scope="module")
+def quarantined(tmp_path_factory):
+    """A folder of pictures of which two can't be read, and a run on it."""
+    root = fill_class_folders(tmp_path_factory.mktemp("quarantined") / "photos")
+    (root / "red" / "broken.png").write_text("no picture")
+    (root / "red" / "empty.png").write_bytes(b"")
+    knobs = {"image_size": 16, "epochs": 1, "max_quarantine": 0.2, "output": str(root.parent / "runs")}
+    return root, train(Classify(data=str(root), **knobs))
 
 
-def test_quarantined_rows_have_their_reason_and_nothing_is_lost(photos, tmp_path):
-    (photos / "red" / "broken.png").write_text("no picture")
-    (photos / "red" / "empty.png").write_bytes(b"")
-    card = Classify(data=str(photos), image_size=16, epochs=1, max_quarantine=0.2, output=str(tmp_path / "runs"))
-    run = train(card)
+def test_quarantined_rows_have_their_reason_and_nothing_is_lost(quarantined):
+    _, run = quarantined
     rows = (run / "quarantine.csv").read_text().splitlines()
     assert rows[0] == "id,reason" and rows[2] == "red/empty.png,empty: 0 bytes" and "no picture" in rows[1]
     assert run.summary["rows"]["quarantined"] == 2 and run.splits.num_rows == 36
 
 
+def test_a_run_without_its_data_predicts_and_says_why_it_cannot_evaluate(quarantined, tmp_path):
+    photos, run = quarantined
+    kept = tmp_path / "one.png"
+    kept.write_bytes((photos / "red" / "000.png").read_bytes())
+    before = predict(run, [str(kept)], tmp_path / "a.jsonl").path.read_text()
+    photos.rename(tmp_path / "gone")
+    try:
+        assert predict(run, [str(kept)], tmp_path / "b.jsonl").path.read_text() == before
+        with pytest.raises(UserError, match=r"can't be listed any more.*report.json"):
+            evaluate(run)
+    finally:
+        (tmp_path / "gone").rename(photos)
+
+
 def pretrained(realdata, **knobs):
     weights = str(realdata / "weights" / "mobilenet_v1_0.25_128_no_top.weights.h5")
     return Classify(backbone="mobilenet", alpha=0.25, weights=weights, image_size=96, **knobs)
-
-
-def few_flowers(realdata, folder, each=40):
-    for name in ("daisy", "rose", "tulip"):
-        (folder / name).mkdir(parents=True)
-        for path in sorted((realdata / "vision" / "flowers5" / name).glob("*.jpg"))[:each]:
-            (folder / name / path.name).write_bytes(path.read_bytes())
-    return str(folder)
 
 
 @pytest.mark.realdata

@@ -158,8 +158,9 @@ def test_a_gpu_that_is_not_there_is_an_error(cli, tmp_path):
     assert (code, out) == (1, "") and "no GPU here" in err and not list(tmp_path.iterdir())
 
 
-def test_a_probe_without_pretrained_weights_is_refused(cli, tmp_path):
-    code, _, err = cli("vision", "classify", "train", "--recipe", "tiny", "--method", "probe", "-o", tmp_path)
+def test_a_probe_without_pretrained_weights_is_refused(cli, photos, tmp_path):
+    words = ("--recipe", "tiny", "--data", photos, "--method", "probe", "-o", tmp_path)
+    code, _, err = cli("vision", "classify", "train", *words)
     assert code == 1 and "needs pretrained weights" in err
 
 
@@ -170,8 +171,8 @@ def test_two_runs_started_together_have_two_folders(tmp_path):
     assert len({Run.create(card).folder for _ in range(5)}) == 5
 
 
-def test_stdout_holds_the_result_alone(horngate, tmp_path):
-    done = horngate("vision", "classify", "train", "--recipe", "tiny", "-o", tmp_path / "runs")
+def test_stdout_holds_the_result_alone(horngate, photos, tmp_path):
+    done = horngate("vision", "classify", "train", "--recipe", "tiny", "--data", photos, "-o", tmp_path / "runs")
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "runs").iterdir()
     assert done.stdout == f"{folder}\n"

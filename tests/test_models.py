@@ -185,20 +185,24 @@ class Countdown(threading.Event):
         return self.left <= 0
 
 
-@pytest.mark.parametrize("asked", [1, 2, 5, 9, 14, 20, 27, 33])
-def test_a_cut_training_resumes_to_the_same_weights_and_history(tmp_path, asked):
-    inputs, targets = blobs()
-    rows, held = ArrayRows(inputs, targets), ArrayRows(*blobs(50, 1))
-    plan = Plan("p", 5, 32, 0)
+@pytest.fixture(scope="module")
+def uncut():
+    """Rows to learn and to measure, a plan, and the history and weights of a training by it that nothing cut."""
+    rows, held, plan = ArrayRows(*blobs()), ArrayRows(*blobs(50, 1)), Plan("p", 5, 32, 0)
     whole = dropout_model(5 * plan.steps(200))
-    wanted = learn(whole, rows, held, plan, Keeper())
+    return rows, held, plan, learn(whole, rows, held, plan, Keeper()), whole.get_weights()
+
+
+@pytest.mark.parametrize("asked", [1, 2, 5, 9, 14, 20, 27, 33])
+def test_a_cut_training_resumes_to_the_same_weights_and_history(uncut, tmp_path, asked):
+    rows, held, plan, wanted, weights = uncut
     cut = dropout_model(5 * plan.steps(200))
     with pytest.raises(Interrupted):
         learn(cut, rows, held, plan, Keeper(tmp_path, at_least=0.0, stop=Countdown(asked)))
     again = dropout_model(5 * plan.steps(200), seed=99)
     history = learn(again, rows, held, plan, Keeper(tmp_path))
     assert history == wanted
-    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), again.get_weights(), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(weights, again.get_weights(), strict=True))
 
 
 class UnevenRows:

@@ -1,12 +1,10 @@
 """Kills, bad files, two at once, full disks and hostile files: nothing is lost, and nothing gets out."""
 
+import csv
 import json
 import os
-import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from io import BytesIO
 from pathlib import Path
@@ -109,25 +107,29 @@ def test_odd_files_that_hold_a_picture_are_converted_and_counted(tmp_path):
         assert word in finding["message"]
 
 
-def test_strange_names_come_through_every_verb(tmp_path):
-    root = fill_class_folders(tmp_path / "p", each=12)
-    names = [
-        "new\nline.png",
-        "quo\"te's.png",
-        "=1+1.png",
-        "ü" * 100 + ".png",
-        "🌷 rosé.png",
-        "<b>bold<.png",
-        "[red]x[bold].png",
-    ]
-    for number, name in enumerate(names):
+STRANGE = ("new\nline.png", "quo\"te's.png", "=1+1.png", "ü" * 100 + ".png", "🌷 rosé.png", "<b>bold<.png")
+STRANGE += ("[red]x[bold].png",)
+HOSTILE = ("=cmd()", "@sum", "<script>alert(1)<")
+
+
+@pytest.fixture(scope="module")
+def oddly_named(tmp_path_factory):
+    """A folder of classes with hostile names, some files with strange ones, and a run on it."""
+    root = fill_class_folders(tmp_path_factory.mktemp("odd") / "p")
+    for number, name in enumerate(STRANGE):
         picture((200, 60, 60), seed=900 + number).save(root / "red" / name)
     (root / "red" / "000.png").rename(root / "red" / os.fsdecode(b"\xff.png"))
-    run = train(Classify(data=str(root), image_size=16, epochs=1, output=str(tmp_path / "runs")))
-    done = predict(run, [str(root / "red")], tmp_path / "out.csv")
-    assert (done.rows, done.errors) == (12 + len(names), 0)
+    for old, new in zip(("red", "green", "blue"), HOSTILE, strict=True):
+        (root / old).rename(root / new)
+    return root, train(Classify(data=str(root), image_size=16, epochs=1, output=str(root.parent / "runs")))
+
+
+def test_strange_names_come_through_every_verb(oddly_named, tmp_path):
+    root, run = oddly_named
+    done = predict(run, [str(root / HOSTILE[0])], tmp_path / "out.csv")
+    assert (done.rows, done.errors) == (12 + len(STRANGE), 0)
     ids = {Path(name).name for name in run.splits["id"].to_pylist()}
-    assert {*names, "%FF.png"} <= ids
+    assert {*STRANGE, "%FF.png"} <= ids
     assert evaluate(run).rows > 0
 
 
@@ -144,16 +146,6 @@ def test_a_file_without_permission_is_a_reason(tmp_path, monkeypatch):
 
 
 # Kills
-
-
-def start(*words, cwd) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "horngate.cli", *map(str, words)],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def wait_for(path_found, process, seconds=120):
@@ -176,21 +168,21 @@ LONG += ("--augment", "light")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory, forks):
     """A folder with pictures `p` and the run of a training that nothing disturbed."""
     place = tmp_path_factory.mktemp("undisturbed")
     fill_class_folders(place / "p", each=60)
-    whole_run = start(*LONG, "-o", "whole", cwd=place)
-    assert whole_run.wait(200) == 0, whole_run.stderr.read()
+    whole_run = forks.run(*LONG, "-o", "whole", cwd=place)
+    assert whole_run.returncode == 0, whole_run.stderr
     (whole_folder,) = (place / "whole").iterdir()
     return place, whole_folder
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_training_resumes_to_the_same_weights(undisturbed, number, cli, monkeypatch):
+def test_a_stopped_training_resumes_to_the_same_weights(undisturbed, number, forks, cli, monkeypatch):
     place, whole_folder = undisturbed
     runs = place / f"cut{number}"
-    cut = start(*LONG, "-o", runs, cwd=place)
+    cut = forks.start(*LONG, "-o", runs, cwd=place)
     learning = wait_for(lambda: any(runs.glob("*/history.csv")), cut)
     time.sleep(0.5)
     cut.send_signal(number)
@@ -199,7 +191,7 @@ def test_a_stopped_training_resumes_to_the_same_weights(undisturbed, number, cli
     assert learning and code == (-9 if number == signal.SIGKILL else 128 + number)
     assert not (folder / "run.json").exists()
     if number != signal.SIGKILL:
-        assert (folder / "checkpoints" / "scratch.npz").exists() and "--resume" in cut.stderr.read()
+        assert (folder / "checkpoints" / "scratch.npz").exists() and "--resume" in cut.stderr
     monkeypatch.chdir(place)  # where the recipe's paths begin
     assert cli("vision", "classify", "train", "--resume", folder)[:2] == (0, f"{folder}\n")
     one, other = final_weights(whole_folder), final_weights(folder)
@@ -335,64 +327,33 @@ def test_a_second_writer_gets_one_line(tmp_path, cli, tiny_runs):
         predict(finished, ["sample:digits"], tmp_path / "o.parquet")
 
 
-def on_a_small_disk(size: int, *words, cwd, **environment) -> subprocess.CompletedProcess:
-    """Run Python in a process in which no file can grow beyond `size` bytes, as on a full disk."""
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    return subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=cwd,
-        preexec_fn=limit,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env=os.environ | environment,
-    )
-
-
-def test_a_full_disk_leaves_what_was_there(tmp_path):
+def test_a_full_disk_leaves_what_was_there(tmp_path, forks):
     (tmp_path / "report.json").write_text("before")
     code = "from pathlib import Path; from horngate.pipelines.system.files import write_text; "
-    done = on_a_small_disk(1000, "-c", code + "write_text(Path('report.json'), 'x' * 10_000)", cwd=tmp_path)
+    done = forks.run(code=code + "write_text(Path('report.json'), 'x' * 10_000)", cwd=tmp_path, file_size=1000)
     assert "can't write report.json: File too large; what was there is unchanged" in done.stderr
     assert (tmp_path / "report.json").read_text() == "before" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_full_disk_at_a_checkpoint_leaves_a_run_that_resumes(tmp_path, cli):
+def test_a_full_disk_at_a_checkpoint_leaves_a_run_that_resumes(tmp_path, forks, cli):
     fill_class_folders(tmp_path / "p")
-    words = (
-        "-m",
-        "horngate.cli",
-        "-q",
-        "vision",
-        "classify",
-        "train",
-        "--data",
-        "p",
-        "--image-size",
-        16,
-        "--epochs",
-        2,
-    )
-    done = on_a_small_disk(60_000, *words, cwd=tmp_path)
+    words = ("-q", "vision", "classify", "train", "--data", "p", "--image-size", 16, "--epochs", 2)
+    done = forks.run(*words, cwd=tmp_path, file_size=60_000)
     assert done.returncode == 1 and "can't write the checkpoint" in done.stderr and "intact" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     (folder,) = (tmp_path / "runs").iterdir()
     assert cli("vision", "classify", "train", "--resume", folder)[:2] == (0, f"{folder}\n")
 
 
-def test_a_full_disk_at_the_cache_or_a_part_is_one_line(tmp_path, tiny_runs):
+def test_a_full_disk_at_the_cache_or_a_part_is_one_line(tmp_path, forks, tiny_runs):
     code = "from horngate.pipelines.system.cache import cached_array; "
     code += "cached_array('k', (10_000, 10), lambda out: out.fill(1))"
-    done = on_a_small_disk(5000, "-c", code, cwd=tmp_path, HORNGATE_CACHE=str(tmp_path / "cache"))
+    done = forks.run(code=code, cwd=tmp_path, file_size=5000, HORNGATE_CACHE=str(tmp_path / "cache"))
     assert "set HORNGATE_CACHE to another folder" in done.stderr
     assert not list((tmp_path / "cache").glob("*.npy")) and not list((tmp_path / "cache").glob(".*.part"))
     run = tiny_runs("vision", "classify")
     words = ("predict", run.folder, "sample:digits", "-o", tmp_path / "o.parquet")
-    done = on_a_small_disk(5000, "-m", "horngate.cli", "-q", *words, cwd=tmp_path)
+    done = forks.run("-q", *words, cwd=tmp_path, file_size=5000)
     assert done.returncode == 1 and "can't write" in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert predict(run, ["sample:digits"], tmp_path / "o.parquet").rows == 1797
 
@@ -410,15 +371,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, cli, tiny_runs):
 # Hostile files
 
 
-def test_names_that_are_formulas_paths_or_html_are_harmless(tmp_path, cli):
-    names = ("=cmd()", "@sum", "<script>alert(1)<")
-    root = fill_class_folders(tmp_path / "p", names=("red", "green", "blue"))
-    for old, new in zip(("red", "green", "blue"), names, strict=True):
-        (root / old).rename(root / new)
-    run = train(Classify(data=str(root), image_size=16, epochs=1, output=str(tmp_path / "runs")))
+def test_names_that_are_formulas_paths_or_html_are_harmless(oddly_named, tmp_path, cli):
+    root, run = oddly_named
     predict(run, [str(root)], tmp_path / "out.csv")
-    labels = [line.split(",")[1] for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
-    assert not any(label.startswith(("=", "@", "+", "-")) for label in labels)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    assert len(labels) == 36 + len(STRANGE) and not any(label.startswith(("=", "@", "+", "-")) for label in labels)
     assert evaluate(run, by=("target",)).rows > 0 and cli("evaluate", run.folder)[0] == 0
 
 

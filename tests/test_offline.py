@@ -44,17 +44,17 @@ def test_the_aborting_process_of_these_tests_does_abort(aborting):
     assert subprocess.run([sys.executable, "-c", code], env=os.environ | aborting).returncode == 99
 
 
-def test_train_evaluate_and_predict_use_no_socket(aborting, tmp_path):
+def test_train_evaluate_and_predict_use_no_socket(aborting, photos, tmp_path):
     code = f"""
 from horngate.pipelines import evaluate, predict, train
 from horngate.pipelines.vision import Classify
-run = train(Classify(data="sample:digits", image_size=16, epochs=1, output={str(tmp_path)!r}))
+run = train(Classify(data={str(photos)!r}, image_size=16, epochs=1, output={str(tmp_path)!r}))
 evaluate(run)
-print(predict(run, ["sample:digits"], {str(tmp_path / "a.csv")!r}).rows)
+print(predict(run, [{str(photos)!r}], {str(tmp_path / "a.csv")!r}).rows)
 """
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | aborting, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == "1797"
+    assert done.stdout.split()[-1] == "36"
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ print(predict(run, ["sample:digits"], {str(tmp_path / "a.csv")!r}).rows)
     ],
     ids=["weights", "preset", "handle", "bucket", "tfds"],
 )
-def test_what_is_not_here_is_one_line_that_says_how_to_bring_it(cli, monkeypatch, tmp_path, given, told):
-    words = ["vision", "classify", "train", "--recipe", "tiny", "-o", tmp_path / "runs", *given]
+def test_what_is_not_here_is_one_line_that_says_how_to_bring_it(cli, photos, monkeypatch, tmp_path, given, told):
+    words = ["vision", "classify", "train", "--recipe", "tiny", "--data", photos, "-o", tmp_path / "runs", *given]
     for name in ("TFDS_DATA_DIR", "KAGGLEHUB_CACHE", "HORNGATE_PRESETS"):
         monkeypatch.setenv(name, str(tmp_path / name))
     code, out, err = cli("-q", *words, "--offline")

@@ -89,7 +89,7 @@ def test_a_wheel_installs_elsewhere_and_owns_one_name(tmp_path):
     assert str(target) in help.stderr and "vision" in help.stdout
 
 
-def test_two_devices_learn_the_same_loss_as_one(tmp_path):
+def test_two_devices_learn_the_same_loss_as_one(forks):
     code = """
 import sys
 import numpy as np
@@ -118,17 +118,17 @@ for names in (["CPU:0"], ["CPU:0", "CPU:1"]):
     losses.append([row["loss"] for row in history] + [row["val_loss"] for row in history])
 print(np.abs(np.subtract(*losses)).max())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = forks.run(code=code)
     assert done.returncode == 0, done.stderr[-3000:]
     assert float(done.stdout.split()[-1]) < 1e-5
 
 
-def test_seeds_repeat_a_training_bit_by_bit(horngate, tmp_path):
+def test_seeds_repeat_a_training_bit_by_bit(horngate, forks, tmp_path):
     import numpy as np
 
     outputs, root = [], fill_class_folders(tmp_path / "p")
-    for number in (1, 2):
-        done = horngate(
+    for number, process in ((1, horngate), (2, forks.run)):
+        done = process(
             *["vision", "classify", "train", "--image-size", "16", "--epochs", "2", "--augment", "light"],
             *("--data", root, "-o", tmp_path / str(number)),
         )

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import few_flowers
 
 from horngate.pipelines import evaluate, predict, train
 from horngate.pipelines.runs.run import Run
@@ -103,9 +104,7 @@ def test_a_missing_package_names_its_extra(run, tmp_path, monkeypatch, heard):
 
 
 def test_cached_features_through_litert_are_those_of_keras(tmp_path, monkeypatch, realdata):
-    from test_classify import few_flowers
-
-    data = few_flowers(realdata, tmp_path / "flowers", each=20)
+    data = few_flowers(realdata, tmp_path / "flowers", each=8)
     weights = realdata / "weights" / "mobilenet_v1_0.25_128_no_top.weights.h5"
     knobs = {"backbone": "mobilenet", "alpha": 0.25, "image_size": 128, "weights": str(weights), "method": "probe"}
     heads = {}

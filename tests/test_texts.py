@@ -195,7 +195,7 @@ def test_pairs_are_read_from_two_columns(tmp_path):
 
 @pytest.mark.parametrize("method", ["probe", "contrastive", "lora", "finetune"])
 def test_pretrained_encoders_climb_every_rung(tmp_path, minilm, method):
-    data = few_texts(tmp_path / "t.csv", 24)
+    data = few_texts(tmp_path / "t.csv", 16)
     run = train(Classify(data=str(data), backbone=minilm, method=method, epochs=2, output=str(tmp_path / "runs")))
     report = read_json(run / "evaluation/test/report.json")
     assert report["metrics"]["accuracy"]["value"] == 1.0 and report["protocol"]["method"] == method
