@@ -70,7 +70,8 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def test_no_imports_go_round_in_a_circle_hidden_ones_counted():
+def circles() -> list[str]:
+    """The modules that import each other, however indirectly, wherever the imports stand."""
     graph = {name: imported(path) for name, path in modules().items()}
     while free := [name for name, others in graph.items() if not others & graph.keys()]:
         for name in free:
@@ -79,7 +80,35 @@ def test_no_imports_go_round_in_a_circle_hidden_ones_counted():
     while led := [name for name in graph if not any(name in others for others in graph.values())]:
         for name in led:
             del graph[name]
-    assert not graph, f"these import each other: {', '.join(sorted(graph))}"
+    return sorted(graph)
+
+
+def short_files() -> list[str]:
+    """The files that are hardly worth one; those that mark a package don't count."""
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in modules().values()}
+    names = [str(path.relative_to(ROOT)) for path, count in lines.items() if count < SHORT]
+    return sorted(name for name in names if not name.endswith(("__init__.py", "__main__.py")))
+
+
+def members() -> set[str]:
+    """What a task's author must know: the public members of the protocols of its parts."""
+    return {
+        f"{part}.{name}"
+        for part in PARTS.values()
+        for name in {*vars(getattr(protocols, part)), *getattr(protocols, part).__annotations__}
+        if not name.startswith("_")
+    }
+
+
+def ancestors(place: str) -> list[type]:
+    """The classes that a part, named by its place, derives from."""
+    module, _, name = place.rpartition(".")
+    cls = getattr(import_module(f"horngate.pipelines.{module}"), name)
+    return [base for base in cls.__mro__[1:] if base is not object]
+
+
+def test_no_imports_go_round_in_a_circle_hidden_ones_counted():
+    assert not circles(), "these import each other"
 
 
 def test_light_rooms_import_nothing_heavy():
@@ -145,20 +174,11 @@ def test_few_imports_hide_in_functions():
 
 
 def test_few_files_are_too_short_to_be_worth_one():
-    lines = {path: len(path.read_text("utf-8").splitlines()) for path in modules().values()}
-    short = [str(path.relative_to(ROOT)) for path, count in lines.items() if count < SHORT]
-    short = [name for name in short if not name.endswith(("__init__.py", "__main__.py"))]
-    assert len(short) <= MOST_SHORT, short
+    assert len(short_files()) <= MOST_SHORT, short_files()
 
 
 def test_a_task_author_has_few_members_to_know():
-    members = {
-        f"{part}.{name}"
-        for part in PARTS.values()
-        for name in {*vars(getattr(protocols, part)), *getattr(protocols, part).__annotations__}
-        if not name.startswith("_")
-    }
-    assert len(members) <= MOST_MEMBERS, sorted(members)
+    assert len(members()) <= MOST_MEMBERS, sorted(members())
     own = [name for name in vars(Data) if not name.startswith("_") and name not in Data.__dataclass_fields__]
     assert len(own) <= 8, own
 
@@ -173,10 +193,9 @@ def test_a_task_is_assembled_of_parts_and_never_subclassed(domain, task):
         if place is None:
             assert part == "exporter" and named.unexportable
             continue
+        assert len(ancestors(place)) <= MOST_ANCESTORS, f"{place}: {ancestors(place)}"
         module, _, name = place.rpartition(".")
         cls = getattr(import_module(f"horngate.pipelines.{module}"), name)
-        ancestors = [base for base in cls.__mro__[1:] if base is not object]
-        assert len(ancestors) <= MOST_ANCESTORS, f"{place}: {ancestors}"
         wanted = {name for name in vars(getattr(protocols, protocol)) if not name.startswith("_")}
         lacking = sorted(name for name in wanted if not hasattr(cls, name))
         assert not lacking, f"{place} lacks {lacking}"
