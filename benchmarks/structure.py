@@ -16,10 +16,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import test_architecture as house
+import keras  # noqa: E402
+import test_architecture as house  # noqa: E402
 
-from horngate.cli.main import main
+from horngate.cli.main import main  # noqa: E402
 
 
 def figures() -> None:

@@ -287,7 +287,7 @@ def test_factors_need_attention(tmp_path, photos, realdata):
 
 
 def test_words_that_carry_an_answer_are_marked():
-    from horngate.pipelines.nlp.classify.occlusion import carrying, marked
+    from horngate.pipelines.nlp.classify.display import carrying, marked
 
     def score_of(written):
         return np.array([0.1 + 0.8 * ("awful" in text) + 0.09 * ("truly" in text) for text in written])

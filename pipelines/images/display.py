@@ -10,7 +10,7 @@ import pyarrow as pa
 from PIL import Image
 
 from horngate.pipelines.data.reading import inputs_of, rows_of
-from horngate.pipelines.images.drawing import beside, thumbnail, warmed
+from horngate.pipelines.images.heat_maps import beside, thumbnail, warmed
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.spec.errors import UserError

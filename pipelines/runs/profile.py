@@ -17,7 +17,7 @@ from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.statistics.drift import Sample
 from horngate.pipelines.system import progress
 from horngate.pipelines.system.files import whole
-from horngate.pipelines.tasks.reader import tensors_of
+from horngate.pipelines.tasks.parts import tensors_of
 from horngate.pipelines.tasks.task import Task
 
 FORMAT = 1

@@ -20,8 +20,7 @@ from horngate.pipelines.runtimes import Runtime
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import cache, progress
 from horngate.pipelines.system.files import digest, read_json, write_json
-from horngate.pipelines.tasks.parts import Reader
-from horngate.pipelines.tasks.reader import tensors_of
+from horngate.pipelines.tasks.parts import Reader, tensors_of
 
 WORTH = 8.0  # seconds of Keras's time on all rows from which on a conversion (2 s and more) and a race repay themselves
 TOLERANCE = 1e-4  # of outputs, relative to the largest one where that exceeds 1

@@ -349,3 +349,8 @@ class Exporter(Protocol):
 
     def serving(self) -> "Serving | None":
         """Return how a SavedModel answers encoded inputs, such as JPEG files; None where it takes tensors alone."""
+
+
+def tensors_of(row: Any) -> tuple[np.ndarray, ...]:
+    """Return the tensors of what a reader's `read` returned: several, or one."""
+    return row if isinstance(row, tuple) else (row,)

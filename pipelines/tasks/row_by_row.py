@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.spec.errors import Unreadable
-from horngate.pipelines.tasks.parts import Reader, Said
-from horngate.pipelines.tasks.reader import tensors_of
+from horngate.pipelines.tasks.parts import Reader, Said, tensors_of
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.predictor import ModelPredictor

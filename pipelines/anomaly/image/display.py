@@ -8,7 +8,7 @@ import pyarrow as pa
 from horngate.pipelines.anomaly.image import heat_maps
 from horngate.pipelines.anomaly.image import plots as drawn_pixels
 from horngate.pipelines.data.reading import inputs_of
-from horngate.pipelines.images.example import read_source
+from horngate.pipelines.images.exporter import read_source
 from horngate.pipelines.report import detection as drawn
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report

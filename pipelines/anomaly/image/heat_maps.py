@@ -11,8 +11,7 @@ import pyarrow as pa
 from PIL import Image
 
 from horngate.pipelines.data.reading import inputs_of
-from horngate.pipelines.images.drawing import thumbnail, warmed
-from horngate.pipelines.images.heat_maps import enlarged, outlined, scaled
+from horngate.pipelines.images.heat_maps import enlarged, outlined, scaled, thumbnail, warmed
 from horngate.pipelines.images.masks import fitting, read_mask
 from horngate.pipelines.images.reader import upright
 from horngate.pipelines.images.statistics import shape_of

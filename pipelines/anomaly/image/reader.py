@@ -12,8 +12,8 @@ from horngate.pipelines.images.statistics import statistics
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
 from horngate.pipelines.tasks.anomaly_detection.rows import AnomalyRows
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 SIDE = 128  # pixels, of pictures that an autoencoder sees, where the card doesn't say
 

@@ -10,8 +10,8 @@ from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.data.trailing import Window, seconds_of
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 LEAST = 20  # training rows
 WATCHED = 40  # columns whose drift is looked at

@@ -13,8 +13,8 @@ from horngate.pipelines.tables.inspection import LOOKED_AT, Sought, column_findi
 from horngate.pipelines.tables.matrix import filled
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
 from horngate.pipelines.tasks.anomaly_detection.rows import AnomalyRows
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 WATCHED = 40  # columns whose drift is looked at one by one; wider tables are by their features alone
 

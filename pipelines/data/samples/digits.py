@@ -4,7 +4,7 @@ import pyarrow as pa
 from sklearn.datasets import load_digits
 
 from horngate.pipelines.data.sources.blocks import block
-from horngate.pipelines.images.drawing import png
+from horngate.pipelines.images.heat_maps import png
 
 
 def table() -> pa.Table:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from scipy.ndimage import gaussian_filter
 
 from horngate.pipelines.data.sources.blocks import block
-from horngate.pipelines.images.drawing import png
+from horngate.pipelines.images.heat_maps import png
 
 SIDE = 64  # pixels
 PATIENTS, EACH = 80, 3  # pictures of each patient

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.sources.blocks import block
-from horngate.pipelines.images.drawing import png
+from horngate.pipelines.images.heat_maps import png
 
 SIDE = 64  # pixels
 USUAL, STRANGE = 90, 24  # pictures

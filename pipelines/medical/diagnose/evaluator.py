@@ -1,4 +1,4 @@
-"""How good findings are, as screening reports it: at a threshold, at a prevalence, over all thresholds."""
+"""How good findings are, as screening reports it: at a threshold, at a prevalence, over all thresholds; and who sets these."""
 
 from typing import Any
 
@@ -8,9 +8,29 @@ import pyarrow as pa
 from horngate.pipelines.metrics import classification, screening
 from horngate.pipelines.metrics.classification import MEASURES, Outcome, Spec, mean_auroc
 from horngate.pipelines.metrics.ordinal import quadratic_kappa
+from horngate.pipelines.runs.run import Run
+from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics import delong
 from horngate.pipelines.statistics.intervals import Uncomputable, numbered, prepared
+from horngate.pipelines.tasks.classification.decisions import decided
 from horngate.pipelines.tasks.classification.evaluator import LabelEvaluator
+from horngate.pipelines.tasks.classification.predictor import LabelPredictor
+from horngate.pipelines.tasks.parts import Fitted
+
+
+class FindingPredictor(LabelPredictor):
+    """Answers scans with findings."""
+
+    def configure(self, run: Run, options: dict[str, Any]) -> tuple[Fitted, dict[str, Any]]:
+        labels, prevalence = self.fitted.decisions, options.get("prevalence")
+        if prevalence is not None and labels.positive is None:
+            raise UserError(f"--prevalence needs two classes. Found: {len(labels.labels)}")
+        fitted, changed = super().configure(run, options)
+        answered = run / "evaluation" / "validation" / "answers.parquet"
+        if fitted is self.fitted and answered.is_file() and not run.card.refit:
+            fitted = fitted.having(decisions=decided(labels, self.on_validation(run), None, None, None))
+        return fitted, changed | ({} if prevalence is None else {"prevalence": prevalence})
+
 
 BORDERLINE = 20  # positives near the threshold, in a report
 

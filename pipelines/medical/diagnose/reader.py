@@ -13,10 +13,10 @@ from horngate.pipelines.medical.diagnose.preprocessing import Facts, ScanPreproc
 from horngate.pipelines.medical.scans import checks
 from horngate.pipelines.medical.scans.reading import SUFFIXES, scan_of
 from horngate.pipelines.medical.scans.scan import window_named
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.classification.labels import split_labels
-from horngate.pipelines.tasks.classification.rows import LabelledRows
+from horngate.pipelines.tasks.classification.predictor import LabelledRows
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.images.drawing import thumbnail
-from horngate.pipelines.images.heat_maps import outlined
+from horngate.pipelines.images.heat_maps import outlined, thumbnail
 from horngate.pipelines.medical.scans.burned_in import likely_text
 from horngate.pipelines.medical.scans.checks import NO_DEVICE
 from horngate.pipelines.medical.segment.class_maps import UNLABELLED
 from horngate.pipelines.medical.segment.plots import plots
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
-from horngate.pipelines.tasks.display import PageDisplay
+from horngate.pipelines.tasks.bases import PageDisplay
 from horngate.pipelines.tasks.parts import Titles
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from horngate.pipelines.medical.segment.cases import MEASURED, cases_of, toleran
 from horngate.pipelines.medical.segment.plots import table_of
 from horngate.pipelines.metrics import segmentation
 from horngate.pipelines.metrics.segmentation import Cases
-from horngate.pipelines.tasks.evaluator import TableEvaluator
+from horngate.pipelines.tasks.bases import TableEvaluator
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

@@ -11,8 +11,8 @@ from horngate.pipelines.medical.segment.class_maps import Classes, fitting, read
 from horngate.pipelines.medical.segment.facts import Facts, facts_of, sized
 from horngate.pipelines.medical.segment.views import View
 from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

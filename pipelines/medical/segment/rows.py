@@ -13,7 +13,7 @@ from horngate.pipelines.medical.segment.class_maps import Classes
 from horngate.pipelines.medical.segment.facts import Facts
 from horngate.pipelines.medical.segment.tiles import poses_of
 from horngate.pipelines.spec.errors import UserError
-from horngate.pipelines.tasks.rows import ListedRows
+from horngate.pipelines.tasks.bases import ListedRows
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

@@ -1,5 +1,6 @@
-"""How sorted texts are measured, shown and handed over."""
+"""How sorted texts are measured, shown and handed over, and which of their words carry an answer."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,14 +9,44 @@ import pyarrow as pa
 
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.metrics.classification import Outcome
-from horngate.pipelines.nlp.classify.occlusion import carrying, marked
-from horngate.pipelines.nlp.text.plots import token_lengths
+from horngate.pipelines.nlp.text.lengths import token_lengths
 from horngate.pipelines.nlp.text.reader import READING
 from horngate.pipelines.nlp.text.texts import texts_of
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.tasks.classification.display import LabelDisplay, LabelExporter
 from horngate.pipelines.tasks.classification.evaluator import LabelEvaluator
+
+MOST = 24  # words of a text that are left out in turn; of a longer one, the first
+
+
+def carrying(text: str, score_of: Callable[[list[str]], np.ndarray]) -> list[tuple[str, float]]:
+    """Return the words of a text, each with what it carries: 1 for the one that carries most, 0 for none or against.
+
+    Args:
+        score_of: returns the score of the answer for texts, float `[n]`.
+    """
+    words = text.split()
+    tried = range(min(len(words), MOST))
+    without = [" ".join(words[:place] + words[place + 1 :]) or "." for place in tried]
+    scores = score_of([text, *without])
+    falls = np.zeros(len(words))
+    falls[: len(without)] = np.maximum(scores[0] - scores[1:], 0)
+    most = falls.max(initial=0.0)
+    return [(word, float(fall / most) if most > 0.001 else 0.0) for word, fall in zip(words, falls, strict=True)]
+
+
+def marked(words: list[tuple[str, float]]) -> list[tuple[str, int]]:
+    """Return runs of words with a strength from 0 (plain) to 3."""
+    runs: list[tuple[str, int]] = []
+    for word, share in words:
+        strength = int(share > 0.15) + int(share > 0.4) + int(share > 0.75)
+        if runs and runs[-1][1] == strength:
+            runs[-1] = (f"{runs[-1][0]} {word}", strength)
+        else:
+            runs.append((word, strength))
+    return runs
+
 
 EXPLAINED = 10  # mistakes whose words are weighed
 

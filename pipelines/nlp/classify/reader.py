@@ -8,8 +8,7 @@ import numpy as np
 from horngate.pipelines.nlp.text import tokenizers
 from horngate.pipelines.nlp.text.reader import TokenReader, statistics_of
 from horngate.pipelines.nlp.text.texts import SUFFIXES, Facts, inspected, texts_of
-from horngate.pipelines.tasks.classification.predictor import LabelPredictor
-from horngate.pipelines.tasks.classification.rows import LabelledRows
+from horngate.pipelines.tasks.classification.predictor import LabelledRows, LabelPredictor
 from horngate.pipelines.tasks.parts import Fitted
 
 

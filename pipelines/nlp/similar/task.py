@@ -14,7 +14,7 @@ from horngate.pipelines.nlp.similar import plots as drawn
 from horngate.pipelines.nlp.similar.pairs import Facts, float_of, inspected_pair, one_or_two, similarities
 from horngate.pipelines.nlp.text import tokenizers
 from horngate.pipelines.nlp.text.encoding import Encoding, Lengths
-from horngate.pipelines.nlp.text.plots import token_lengths
+from horngate.pipelines.nlp.text.lengths import token_lengths
 from horngate.pipelines.nlp.text.reader import statistics_of
 from horngate.pipelines.nlp.text.texts import SUFFIXES
 from horngate.pipelines.report.plot import Plot, Shown

@@ -9,13 +9,12 @@ from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.nlp.tag.alignment import SHAPES
 from horngate.pipelines.nlp.tag.example import SAYING, reading
 from horngate.pipelines.nlp.tag.tag_errors import around
-from horngate.pipelines.nlp.text.plots import token_lengths
+from horngate.pipelines.nlp.text.lengths import token_lengths
 from horngate.pipelines.nlp.text.texts import raw_text
 from horngate.pipelines.report.classification import per_class
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
-from horngate.pipelines.tasks.display import PageDisplay
-from horngate.pipelines.tasks.exporter import ModelExporter
+from horngate.pipelines.tasks.bases import ModelExporter, PageDisplay
 from horngate.pipelines.tasks.parts import Titles
 
 

@@ -9,7 +9,7 @@ from horngate.pipelines.metrics import entities
 from horngate.pipelines.metrics.entities import Entities
 from horngate.pipelines.nlp.tag.spans import Span, labels_of, spans_of
 from horngate.pipelines.nlp.tag.tag_errors import mistakes_of
-from horngate.pipelines.tasks.evaluator import TableEvaluator
+from horngate.pipelines.tasks.bases import TableEvaluator
 
 
 def entities_of(said: list[list[Span]], targets: list[str]) -> Entities:

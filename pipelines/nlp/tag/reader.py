@@ -11,8 +11,8 @@ from horngate.pipelines.nlp.tag.spans import labels_of, words_of
 from horngate.pipelines.nlp.text.reader import TokenReader, statistics_of
 from horngate.pipelines.nlp.text.texts import SUFFIXES, Facts, raw_text, seen_in
 from horngate.pipelines.nlp.text.tokenizers import Tokens
+from horngate.pipelines.tasks.bases import ListedRows
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.rows import ListedRows
 
 NONE = "(no entity)"
 

@@ -9,8 +9,8 @@ from horngate.pipelines.nlp.text import tokenizers
 from horngate.pipelines.nlp.text.lengths import Lengths
 from horngate.pipelines.nlp.text.tokenizers import Tokens
 from horngate.pipelines.system import pretrained
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

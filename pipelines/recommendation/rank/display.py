@@ -9,7 +9,7 @@ from horngate.pipelines.recommendation.rank import plots as drawn
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.tables.columns import values_in
-from horngate.pipelines.tasks.display import PageDisplay
+from horngate.pipelines.tasks.bases import PageDisplay
 from horngate.pipelines.tasks.parts import Titles
 
 SHOWN = 8  # cells of a row

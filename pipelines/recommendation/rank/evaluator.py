@@ -9,7 +9,7 @@ from horngate.pipelines.metrics import scoring
 from horngate.pipelines.metrics.scoring import Outcome
 from horngate.pipelines.recommendation.rank.target_encoder import TargetEncoder
 from horngate.pipelines.statistics.intervals import numbered
-from horngate.pipelines.tasks.evaluator import TableEvaluator
+from horngate.pipelines.tasks.bases import TableEvaluator
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from horngate.pipelines.tasks.exporter import ModelExporter
+from horngate.pipelines.tasks.bases import ModelExporter
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

@@ -22,8 +22,8 @@ from horngate.pipelines.tables.columns import (
     values_in,
     vector_of,
 )
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

@@ -13,7 +13,7 @@ from horngate.pipelines.recommendation.rank.reader import AN
 from horngate.pipelines.recommendation.rank.target_encoder import TargetEncoder
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tables.inspection import LOOKED_AT, Sought, column_findings
-from horngate.pipelines.tasks.rows import ListedRows
+from horngate.pipelines.tasks.bases import ListedRows
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

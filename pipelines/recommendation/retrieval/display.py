@@ -7,7 +7,7 @@ from horngate.pipelines.metrics import ranking
 from horngate.pipelines.metrics.ranking import DEPTH, Ranking
 from horngate.pipelines.report.plot import Plot
 from horngate.pipelines.runs.report import Report
-from horngate.pipelines.tasks.display import PageDisplay
+from horngate.pipelines.tasks.bases import PageDisplay
 from horngate.pipelines.tasks.parts import Titles
 
 

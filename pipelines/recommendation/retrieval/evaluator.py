@@ -12,7 +12,7 @@ from horngate.pipelines.metrics.ranking import DEPTH, Ranking
 from horngate.pipelines.recommendation.interactions.store import InteractionStore
 from horngate.pipelines.recommendation.retrieval import ranked_lists
 from horngate.pipelines.recommendation.retrieval.candidates import Candidates
-from horngate.pipelines.tasks.evaluator import TableEvaluator
+from horngate.pipelines.tasks.bases import TableEvaluator
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

@@ -9,7 +9,7 @@ from horngate.pipelines.recommendation.interactions.cases import lists_of
 from horngate.pipelines.recommendation.interactions.store import InteractionStore
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
-from horngate.pipelines.tasks.exporter import ModelExporter
+from horngate.pipelines.tasks.bases import ModelExporter
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

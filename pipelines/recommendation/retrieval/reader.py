@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.recommendation.interactions.store import InteractionStore
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

@@ -14,9 +14,9 @@ from horngate.pipelines.speech.audio.backgrounds import backgrounds
 from horngate.pipelines.speech.audio.decoding import SUFFIXES, Sound, sound_of
 from horngate.pipelines.speech.audio.facts import Facts, facts_of
 from horngate.pipelines.speech.audio.views import View
-from horngate.pipelines.tasks.classification.rows import LabelledRows
+from horngate.pipelines.tasks.bases import TensorReader
+from horngate.pipelines.tasks.classification.predictor import LabelledRows
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

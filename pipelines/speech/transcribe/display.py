@@ -13,7 +13,7 @@ from horngate.pipelines.speech.audio import players
 from horngate.pipelines.speech.ctc.vocabulary import SAID, all_normalised
 from horngate.pipelines.speech.transcribe.plots import marks, plots
 from horngate.pipelines.speech.transcribe.recordings import heard_at
-from horngate.pipelines.tasks.display import PageDisplay
+from horngate.pipelines.tasks.bases import PageDisplay
 from horngate.pipelines.tasks.parts import Titles
 
 

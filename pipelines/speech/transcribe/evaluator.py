@@ -10,7 +10,7 @@ from horngate.pipelines.metrics import transcripts
 from horngate.pipelines.metrics.transcripts import Transcripts, alignment
 from horngate.pipelines.speech.ctc.vocabulary import all_normalised
 from horngate.pipelines.speech.transcribe.plots import confused_table, counts_table, speakers_table
-from horngate.pipelines.tasks.evaluator import TableEvaluator
+from horngate.pipelines.tasks.bases import TableEvaluator
 from horngate.pipelines.tasks.task import Task
 
 WORST, CONFUSED, SPEAKERS = 20, 20, 30  # in a report

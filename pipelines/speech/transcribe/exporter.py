@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.speech.ctc.decoding import greedy
-from horngate.pipelines.tasks.exporter import ModelExporter
+from horngate.pipelines.tasks.bases import ModelExporter
 
 READING = """import numpy as np
 import soundfile

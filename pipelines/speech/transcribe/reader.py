@@ -9,8 +9,8 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech.audio.checks import common_rate
 from horngate.pipelines.speech.audio.decoding import sound_of
 from horngate.pipelines.speech.transcribe.recordings import Spoken, heard_at, looked_at, spoken_of, together
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 RATE = 16_000  # samples per second that Moonshine hears
 OF_NETWORKS = ("words", "ngram", "ngram_text", "ngram_weight")

@@ -13,7 +13,7 @@ from horngate.pipelines.speech.audio.checks import sound_findings, speaker_findi
 from horngate.pipelines.speech.audio.decoding import SUFFIXES
 from horngate.pipelines.speech.ctc.vocabulary import CtcVocabulary, all_normalised
 from horngate.pipelines.speech.transcribe.recordings import Spoken
-from horngate.pipelines.tasks.rows import ListedRows
+from horngate.pipelines.tasks.bases import ListedRows
 
 FASTEST = 30.0  # signs per second: nobody speaks so fast
 SLOWEST, LEAST_SECONDS = 0.5, 5.0  # signs per second, in recordings of at least so many seconds

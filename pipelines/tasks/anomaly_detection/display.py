@@ -5,8 +5,7 @@ import pyarrow as pa
 from horngate.pipelines.report import detection as drawn
 from horngate.pipelines.report.plot import Plot
 from horngate.pipelines.runs.report import Report
-from horngate.pipelines.tasks.display import PageDisplay
-from horngate.pipelines.tasks.exporter import ModelExporter
+from horngate.pipelines.tasks.bases import ModelExporter, PageDisplay
 from horngate.pipelines.tasks.parts import Titles
 
 

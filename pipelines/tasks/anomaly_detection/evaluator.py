@@ -9,7 +9,7 @@ import pyarrow as pa
 from horngate.pipelines.metrics import detection
 from horngate.pipelines.metrics.detection import Outcome
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
-from horngate.pipelines.tasks.evaluator import TableEvaluator
+from horngate.pipelines.tasks.bases import TableEvaluator
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

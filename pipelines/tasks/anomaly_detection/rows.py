@@ -8,7 +8,7 @@ import pyarrow as pa
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
-from horngate.pipelines.tasks.rows import ListedRows
+from horngate.pipelines.tasks.bases import ListedRows
 
 
 class AnomalyRows(ListedRows):

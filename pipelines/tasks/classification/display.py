@@ -5,9 +5,8 @@ import pyarrow as pa
 from horngate.pipelines.report import classification as drawn
 from horngate.pipelines.report.plot import Plot
 from horngate.pipelines.runs.report import Report
+from horngate.pipelines.tasks.bases import ModelExporter, PageDisplay
 from horngate.pipelines.tasks.classification.labels import MIDDLE
-from horngate.pipelines.tasks.display import PageDisplay
-from horngate.pipelines.tasks.exporter import ModelExporter
 
 
 class LabelDisplay(PageDisplay):

@@ -10,8 +10,8 @@ from horngate.pipelines.metrics import classification
 from horngate.pipelines.metrics.classification import MEASURES, Outcome
 from horngate.pipelines.statistics import calibration, conformal, thresholds
 from horngate.pipelines.statistics.intervals import prepared
+from horngate.pipelines.tasks.bases import TableEvaluator
 from horngate.pipelines.tasks.classification.labels import Labels, split_labels
-from horngate.pipelines.tasks.evaluator import TableEvaluator
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task

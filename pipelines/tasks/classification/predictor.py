@@ -1,4 +1,4 @@
-"""From scores to labels."""
+"""Rows with labels, and from scores to labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from horngate.pipelines.data.checks import Finding, label_findings
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json, read_table
+from horngate.pipelines.tasks.bases import ListedRows
 from horngate.pipelines.tasks.classification.decisions import decided, wishes_of
-from horngate.pipelines.tasks.classification.labels import Labels
+from horngate.pipelines.tasks.classification.labels import Labels, split_labels
 from horngate.pipelines.tasks.parts import AnswerColumn, Fitted
 from horngate.pipelines.tasks.predictor import ModelPredictor, kept_model
+
+
+class LabelledRows(ListedRows):
+    """Rows of the common sources, each with a label, or several. A task adds its `suffixes`."""
+
+    def findings(self, table: pa.Table, facts: list[Any], splits: np.ndarray | None) -> list[Finding]:
+        names = [split_labels(target, self.card.label_separator) for target in table["target"].to_pylist()]
+        return label_findings(names, splits)
 
 
 class LabelPredictor(ModelPredictor):

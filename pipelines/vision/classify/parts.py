@@ -11,10 +11,10 @@ from horngate.pipelines.images.reader import SUFFIXES, Change, Facts, Reader, sm
 from horngate.pipelines.images.statistics import statistics
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.runs.report import Report
+from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.classification.display import LabelDisplay
-from horngate.pipelines.tasks.classification.rows import LabelledRows
+from horngate.pipelines.tasks.classification.predictor import LabelledRows
 from horngate.pipelines.tasks.parts import Fitted
-from horngate.pipelines.tasks.reader import TensorReader
 
 
 class PictureRows(LabelledRows):
