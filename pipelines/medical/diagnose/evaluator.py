@@ -1,4 +1,4 @@
-"""How good findings are, as screening reports it: at a threshold, at a prevalence, over all thresholds; and who sets these."""
+"""How good findings are, as screening reports it: at a threshold, at a prevalence, over all; and what sets these."""
 
 from typing import Any
 
