@@ -1,4 +1,4 @@
-"""Makes the run that tests/test_old_runs.py keeps for the current format; run it once when FORMAT changes.
+"""Makes the run that tests/contract/test_old_runs.py keeps for the current format; run it once when FORMAT changes.
 
 python tests/keep_run.py
 """

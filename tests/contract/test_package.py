@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import fill_class_folders
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LIGHT = ("spec.card", "spec.recipe", "spec.discovery", "spec.errors", "runs.run", "runs.report", "runs.bundle")
 LIGHT += (
     "system.files",

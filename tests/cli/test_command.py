@@ -14,7 +14,7 @@ from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.discovery import card_class, domains
 from horngate.pipelines.system import progress
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_reference_is_that_of_the_code():

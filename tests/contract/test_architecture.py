@@ -14,7 +14,7 @@ from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.discovery import domains
 from horngate.pipelines.tasks import parts as protocols
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FOLDERS = ("cli", "models", "pipelines")
 TASKS = [(domain, task) for domain, cards in domains().items() for task in cards]
 HEAVY = ("tensorflow", "keras", "numpy", "pyarrow", "sklearn", "PIL", "scipy", "matplotlib", "tensorflow_datasets")

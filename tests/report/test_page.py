@@ -391,7 +391,7 @@ assert "matplotlib" not in sys.modules
 
 
 def test_a_wheel_holds_the_templates(tmp_path):
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(root)]
     done = subprocess.run(build, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -85,7 +85,7 @@ def test_the_option_holds_before_and_after_the_verb_and_through_the_short_form(c
     monkeypatch.setattr(
         "horngate.pipelines.verbs.evaluate.evaluate", lambda *words, **options: seen.append(offline.forbidden())
     )
-    cli("--offline", "evaluate", Path(__file__).parent / "data" / "run-format-1" / "run")
+    cli("--offline", "evaluate", Path(__file__).parents[1] / "data" / "run-format-1" / "run")
     monkeypatch.setenv("HORNGATE_OFFLINE", "1")
     cli("runs")
     monkeypatch.delenv("HORNGATE_OFFLINE")

@@ -10,7 +10,7 @@ import pytest
 from horngate.pipelines import evaluate, predict
 from horngate.pipelines.system.files import read_table
 
-KEPT = sorted((Path(__file__).parent / "data").glob("run-format-*"))
+KEPT = sorted((Path(__file__).parents[1] / "data").glob("run-format-*"))
 
 
 @pytest.fixture(params=KEPT, ids=[path.name for path in KEPT])
