@@ -1,7 +1,7 @@
 """The structure of the code in figures, as docs/architecture.md tells them: python benchmarks/structure.py
 
 Prints members to know, ancestors of parts, hops to the first gradient step, imports in functions, circles, rooms, short
-files and lines. The limits are those of tests/test_architecture.py, which hold without this script.
+files and lines. The limits are those of tests/contract/test_architecture.py, which hold without this script.
 """
 
 import os
@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "contract"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras  # noqa: E402
