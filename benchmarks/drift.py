@@ -23,8 +23,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 from horngate.pipelines import check, train
 from horngate.pipelines.data.sources.loader import examples
 from horngate.pipelines.runs.profile import ROWS, sampled
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.statistics.drift import Sample, drift
+from horngate.pipelines.tasks.task import Task, task_of
 from horngate.pipelines.vision import Classify
 
 HALVES = 100
@@ -52,10 +52,9 @@ def main() -> None:
             output=str(folder),
         )
         run = train(card)
-        pipeline = pipeline_of(run.card)
-        pipeline.open(run)
-        table = examples(run.card, pipeline.suffixes)
-        halves(pipeline, table.filter(pc.equal(table["split"], "train")))
+        task = task_of(run.card).opened(run)
+        table = examples(run.card, task.rows.suffixes)
+        halves(task, table.filter(pc.equal(table["split"], "train")))
         plain = replace(card, split_column=None, group_column=None)
         test = [row for row in table.to_pylist() if row["split"] == "test"]
         for title, source in sources(folder, test).items():
@@ -87,10 +86,10 @@ def written(folder: Path, rows: list[dict], change) -> Path:
     return folder
 
 
-def halves(pipeline, table: pa.Table) -> None:
+def halves(task: Task, table: pa.Table) -> None:
     """Compare random halves of training rows, which differ by chance alone, by groups."""
-    every = sampled(pipeline, table, None, table.num_rows)
-    learnt = {name: sum(name in row for row in every.labels) / every.rows for name in pipeline.labels.labels}
+    every = sampled(task, table, None, table.num_rows)
+    learnt = {name: sum(name in row for row in every.labels) / every.rows for name in task.fitted.decisions.labels}
     units = np.unique(every.units)
     found = []
     for seed in range(HALVES):

@@ -14,8 +14,9 @@ def measure(rows: int, classes: int) -> None:
     """Print seconds and megabytes that measuring took, beside the memory before it."""
     import pyarrow as pa
 
-    from horngate.pipelines.spec.discovery import pipeline_of
     from horngate.pipelines.tasks.classification.labels import Labels
+    from horngate.pipelines.tasks.parts import Fitted
+    from horngate.pipelines.tasks.task import task_of
     from horngate.pipelines.verbs.scores import measured
     from horngate.pipelines.vision import Classify
 
@@ -25,8 +26,8 @@ def measure(rows: int, classes: int) -> None:
     scores = draw.random((rows, classes), np.float32)
     scores[np.arange(rows), truth] += 0.5
     scores /= scores.sum(1, keepdims=True)
-    pipeline = pipeline_of(Classify())
-    pipeline.labels = Labels(names, positive=names[-1] if classes == 2 else None, prior=(1 / classes,) * classes)
+    labels = Labels(names, positive=names[-1] if classes == 2 else None, prior=(1 / classes,) * classes)
+    task = task_of(Classify()).with_fitted(Fitted(decisions=labels))
     lookup = pa.array(names)
     table = pa.table(
         {
@@ -45,7 +46,7 @@ def measure(rows: int, classes: int) -> None:
     del scores
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     started = time.monotonic()
-    report = measured(pipeline, table, "synthetic", "test", {})
+    report = measured(task, table, "synthetic", "test", {})
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     low, high = report.metrics["accuracy"].low, report.metrics["accuracy"].high

@@ -106,18 +106,17 @@ def logistic(run) -> float:
 
     from horngate.pipelines.data.reading import ReadRows
     from horngate.pipelines.data.sources.loader import examples
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.task import task_of
 
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    table = examples(run.card, pipeline.suffixes)
+    task = task_of(run.card).opened(run)
+    table = examples(run.card, task.rows.suffixes)
     sides = dict(zip(run.splits["id"].to_pylist(), run.splits["split"].to_pylist(), strict=True))
     splits = np.array([sides.get(name, "") for name in table["id"].to_pylist()])
     labels = np.array(table["target"].to_pylist())
-    rows = ReadRows(pipeline, table, labels)
-    features = np.zeros((table.num_rows, pipeline.network.encoder.output_shape[-1]), np.float32)
+    rows, encoder = ReadRows(task.reader, table, labels), task.fitted.model.encoder
+    features = np.zeros((table.num_rows, encoder.output_shape[-1]), np.float32)
     for places, inputs in rows.in_turn(32):
-        features[places] = pipeline.network.encoder.predict_on_batch(inputs)[: len(places)]
+        features[places] = encoder.predict_on_batch(inputs)[: len(places)]
     model = LogisticRegression(max_iter=3000, C=10.0).fit(features[splits == "train"], labels[splits == "train"])
     return float(model.score(features[splits == "test"], labels[splits == "test"]))
 
@@ -162,23 +161,21 @@ def ag_news_few() -> dict:
 
 def opened(run):
     """Return a run's network, and the names of its labels in order."""
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.task import task_of
 
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    return pipeline.network, pipeline.labels.labels
+    fitted = task_of(run.card).opened(run).fitted
+    return fitted.model, fitted.decisions.labels
 
 
 def encoded(run, texts: list[str]) -> np.ndarray:
     """Return the features of texts by a run's encoder, float32 `[n, d]`."""
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.task import task_of
 
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    tensors = [pipeline.read(text.encode()) for text in texts]
+    task = task_of(run.card).opened(run)
+    tensors = [task.reader.read(text.encode()) for text in texts]
     order, found = np.argsort([len(tensor) for tensor in tensors], kind="stable"), None
     for part in np.array_split(order, -(-len(order) // 32)):
-        said = pipeline.features(pipeline.stacked([tensors[place] for place in part], 32))[: len(part)]
+        said = task.predictor.features(task.reader.collate([tensors[place] for place in part], 32))[: len(part)]
         found = np.zeros((len(texts), said.shape[1]), np.float32) if found is None else found
         found[part] = said
     return found

@@ -119,17 +119,17 @@ def alone(folder: str) -> None:
     from horngate.pipelines.speech.keywords import listen
     from horngate.pipelines.speech.keywords.streaming import Windows
 
-    pipeline, samples = listen._opened(folder), recording()
-    length, hop = pipeline.schema["samples"], round(HOP * RATE)
+    task, samples = listen._opened(folder), recording()
+    length, hop = task.fitted.schema["samples"], round(HOP * RATE)
     whole = Windows(length, hop)
-    offline = listen.scores_of(pipeline, np.concatenate([whole.push(samples), whole.end()]))
+    offline = listen.scores_of(task, np.concatenate([whole.push(samples), whole.end()]))
     for size in (1, 2, 4):  # traced once
-        listen.scores_of(pipeline, np.zeros((size, length), np.float32))
+        listen.scores_of(task, np.zeros((size, length), np.float32))
     found = {"seconds streamed": len(samples) / RATE, "windows": len(offline)}
     for name, size in (("pieces of 0.1 s", hop), ("pieces of 1 s", RATE)):
         pieces = ((samples[at : at + size], RATE) for at in range(0, len(samples), size))
         started = time.perf_counter()
-        parts = [listen.scores_of(pipeline, clips) for clips in listen.cut(pieces, Windows(length, hop), RATE)]
+        parts = [listen.scores_of(task, clips) for clips in listen.cut(pieces, Windows(length, hop), RATE)]
         taken = time.perf_counter() - started
         difference = float(np.abs(np.concatenate(parts) - offline).max())
         found[name] = {"real_time_factor": taken * RATE / len(samples), "max_abs_difference": difference}
@@ -155,17 +155,17 @@ def reading() -> dict:
     from horngate.models.training import transfer
     from horngate.models.training.optimizer import adamw
     from horngate.pipelines.data.reading import ReadRows
-    from horngate.pipelines.spec.discovery import pipeline_of
     from horngate.pipelines.system import device
     from horngate.pipelines.tasks.classification.labels import Labels
+    from horngate.pipelines.tasks.task import task_of
 
     wished = card(None)
     device.set_up("auto", "auto", 0)
-    pipeline = pipeline_of(wished)
-    seen = pipeline.survey()
-    pipeline.settle(seen.facts)
+    task = task_of(wished)
+    seen = task.rows.survey()
+    task = task.with_fitted(task.reader.fit_schema(seen.facts))
     labels = Labels.learnt(seen.table["target"].to_pylist(), wished)
-    rows = ReadRows(pipeline, seen.table, labels.encode(seen.table["target"].to_pylist()))
+    rows = ReadRows(task.reader, seen.table, labels.encode(seen.table["target"].to_pylist()))
     batches = np.array_split(np.arange(rows.count), rows.count // 32)
     found = {"rows": rows.count}
     for epoch, name in enumerate(("first epoch", "later epoch")):
@@ -173,7 +173,7 @@ def reading() -> dict:
         for batch in batches:
             read = rows.batch(batch, epoch)
         found[f"rows a second, {name}"] = rows.count / (time.perf_counter() - started)
-    network = pipeline.build(labels)
+    network = task.learner.build(task.fitted.having(decisions=labels)).model
     network.compile(adamw(1e-3, 1000, 0.05, 0.05), transfer.SMOOTHING)
     steps = []
     for _ in range(30):

@@ -71,8 +71,8 @@ def trained(folder: Path, **knobs):
 def predict_row(folder: Path, count: int, torch: str | None) -> dict:
     """Measure texts a second of each way, and how far answers of the first two differ."""
     from horngate.pipelines import predict
-    from horngate.pipelines.spec.discovery import pipeline_of
     from horngate.pipelines.system.files import read_table
+    from horngate.pipelines.tasks.task import task_of
 
     run, texts = trained(folder, max_length=PADDED, epochs=3), mixed(count)
     table = folder / "texts.jsonl"
@@ -82,12 +82,11 @@ def predict_row(folder: Path, count: int, torch: str | None) -> dict:
     started = time.monotonic()
     predict(run, [str(table)], folder / "out.parquet")
     ours = len(texts) / (time.monotonic() - started)
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
+    task = task_of(run.card).opened(run)
     few = texts[: max(count // 10, 64)]
-    pipeline.core.predict(filled(pipeline, few[:64]), batch_size=32, verbose=0)
+    task.predictor.core.predict(filled(task, few[:64]), batch_size=32, verbose=0)
     started = time.monotonic()
-    plain = pipeline.core.predict(filled(pipeline, few), batch_size=32, verbose=0)
+    plain = task.predictor.core.predict(filled(task, few), batch_size=32, verbose=0)
     padded = len(few) / (time.monotonic() - started)
     said = np.stack(read_table(folder / "out.parquet")["scores"].to_pylist()[: len(few)])
     found = {"texts": len(texts), "horngate, texts/s": ours, f"filled up to {PADDED}, texts/s": padded}
@@ -101,11 +100,11 @@ def predict_row(folder: Path, count: int, torch: str | None) -> dict:
     return found
 
 
-def filled(pipeline, texts: list[str]) -> np.ndarray:
+def filled(task, texts: list[str]) -> np.ndarray:
     """Return token ids int32 `[n, 256]`."""
-    ids = np.full((len(texts), PADDED), pipeline.schema["pad"], np.int32)
+    ids = np.full((len(texts), PADDED), task.fitted.schema["pad"], np.int32)
     for place, text in enumerate(texts):
-        own = pipeline.read(text.encode())
+        own = task.reader.read(text.encode())
         ids[place, : len(own)] = own
     return ids
 
@@ -114,18 +113,17 @@ def probe_row(folder: Path) -> dict:
     """Measure a ten-epoch probe against one pass of its encoder over the same rows, filled up in the same batches."""
     from horngate.pipelines.data.reading import ReadRows
     from horngate.pipelines.data.sources.loader import examples
-    from horngate.pipelines.spec.discovery import pipeline_of
+    from horngate.pipelines.tasks.task import task_of
 
     run = trained(folder, epochs=10, test=0.0, runtime="tensorflow")
-    pipeline = pipeline_of(run.card)
-    pipeline.open(run)
-    table = examples(run.card, pipeline.suffixes)
+    task = task_of(run.card).opened(run)
+    table = examples(run.card, task.rows.suffixes)
     sides = dict(zip(run.splits["id"].to_pylist(), run.splits["split"].to_pylist(), strict=True))
     table = table.filter([sides.get(name) in ("train", "validation") for name in table["id"].to_pylist()])
-    encoder, rows = pipeline.network.encoder, ReadRows(pipeline, table, np.zeros(table.num_rows))
+    encoder, rows = task.fitted.model.encoder, ReadRows(task.reader, table, np.zeros(table.num_rows))
     encoder.predict_on_batch(next(rows.in_turn(32))[1])
     started = time.monotonic()
-    for _, inputs in ReadRows(pipeline, table, np.zeros(table.num_rows)).in_turn(32):
+    for _, inputs in ReadRows(task.reader, table, np.zeros(table.num_rows)).in_turn(32):
         encoder.predict_on_batch(inputs)
     once, whole = time.monotonic() - started, run.summary["costs_seconds"]["probe"]
     return {"rows": table.num_rows, "probe, s": whole, "encoder once, s": round(once, 1), "ratio": whole / once}

@@ -17,7 +17,7 @@ FAR = -1e9  # the logit of what doesn't count
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PairConfig:
     """How to learn from pairs; None leaves it to the phase.
 
     Attributes:
@@ -111,7 +111,7 @@ def contrast(targets, vectors):
 
 
 def learn_pairs(
-    answers: keras.Model, train: Rows, validation: Rows, wishes: Wishes, keeper: Keeper
+    answers: keras.Model, train: Rows, validation: Rows, config: PairConfig, keeper: Keeper
 ) -> list[dict[str, Any]]:
     """Train an embedder on pairs and leave in it the epoch of the lowest validation loss; return the history.
 
@@ -125,18 +125,18 @@ def learn_pairs(
     Raises:
         NoAttention: the encoder has nothing that LoRA goes beside.
     """
-    gently = wishes.phase in ("finetune", "contrastive")
-    epochs, batch_size, rate = DEFAULTS[wishes.phase]
-    plan = Plan(wishes.phase, wishes.epochs or epochs, wishes.batch_size or batch_size, wishes.seed)
+    gently = config.phase in ("finetune", "contrastive")
+    epochs, batch_size, rate = DEFAULTS[config.phase]
+    plan = Plan(config.phase, config.epochs or epochs, config.batch_size or batch_size, config.seed)
     encoder = answers.get_layer("encoder")
-    if wishes.phase == "lora":
+    if config.phase == "lora":
         adapt(encoder)
     else:
         thaw(encoder, norms=not gently)
     model, depth = pairs_of(answers), depths(encoder)
     factors = [SHALLOWEST ** (1 - depth.get(variable.path, 1.0)) for variable in model.trainable_variables]
     steps = plan.epochs * plan.steps(train.count)
-    optimizer = adamw(wishes.learning_rate or rate, steps, 0.1, 0.01, factors if gently else None)
-    loss = contrast if wishes.phase == "contrastive" else cosent if wishes.scored else ranking
+    optimizer = adamw(config.learning_rate or rate, steps, 0.1, 0.01, factors if gently else None)
+    loss = contrast if config.phase == "contrastive" else cosent if config.scored else ranking
     model.compile(optimizer=optimizer, loss=loss)
     return learn(model, train, validation, plan, keeper)

@@ -35,9 +35,3 @@ def card_class(domain: str, task: str) -> type[Data]:
     if task not in domains()[domain]:
         raise UserError(f'no task "{task}" in {domain}.{nearest(task, domains()[domain])}')
     return domains()[domain][task]
-
-
-def pipeline_of(card: Data):
-    """Return the pipeline of a card: `pipelines/<domain>/<task>/task.py`, class `Pipeline`. Imports the heavy side."""
-    domain, task = task_name(card)
-    return import_module(f"{pipelines.__name__}.{domain}.{task}.task").Pipeline(card)

@@ -187,7 +187,8 @@ class Learner(Protocol):
         """Learn from the training rows, choose on validation, and leave model and decisions in the run.
 
         Returns:
-            What was found, and the summary: `method`, `costs_seconds` (by phase), `protocol`, `parameters`.
+            What was found, and the summary: `method`, `costs_seconds` (by phase), `protocol`, `parameters`; and
+            `baselines`, where some were measured on the way, such as the untrained model: as `baselines` returns them.
         """
 
     def baselines(self, data: LearningData) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,6 @@ from horngate.pipelines.runs.run import Run
 from horngate.pipelines.runtimes import Runtime
 from horngate.pipelines.spec.card import Data, task_name
 from horngate.pipelines.spec.parts import Parts
-from horngate.pipelines.tasks.legacy import legacy_task
 from horngate.pipelines.tasks.parts import Display, Evaluator, Exporter, Fitted, Learner, Predictor, Reader, RowSource
 
 
@@ -108,5 +107,4 @@ class Task:
 def task_of(card: Data) -> Task:
     """Return the task of a card; its parts are imported when they are asked for."""
     domain, task = task_name(card)
-    named = getattr(import_module(f"{pipelines.__name__}.{domain}.{task}"), "PARTS", None)
-    return legacy_task(card) if named is None else Task(card, named)
+    return Task(card, import_module(f"{pipelines.__name__}.{domain}.{task}").PARTS)

@@ -100,9 +100,8 @@ def _gain(task: Any, before: Any, after: Any, groups: np.ndarray | None, step: s
         groups: int64 `[n]` or None, as of `bootstrap`.
         step: what happened between both.
     """
-    metrics = task.evaluator.metrics if hasattr(task, "evaluator") else task.measures
-    name, (spec, new) = next(iter(metrics(after).items()))
-    _, old = metrics(before)[name]
+    name, (spec, new) = next(iter(task.evaluator.metrics(after).items()))
+    _, old = task.evaluator.metrics(before)[name]
     if isinstance(new, str) or isinstance(old, str):
         return True, f"{name} can't be computed on validation"
     sign = 1 if spec.higher_is_better else -1

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pyarrow as pa
 
-from horngate.models.text.embedding import Wishes, embedder, learn_pairs
+from horngate.models.text.embedding import PairConfig, embedder, learn_pairs
 from horngate.models.training import checkpoint, transfer
 from horngate.models.training.learning import ArrayRows
 from horngate.models.training.lora import merged
@@ -107,12 +107,12 @@ class TransferLearning(Training):
     def _contrast(self) -> None:
         """Learn the encoder from pairs of training rows with a common label; the head comes after it."""
         card, pairs = self.card, LabelPairs(self._read_rows("train"), self.card.seed)
-        wishes = Wishes(
+        config = PairConfig(
             "contrastive", False, card.seed, card.epochs or pairs.epochs, card.batch_size, card.learning_rate
         )
         none = ArrayRows(np.zeros((0,)), np.zeros((0,)))
         with told(self) as keeper:
-            self.history += learn_pairs(embedder(self.network.encoder), pairs, none, wishes, keeper)
+            self.history += learn_pairs(embedder(self.network.encoder), pairs, none, config, keeper)
 
     def _probe(self) -> float:
         """Learn the head on cached features and put it into the network; return the penalty that won."""

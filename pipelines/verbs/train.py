@@ -96,7 +96,7 @@ def _trained(run: Run, task: Task, machine: device.Device) -> Run:
     task = task.with_fitted(fitted)
     write_json(run / "schema.json", task.fitted.schema)
     protocol = {"split_rule": task.card.split_rule, "split": notes} | summary.pop("protocol")
-    references = _baselines(task, data, run)
+    references = _baselines(task, data, run, summary.pop("baselines", {}))
     keep_profile(task, seen.table, seen.same.near, splits, run)
     counts = {name: int((splits == name).sum()) for name in NAMES} | {"quarantined": len(seen.quarantined)}
     summary |= {"rows": counts, "device": machine.name, "peak_memory_bytes": device.peak_memory(), "protocol": protocol}
@@ -140,9 +140,10 @@ def _same_data(run: Run, print_of_data: str) -> None:
         )
 
 
-def _baselines(task: Task, data: LearningData, run: Run) -> dict[str, dict]:
+def _baselines(task: Task, data: LearningData, run: Run, seen: dict[str, dict]) -> dict[str, dict]:
+    """Return and write the scores of baselines: of those that were seen on the way, and of those fitted now."""
     groups = {name: data.rows(name)["group"].to_pylist() for name in NAMES}
-    found = task.learner.baselines(data)
+    found = seen | task.learner.baselines(data)
     scores = {name: reference_scores(task, outcomes, groups) for name, outcomes in found.items()}
     write_json(run / "references.json", scores)
     return scores

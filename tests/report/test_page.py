@@ -185,14 +185,14 @@ def test_a_page_is_the_same_for_the_same_answers(tiny_runs, cli, tmp_path):
 
 def test_a_broken_plot_does_not_lose_the_report(tiny_runs, cli, tmp_path, monkeypatch):
     from horngate.pipelines.report.plot import Plot
-    from horngate.pipelines.vision.classify import task
+    from horngate.pipelines.vision.classify.parts import PictureDisplay
 
     def broken(axes):
         raise ValueError("no paint")
 
     run = tiny_runs("vision", "classify")
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0 and (tmp_path / "report.html").exists()
-    monkeypatch.setattr(task.Pipeline, "plots", lambda self, answers, report: [Plot("p", "P", "p", broken)])
+    monkeypatch.setattr(PictureDisplay, "plots", lambda self, answers, report: [Plot("p", "P", "p", broken)])
     code, out, err = cli("evaluate", run.folder, "-o", tmp_path, "--json")
     assert code == 0 and "could not be drawn (ValueError: no paint)" in err
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(out)
@@ -202,7 +202,7 @@ def test_a_broken_plot_does_not_lose_the_report(tiny_runs, cli, tmp_path, monkey
 def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path, monkeypatch):
     from horngate.models.vision import grad_cam
     from horngate.pipelines.spec.errors import Unreadable
-    from horngate.pipelines.vision.classify import task
+    from horngate.pipelines.vision.classify.parts import PictureDisplay
 
     def without_maps(*anything):
         raise ValueError("no spatial maps")
@@ -216,7 +216,7 @@ def test_mistakes_without_maps_or_files_are_still_named(tiny_runs, cli, tmp_path
     def gone(self, rows, answers):
         raise Unreadable("missing")
 
-    monkeypatch.setattr(task.Pipeline, "shown", gone)
+    monkeypatch.setattr(PictureDisplay, "rows", gone)
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
     bare = (tmp_path / "report.html").read_text()
     first = json.loads((tmp_path / "report.json").read_text())["details"]["mistakes"][0]
@@ -255,17 +255,17 @@ def test_drift_and_runtime_are_shown_where_they_are(tiny_runs, tmp_path):
 
 def test_a_task_that_draws_and_shows_nothing_has_a_page_too(tiny_runs, cli, tmp_path, monkeypatch):
     from horngate.pipelines.report.plot import Shown
-    from horngate.pipelines.tasks.legacy_base import Pipeline
-    from horngate.pipelines.vision.classify import task
+    from horngate.pipelines.tasks.bases import PageDisplay
+    from horngate.pipelines.vision.classify.parts import PictureDisplay
 
     run = tiny_runs("vision", "classify")
-    for question in ("plots", "shown", "model_card"):
-        monkeypatch.setattr(task.Pipeline, question, getattr(Pipeline, question))
+    for question in ("plots", "rows", "model_card"):
+        monkeypatch.setattr(PictureDisplay, question, getattr(PageDisplay, question))
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
     plain = (tmp_path / "report.html").read_text()
     assert 'id="scores"' in plain and 'id="calibration"' not in plain and "<img" not in plain
     said = [Shown(text=f"<b>text {place}</b>") for place in range(20)]
-    monkeypatch.setattr(task.Pipeline, "shown", lambda self, rows, answers: said[: rows.num_rows])
+    monkeypatch.setattr(PictureDisplay, "rows", lambda self, rows, answers: said[: rows.num_rows])
     assert cli("evaluate", run.folder, "-o", tmp_path)[0] == 0
     assert "<blockquote>&lt;b&gt;text 19&lt;/b&gt;</blockquote>" in (tmp_path / "report.html").read_text()
 
@@ -384,7 +384,7 @@ horngate.pipelines.spec.discovery.domains()
 import horngate.pipelines.report.plot
 heavy = [name for name in ("matplotlib", "jinja2", "markupsafe", "numpy", "pyarrow") if name in sys.modules]
 assert not heavy, heavy
-import horngate.pipelines.vision.classify.task, horngate.pipelines.verbs.evaluate
+import horngate.pipelines.vision.classify.parts, horngate.pipelines.verbs.evaluate
 assert "matplotlib" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,6 +13,8 @@ from horngate.pipelines.metrics.similarity import found
 from horngate.pipelines.nlp.text.texts import inspected, texts_of
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress
+from horngate.pipelines.tasks.parts import Reader
+from horngate.pipelines.tasks.task import Task
 
 
 def float_of(text: str) -> float | None:
@@ -68,11 +70,11 @@ def inspected_pair(data: bytes, encoding: str) -> Facts:
     return Facts(first, second, seen.text, seen.converted)
 
 
-class PairRows:
+class TokenisedPairs:
     """Pairs to learn from, tokenised once and kept; a batch holds both texts of each, filled up to one length.
 
     Args:
-        pipeline: says how a row is read, and how token ids become a batch.
+        reader: says how a row is read, and how token ids become a batch.
         table: rows in the schema of the sources, all of them pairs that could be read before.
         targets: float32 `[n, k]`.
 
@@ -81,10 +83,10 @@ class PairRows:
         lengths: int64 `[n]`, of the longer text of each pair.
     """
 
-    def __init__(self, pipeline: Any, table: pa.Table, targets: np.ndarray):
-        self.pipeline, self.targets, self.count = pipeline, targets, table.num_rows
+    def __init__(self, reader: Reader, table: pa.Table, targets: np.ndarray):
+        self.reader, self.targets, self.count = reader, targets, table.num_rows
         rows = zip(table["input"].to_pylist(), table["value"].to_pylist(), strict=True)
-        read = list(in_order(lambda row: pipeline.read(content(*row)), rows))
+        read = list(in_order(lambda row: reader.read(content(*row)), rows))
         for place, tensors in enumerate(read):
             if isinstance(tensors, Unreadable):
                 name = table["id"][place].as_py()
@@ -95,25 +97,24 @@ class PairRows:
     def batch(self, rows: np.ndarray, epoch: int | None) -> tuple:
         """Return token ids int32 `[n, length, 2]`, targets and None; pairs have no random views."""
         both = [self.firsts[row] for row in rows] + [self.seconds[row] for row in rows]
-        ids = self.pipeline.stacked(both)
+        ids = self.reader.collate(both)
         return np.stack(np.split(ids, 2), axis=-1), self.targets[rows], None
 
 
-def embedded(pipeline: Any, tensors: list[np.ndarray], label: str) -> np.ndarray:
+def embedded(task: Task, tensors: list[np.ndarray], label: str) -> np.ndarray:
     """Return float32 `[n, d]`: the embeddings of token ids, in batches of about one length, in the order given."""
+    model, size = task.predictor.core, task.predictor.batch_size
     order = np.argsort([len(tensor) for tensor in tensors], kind="stable")
-    parts = [order[start : start + pipeline.batch_size] for start in range(0, len(order), pipeline.batch_size)]
-    out: np.ndarray | None = None
+    out = np.zeros((len(tensors), model.output_shape[-1]), np.float32)
     with progress.job(label, len(tensors)) as done:
-        for rows in parts:
+        for start in range(0, len(order), size):
             if progress.stop.is_set():
                 raise KeyboardInterrupt
-            batch = pipeline.stacked([tensors[row] for row in rows], pipeline.batch_size)
-            said = np.asarray(pipeline.core.predict_on_batch(batch))[: len(rows)]
-            out = np.zeros((len(tensors), said.shape[1]), np.float32) if out is None else out
-            out[rows] = said
+            rows = order[start : start + size]
+            batch = task.reader.collate([tensors[row] for row in rows], size)
+            out[rows] = np.asarray(model.predict_on_batch(batch))[: len(rows)]
             done(len(rows))
-    return np.zeros((0, pipeline.core.output_shape[-1]), np.float32) if out is None else out
+    return out
 
 
 def numbered(texts: list[str]) -> np.ndarray:

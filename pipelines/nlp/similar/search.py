@@ -20,12 +20,10 @@ from horngate.pipelines.nlp.similar.vectors import Hit, Index
 from horngate.pipelines.runs.bundle import Bundle, opened
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import task_name
-from horngate.pipelines.spec.discovery import pipeline_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import device, progress
 from horngate.pipelines.system.files import only_writer
-from horngate.pipelines.tasks.legacy import LegacyTask
-from horngate.pipelines.tasks.legacy_base import Pipeline
+from horngate.pipelines.tasks.task import Task, task_of
 from horngate.pipelines.verbs.answering import answered
 
 BLOCK = 4096  # rows that are embedded at a time
@@ -107,11 +105,9 @@ def search(
     _same_model(index, source)
     if not query.strip():
         raise UserError("the query is empty; give it some words")
-    pipeline = _opened(source, {})
-    pipeline.begin(labelled=False)
-    step = pipeline.step
-    (tensor,) = pipeline.read(query.encode("utf-8", "replace"))
-    said = pipeline.forward(pipeline.stacked([tensor], step))
+    task = _opened(source, {})
+    (tensor,) = task.reader.taking("first").read(query.encode("utf-8", "replace"))
+    said = task.predictor.forward(task.reader.collate([tensor], task.predictor.step))
     return index.search(np.asarray(said[0], np.float32), count, _exact(index, exact))
 
 
@@ -151,22 +147,19 @@ def _refuse_foreign(folder: Path) -> None:
         raise UserError(f"{folder} is no index and not empty (it holds {min(others)}); name another folder")
 
 
-def _opened(source: Run | Bundle, reading: dict[str, Any]) -> Pipeline:
+def _opened(source: Run | Bundle, reading: dict[str, Any]) -> Task:
     card = replace(source.card, **{name: value for name, value in reading.items() if value is not None})
-    pipeline = pipeline_of(replace(card, keep_column=(), id_column=reading.get("id_column")))
+    task = task_of(replace(card, keep_column=(), id_column=reading.get("id_column")))
     if isinstance(source, Bundle):
-        pipeline.recall(source.folder)
-        pipeline.runtime = source.start()
-    else:
-        device.set_up(card.device, card.precision, card.seed)
-        pipeline.open(source)
-    return pipeline
+        return task.recalled(source.folder).computing_with(source.start())
+    device.set_up(card.device, card.precision, card.seed)
+    return task.opened(source)
 
 
 def _with_texts(source: Run | Bundle, texts: list[str], folder: Path, made: Index | None, reading: dict) -> Index:
-    pipeline = _opened(source, reading)
+    task = _opened(source, reading)
     errors: list[str] = []
-    batches = _embedded(pipeline, _listed(pipeline, texts), errors)
+    batches = _embedded(task, _listed(task, texts), errors)
     first = next(batches, None)
     if first is None:
         raise UserError(f"none of the texts could be read ({errors[0] if errors else 'there are none'})")
@@ -184,18 +177,18 @@ def _both(first: Any, rest: Iterator) -> Iterator:
     yield from rest
 
 
-def _listed(pipeline: Pipeline, texts: list[str]) -> Iterator[pa.Table]:
+def _listed(task: Task, texts: list[str]) -> Iterator[pa.Table]:
     """Yield blocks of rows; those that a table doesn't name are named by the table and their number."""
     for text in texts:
-        source, bare = Path(text), Path(text).suffix.lower() in TABLES and pipeline.card.id_column is None
-        for block in unlabelled([text], pipeline.card, pipeline.suffixes, Listing()):
+        source, bare = Path(text), Path(text).suffix.lower() in TABLES and task.card.id_column is None
+        for block in unlabelled([text], task.card, task.rows.suffixes, Listing()):
             if bare:
                 names = [f"{source.name}: {name}" for name in block["id"].to_pylist()]
                 block = block.set_column(0, "id", pa.array(names, pa.string()))
             yield block
 
 
-def _embedded(pipeline: Pipeline, blocks: Iterator[pa.Table], errors: list[str]) -> Iterator[tuple]:
+def _embedded(task: Task, blocks: Iterator[pa.Table], errors: list[str]) -> Iterator[tuple]:
     """Yield ids, texts and vectors; why a row can't be read goes to `errors`."""
     seen: deque[pa.Table] = deque()
 
@@ -205,7 +198,7 @@ def _embedded(pipeline: Pipeline, blocks: Iterator[pa.Table], errors: list[str])
             yield block
 
     with progress.job("embedding texts") as done:
-        for answers in answered(LegacyTask(pipeline), kept(), labelled=False):
+        for answers in answered(task, kept(), labelled=False):
             if progress.stop.is_set():
                 raise KeyboardInterrupt
             block, problems = seen.popleft(), answers["error"].to_pylist()
@@ -213,7 +206,7 @@ def _embedded(pipeline: Pipeline, blocks: Iterator[pa.Table], errors: list[str])
             errors += [f"{name}: {why}" for name, why in zip(names, problems, strict=True) if why is not None]
             good = [row for row, why in enumerate(problems) if why is None]
             rows = block.take(pa.array(good, pa.int64()))
-            texts = [one_or_two(data, pipeline.card.encoding)[0] for data in inputs_of(rows)]
+            texts = [one_or_two(data, task.card.encoding)[0] for data in inputs_of(rows)]
             vectors = answers["embedding"].take(pa.array(good, pa.int64())).combine_chunks().flatten().to_numpy()
             done(block.num_rows)
             if good:
