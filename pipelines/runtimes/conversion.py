@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 
 def to_litert(model: keras.Model, path: Path, precision: str = "float32", sample: np.ndarray | None = None) -> None:
@@ -16,9 +18,6 @@ def to_litert(model: keras.Model, path: Path, precision: str = "float32", sample
         precision: `float32`; `float16` halves the weights; `int8` quantises weights and activations.
         sample: tensors `[n, …]` that int8 takes the ranges of activations from.
     """
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
     (entry,) = model.inputs
     signature = [tf.TensorSpec(entry.shape, entry.dtype, name=entry.name)]
     traced = tf.function(lambda tensors: model(tensors, training=False), signature, autograph=False)
@@ -75,8 +74,6 @@ def to_saved_model(model: keras.Model, path: Path, serving: Any = None) -> None:
         serving: a function of a string tensor `[n]` that returns a dict of tensors; without it `serving_default` is
             `tensors` too.
     """
-    import tensorflow as tf
-
     (entry,) = model.inputs
     archive = keras.export.ExportArchive()
     archive.track(model)
