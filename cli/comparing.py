@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from horngate import pipelines
 from horngate.cli.output import say_json, show, table
 from horngate.cli.telling import speech_options, wake
 
@@ -33,9 +34,7 @@ def compare(runs: tuple[str, ...], split: str, by: tuple[str, ...], output: str 
     Every RUN is held against the first. The stored answers are read; nothing is predicted anew.
     """
     wake(tensorflow=False)
-    from horngate.pipelines.verbs.compare import compare
-
-    found = compare(*runs, split=split, by=by or None, output=output)
+    found = pipelines.compare(*runs, split=split, by=by or None, output=output)
     if as_json:
         say_json(found)
     else:

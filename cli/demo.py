@@ -3,31 +3,27 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from horngate import pipelines
 from horngate.cli.output import findings_table, report_tables, show
+from horngate.pipelines.spec.recipe import merged
+from horngate.pipelines.vision import Classify
 
 
-def demo(output: str) -> Iterator[str]:
+def shown_verbs(output: str) -> Iterator[str]:
     """Run check, train, evaluate and predict on `sample:digits` below `output`; yield lines for people."""
-    from horngate.pipelines.spec.recipe import merged
-    from horngate.pipelines.verbs.check import check
-    from horngate.pipelines.verbs.evaluate import evaluate
-    from horngate.pipelines.verbs.predict import predict
-    from horngate.pipelines.verbs.train import train
-    from horngate.pipelines.vision import Classify
-
     folder = Path(output)
     card = merged(Classify, "digits", flags={"output": str(folder / "runs")})
     yield "1. check: 1,797 real handwritten digits (horngate vision classify check sample:digits)"
-    show(findings_table(check(card)))
+    show(findings_table(pipelines.check(card)))
     yield "2. train: a small network from random weights — no pretrained ones are involved"
     yield "   (horngate vision classify train --recipe digits)"
-    run = train(card)
+    run = pipelines.train(card)
     yield "3. evaluate on rows that the training never saw (horngate evaluate RUN)"
-    show(*report_tables(evaluate(run).plain()))
+    show(*report_tables(pipelines.evaluate(run).plain()))
     pictures, answers = folder / "pictures", folder / "answers.csv"
     _draw_pictures(pictures)
     yield "4. predict a folder of 40 pictures and one file that is none (horngate predict RUN pictures -o answers.csv)"
-    done = predict(run, [str(pictures)], answers, overwrite=True)
+    done = pipelines.predict(run, [str(pictures)], answers, overwrite=True)
     yield from (f"   {line}" for line in answers.read_text("utf-8").splitlines()[:4])
     yield f"   … {done.rows} rows, {done.errors} with an error"
     yield ""

@@ -1,8 +1,10 @@
 """What `check --against RUN` shows: how new rows differ from those that a run learnt from."""
 
+from dataclasses import replace
 from typing import Any
 
 from horngate.cli.output import table
+from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data, changed
 
 MOST = 20  # labels shown, those that moved most
@@ -10,9 +12,6 @@ MOST = 20  # labels shown, those that moved most
 
 def of_run(run: str, flags: dict[str, Any]) -> Data:
     """Return the knobs by which new data is read: those of the run, then what the user gave."""
-    from dataclasses import replace
-
-    from horngate.pipelines.runs.run import Run
 
     return changed(replace(Run.open(run).card, splits=None), flags, "flags")
 

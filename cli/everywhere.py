@@ -2,10 +2,16 @@
 
 import click
 
+from horngate import pipelines
+from horngate.cli import verbs as task_verbs
 from horngate.cli.comparing import compare
+from horngate.cli.demo import shown_verbs
 from horngate.cli.output import say, say_json, show, table
 from horngate.cli.presets import presets
 from horngate.cli.telling import speech_options, wake
+from horngate.pipelines import verbs
+from horngate.pipelines.runs.bundle import opened
+from horngate.pipelines.runs.run import list_runs
 from horngate.pipelines.spec.card import task_name
 from horngate.pipelines.spec.discovery import card_class, domains
 from horngate.pipelines.spec.errors import UserError
@@ -20,9 +26,6 @@ class Short(click.Command):
         self.params = [click.Argument(["words"], nargs=-1, type=click.UNPROCESSED, metavar="RUN [OPTIONS]...")]
 
     def invoke(self, ctx):
-        from horngate.cli import verbs
-        from horngate.pipelines.runs.bundle import opened
-
         words = list(ctx.params["words"])
         run = next((word for word in words if not word.startswith("-")), None)
         if run is None:
@@ -31,7 +34,7 @@ class Short(click.Command):
                 return None
             raise UserError(f"name the run first: horngate {self.verb} RUN …")
         domain, task = task_name(opened(run).card)
-        command = getattr(verbs, f"{self.verb}_command")(card_class(domain, task))
+        command = getattr(task_verbs, f"{self.verb}_command")(card_class(domain, task))
         name = f"horngate {domain} {task} {self.verb}"
         return command.main(words, prog_name=name, standalone_mode=False, obj=ctx.find_root().obj)
 
@@ -47,8 +50,6 @@ def _plain(command: click.Command) -> click.Command:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def runs(folder: str, as_json: bool) -> None:
     """List the runs in FOLDER with their headline scores."""
-    from horngate.pipelines.runs.run import list_runs
-
     found = [_row(run) for run in list_runs(folder)]
     if as_json:
         say_json(found)
@@ -82,9 +83,7 @@ def _row(run) -> dict:
 def verify(bundle: str, as_json: bool) -> None:
     """Check the files of BUNDLE and replay its golden rows with its own runtime."""
     wake(tensorflow=False)
-    from horngate.pipelines.verbs.verify import verify
-
-    parity = verify(bundle)
+    parity = pipelines.verify(bundle)
     if as_json:
         say_json({"format": 1, "rows": parity.rows, "differences": parity.differences, "agreeing": parity.agreeing})
         return
@@ -119,9 +118,7 @@ def recipes(as_json: bool) -> None:
 def doctor(as_json: bool) -> None:
     """Say what this machine has: versions, devices, arithmetic, cache, data folder."""
     wake()
-    from horngate.pipelines.verbs.doctor import doctor
-
-    facts = doctor()
+    facts = verbs.doctor.doctor()
     if as_json:
         say_json(facts)
     else:
@@ -164,9 +161,7 @@ def cache_clear() -> None:
 def demo(output: str) -> None:
     """Train, evaluate and predict on real handwritten digits, in under two minutes and without a network."""
     wake()
-    from horngate.cli.demo import demo
-
-    for line in demo(output):
+    for line in shown_verbs(output):
         say(line)
 
 

@@ -10,7 +10,7 @@ import click
 from horngate.cli import everywhere, verbs
 from horngate.cli.telling import speech_options
 from horngate.pipelines.spec.discovery import domains
-from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.spec.errors import UserError, nearest
 from horngate.pipelines.system import offline, progress
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
@@ -30,8 +30,6 @@ class Root(click.Group):
     def resolve_command(self, ctx, args):
         name = args[0] if args else ""
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
-            from horngate.pipelines.spec.errors import nearest
-
             raise click.UsageError(f'No such command "{name}".{nearest(name, self.list_commands(ctx))}', ctx)
         return super().resolve_command(ctx, args)
 

@@ -6,6 +6,7 @@ import click
 
 from horngate.cli.output import say, say_json, show, table
 from horngate.cli.telling import speech_options, wake
+from horngate.pipelines import verbs
 from horngate.pipelines.spec.discovery import domains
 from horngate.pipelines.system import progress
 
@@ -44,9 +45,7 @@ def presets(ctx: click.Context, as_json: bool) -> None:
 
 def _show(wanted: tuple[str, ...], as_json: bool) -> None:
     wake()
-    from horngate.pipelines.verbs.presets import listed
-
-    rows = listed(wanted)
+    rows = verbs.presets.listed(wanted)
     if as_json:
         say_json(rows)
         return
@@ -76,12 +75,10 @@ def _show(wanted: tuple[str, ...], as_json: bool) -> None:
 def fetch(name: str, alpha: float | None, size: int | None, output: str | None) -> None:
     """Bring a backbone from the network to where training finds it, and print the path."""
     wake()
-    from horngate.pipelines.verbs.presets import fetch, pack
-
-    for path in fetch(name, alpha, size):
+    for path in verbs.presets.fetch(name, alpha, size):
         say(str(path))
     if output is not None:
-        say(str(pack(name, Path(output))))
+        say(str(verbs.presets.pack(name, Path(output))))
 
 
 @presets.command("pack")
@@ -93,9 +90,7 @@ def fetch(name: str, alpha: float | None, size: int | None, output: str | None) 
 def pack(name: str, output: str, weights: str, rename: str | None, licence: str | None) -> None:
     """Write a backbone of this machine as one archive with checksums."""
     wake()
-    from horngate.pipelines.verbs.presets import pack
-
-    say(str(pack(name, Path(output), weights, rename, licence)))
+    say(str(verbs.presets.pack(name, Path(output), weights, rename, licence)))
 
 
 @presets.command("unpack")
@@ -104,9 +99,7 @@ def pack(name: str, output: str, weights: str, rename: str | None, licence: str 
 def unpack(file: str, overwrite: bool) -> None:
     """Check an archive of `pack`, put it where training finds it, and print the path."""
     wake()
-    from horngate.pipelines.verbs.presets import unpack
-
-    manifest, paths = unpack(Path(file), overwrite)
+    manifest, paths = verbs.presets.unpack(Path(file), overwrite)
     for path in paths:
         say(str(path))
     if manifest["kind"] == "preset":

@@ -1,15 +1,19 @@
 """The verbs of a task as commands; each asks the same function that Python users call."""
 
+from dataclasses import fields
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, get_args
 
 import click
 
+from horngate import pipelines
 from horngate.cli.drift import drift_tables, of_run
 from horngate.cli.options import GroupedCommand, given, knob_groups, knob_options, verb_options
 from horngate.cli.output import findings_table, report_tables, say, say_json, show
 from horngate.cli.telling import speech_options, wake
+from horngate.pipelines.runs.bundle import Bundle, opened
+from horngate.pipelines.runs.run import Run
 from horngate.pipelines.runtimes import FORMATS, PRECISIONS
 from horngate.pipelines.spec.card import Data, knob_types, task_name
 from horngate.pipelines.spec.errors import UserError
@@ -40,8 +44,6 @@ def own_verbs(card: type[Data]) -> list[click.Command]:
 
 def check_command(card: type[Data]) -> click.Command:
     """Return `check`."""
-    from dataclasses import fields
-
     own = tuple(spec.name for spec in fields(Data) if spec.name not in (*READING, "data"))
     own += (*(f"{role}_column" for role in card.rows.roles), *card.check_knobs)
 
@@ -53,9 +55,7 @@ def check_command(card: type[Data]) -> click.Command:
             _of_task(card, against, "check")
             chosen = of_run(against, flags)
         wake()
-        from horngate.pipelines.verbs.check import check
-
-        seen = check(chosen, against)
+        seen = pipelines.check(chosen, against)
         if as_json:
             say_json(seen)
         else:
@@ -89,9 +89,7 @@ def train_command(card: type[Data]) -> click.Command:
             say(to_yaml(chosen).rstrip())
             return
         wake()
-        from horngate.pipelines.verbs.train import train
-
-        say(str(train(chosen, resume).folder))
+        say(str(pipelines.train(chosen, resume).folder))
 
     params = [
         *knob_options(card),
@@ -112,9 +110,7 @@ def evaluate_command(card: type[Data]) -> click.Command:
     def run(run: str, as_json: bool, by: tuple[str, ...], **values: Any) -> None:
         _of_task(card, run, "evaluate")
         wake()
-        from horngate.pipelines.verbs.evaluate import evaluate
-
-        report = evaluate(run, by=by or None, **values).plain()
+        report = pipelines.evaluate(run, by=by or None, **values).plain()
         if as_json:
             say_json(report)
         else:
@@ -148,9 +144,7 @@ def predict_command(card: type[Data]) -> click.Command:
 
     def run(run: str, inputs: tuple[str, ...], keep_column: tuple[str, ...], **values: Any) -> None:
         wake(tensorflow=not _of_task(card, run, "predict"))
-        from horngate.pipelines.verbs.predict import predict
-
-        done = predict(run, list(inputs), keep_column=keep_column or None, **values)
+        done = pipelines.predict(run, list(inputs), keep_column=keep_column or None, **values)
         if done.path is not None:
             say(str(done.path))
 
@@ -187,9 +181,7 @@ def export_command(card: type[Data]) -> click.Command:
     def run(run: str, **values: Any) -> None:
         _of_task(card, run, "export")
         wake()
-        from horngate.pipelines.verbs.export import export
-
-        say(str(export(run, **values).folder))
+        say(str(pipelines.export(run, **values).folder))
 
     params = [
         click.Argument(["run"], metavar="RUN"),
@@ -234,9 +226,6 @@ def _command(
 
 def _of_task(card: type[Data], folder: str, verb: str, finished: bool = True) -> bool:
     """Refuse a run of another task, printing the right command; return whether it can do without TensorFlow."""
-    from horngate.pipelines.runs.bundle import Bundle, opened
-    from horngate.pipelines.runs.run import Run
-
     source = opened(folder) if verb == "predict" else Run.open(folder, finished)
     theirs, ours = task_name(source.card), task_name(card)
     if theirs != ours:

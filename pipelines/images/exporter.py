@@ -50,8 +50,7 @@ class PictureExporter(LabelExporter):
     def serving(self) -> Serving | None:
         if not self._encodable:
             return None
-        from horngate.pipelines.images.decoding import decoded
-        from horngate.pipelines.runtimes.serving import labelled  # TensorFlow, which other formats do without
+        from horngate.pipelines.images.serving import decoded, labelled  # TensorFlow, which other formats do without
 
         schema, labels, core = self.fitted.schema, self.fitted.decisions, self.task.predictor.core
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from horngate.pipelines.metrics.classification import Spec
 from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.system.extras import needed
 
 KINDS = ("hits", "substitutions", "deletions", "insertions")
 Part = tuple[str, list[str], list[str]]  # equal, substitute, delete or insert; words of the truth; words of the answer
@@ -68,8 +69,7 @@ def alignment(truth: str, said: str, signs: bool = False) -> list[Part]:
     if not left or not right:
         kind = "insert" if right else "delete"
         return [(kind, left, right)] if left or right else []
-    import jiwer
-
+    jiwer = needed("jiwer", "aligning transcripts", "speech")
     found = jiwer.process_characters(truth, said) if signs else jiwer.process_words(truth, said)
     return [
         (run.type, left[run.ref_start_idx : run.ref_end_idx], right[run.hyp_start_idx : run.hyp_end_idx])

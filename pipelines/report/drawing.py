@@ -26,8 +26,7 @@ def cells(axes: Any, shares: Any, names: list[str], written: Any = None) -> None
 
     The cells of one strength are one path, so that a hundred classes stay small.
     """
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
+    from matplotlib import patches, path
 
     least = 0.25 if written is None else 0.05  # a cell that holds anything can be seen
     levels = (shares * 20 + 0.999).astype(int)  # 0 only for nothing at all
@@ -35,9 +34,11 @@ def cells(axes: Any, shares: Any, names: list[str], written: Any = None) -> None
         corners = [
             [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for y, x in zip(*(levels == level).nonzero(), strict=True)
         ]
-        path = Path.make_compound_path(*(Path([*four, four[0]], closed=True) for four in corners))
+        outline = path.Path.make_compound_path(*(path.Path([*four, four[0]], closed=True) for four in corners))
         axes.add_patch(
-            PathPatch(path, facecolor=ACCENT, alpha=least + (1 - least) * min(level / 20, 1.0), edgecolor="none")
+            patches.PathPatch(
+                outline, facecolor=ACCENT, alpha=least + (1 - least) * min(level / 20, 1.0), edgecolor="none"
+            )
         )
     if written is not None:
         for y, x in zip(*written.nonzero(), strict=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from horngate.pipelines.runs.run import Run
+from horngate.pipelines.runtimes import start
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.spec.recipe import read_card
@@ -63,8 +64,6 @@ class Bundle(os.PathLike):
         Raises:
             UserError: its package is missing, or it rejects the file.
         """
-        from horngate.pipelines.runtimes import start
-
         return start(self.facts["kind"], self.model)
 
     def seal(self) -> None:

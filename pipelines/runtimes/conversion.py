@@ -1,10 +1,23 @@
 """Keras models into the files of other runtimes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from horngate.models.training.checkpoint import values_of
+from horngate.pipelines.system.files import digest
+
+
+def content_of(model: keras.Model) -> str:
+    """Return a hash of a model's layers and weights, and of the versions that convert it."""
+    layers = json.dumps(model.get_config(), sort_keys=True, default=str)
+    weights = digest(*(value.tobytes() for value in values_of(model.weights)))
+    return digest("litert 1", layers, weights, keras.__version__, tf.__version__)
 
 
 def to_litert(model: keras.Model, path: Path, precision: str = "float32", sample: np.ndarray | None = None) -> None:
@@ -16,9 +29,6 @@ def to_litert(model: keras.Model, path: Path, precision: str = "float32", sample
         precision: `float32`; `float16` halves the weights; `int8` quantises weights and activations.
         sample: tensors `[n, …]` that int8 takes the ranges of activations from.
     """
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
     (entry,) = model.inputs
     signature = [tf.TensorSpec(entry.shape, entry.dtype, name=entry.name)]
     traced = tf.function(lambda tensors: model(tensors, training=False), signature, autograph=False)
@@ -49,6 +59,7 @@ def to_onnx(model: keras.Model, path: Path, precision: str = "float32", sample: 
 
 
 def _quantise(path: Path, sample: np.ndarray) -> None:
+    import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -58,8 +69,6 @@ def _quantise(path: Path, sample: np.ndarray) -> None:
 
         def get_next(self) -> dict[str, Any] | None:
             return next(self.rows, None)
-
-    import onnx
 
     prepared = path.with_suffix(".prepared.onnx")
     quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
@@ -75,8 +84,6 @@ def to_saved_model(model: keras.Model, path: Path, serving: Any = None) -> None:
         serving: a function of a string tensor `[n]` that returns a dict of tensors; without it `serving_default` is
             `tensors` too.
     """
-    import tensorflow as tf
-
     (entry,) = model.inputs
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -4,7 +4,6 @@ The verdict is written into the run, and every later command obeys it, so that w
 """
 
 import importlib.util
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from horngate.pipelines.data.reading import content
 from horngate.pipelines.runtimes import Runtime
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import cache, progress
-from horngate.pipelines.system.files import digest, read_json, write_json
+from horngate.pipelines.system.files import read_json, write_json
 from horngate.pipelines.tasks.parts import Reader, tensors_of
 
 WORTH = 8.0  # seconds of Keras's time on all rows from which on a conversion (2 s and more) and a race repay themselves
@@ -147,12 +146,12 @@ class Track:
 
     def _converted(self) -> Runtime:
         """Return LiteRT on the converted model, which the cache keeps by what it was made from."""
-        from horngate.pipelines.runtimes import litert
-        from horngate.pipelines.runtimes.conversion import to_litert
+        from horngate.pipelines.runtimes import conversion, litert  # TensorFlow, and a package that may be missing
 
+        name = f"{conversion.content_of(self.model)}.tflite"
         size = 4 * int(self.model.count_params())
         with progress.hushed():
-            path = cache.cached_file(f"{_content(self.model)}.tflite", lambda path: to_litert(self.model, path), size)
+            path = cache.cached_file(name, lambda path: conversion.to_litert(self.model, path), size)
         return litert.start(path)
 
     def _by_keras(self, rows: np.ndarray) -> np.ndarray:
@@ -200,18 +199,6 @@ def _hindrance() -> str | None:
     if importlib.util.find_spec("ai_edge_litert") is None:
         return "LiteRT is faster on a CPU; install horngate[litert] for it"
     return None
-
-
-def _content(model: Any) -> str:
-    """Return a hash of a model's layers and weights, and of the versions that convert it."""
-    import keras
-    import tensorflow as tf
-
-    from horngate.models.training.checkpoint import values_of
-
-    layers = json.dumps(model.get_config(), sort_keys=True, default=str)
-    weights = digest(*(value.tobytes() for value in values_of(model.weights)))
-    return digest("litert 1", layers, weights, keras.__version__, tf.__version__)
 
 
 def _filled(tensors: np.ndarray, size: int) -> np.ndarray:

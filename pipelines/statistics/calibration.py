@@ -1,6 +1,7 @@
 """Calibration: whether scores mean what they say, and the one temperature that mends most of it."""
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from horngate.pipelines.metrics.classification import BINS, LEAST, Outcome
 
@@ -13,8 +14,6 @@ def fitted_temperature(outcome: Outcome) -> float:
     The scores should come from temperature 1. Fewer than 30 rows give 1. Targets are smoothed as if one more row had come
     out wrong (after Platt 1999): rows that are all right would otherwise ask for scores of 1.
     """
-    from scipy.optimize import minimize_scalar
-
     if len(outcome.scores) < LEAST_ROWS:
         return 1.0
     targets = _smoothed(outcome)

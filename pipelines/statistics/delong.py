@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from horngate.pipelines.statistics.intervals import Uncomputable
 
@@ -32,8 +33,6 @@ def area_of(targets: np.ndarray, scores: np.ndarray, groups: np.ndarray | None =
     Raises:
         Uncomputable: fewer than two positives or negatives, or groups.
     """
-    from scipy.stats import rankdata
-
     positives, negatives = scores[targets], scores[~targets]
     m, n = len(positives), len(negatives)
     if min(m, n) < 2:

@@ -93,15 +93,14 @@ def read_table(path: Path):
     Raises:
         UserError: missing or damaged; names the file.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from pyarrow import ArrowException, parquet
 
     try:
         with path.open("rb") as file:
-            return pq.read_table(file)
+            return parquet.read_table(file)
     except OSError as problem:
         raise UserError(f"{path} can't be read: {problem.strerror or problem}") from None
-    except pa.ArrowException:
+    except ArrowException:
         raise UserError(f"{path} is damaged: it holds no valid Parquet table") from None
 
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
+from platformdirs import user_data_path
+
 
 def folder() -> Path:
     """Return `$HORNGATE_HOME`, else the platform's data folder of this user."""
-    from platformdirs import user_data_path
-
     return Path(os.environ.get("HORNGATE_HOME") or user_data_path("horngate"))

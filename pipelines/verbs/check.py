@@ -1,6 +1,7 @@
 """check: what is wrong with the data, before an hour is spent; and whether it still looks like that of a run."""
 
 import os
+from collections import Counter
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,10 +11,13 @@ from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.sources.blocks import Listing
 from horngate.pipelines.data.sources.loader import unlabelled
 from horngate.pipelines.data.survey import Survey
+from horngate.pipelines.runs.profile import read_profile
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data, task_name
 from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.device import set_up
 from horngate.pipelines.tasks.task import task_of
+from horngate.pipelines.verbs.drift import column_changes, drift_of
 
 
 def check(card: Data, against: str | os.PathLike | None = None) -> dict[str, Any]:
@@ -57,10 +61,6 @@ def _looked(card: Data) -> Survey:
 
 def _compared(run: Run, seen: Survey) -> tuple[Survey, dict[str, Any]]:
     """Return the survey with findings on drift, and the drift itself."""
-    from horngate.pipelines.runs.profile import read_profile
-    from horngate.pipelines.system.device import set_up
-    from horngate.pipelines.verbs.drift import column_changes, drift_of
-
     profile = read_profile(run)
     if profile is None:
         raise UserError(
@@ -84,8 +84,6 @@ def _compared(run: Run, seen: Survey) -> tuple[Survey, dict[str, Any]]:
 
 def described(card: Data, seen: Survey) -> dict[str, Any]:
     """Return a survey as plain values: counts, classes, findings, quarantined rows."""
-    from collections import Counter
-
     domain, name = task_name(card)
     rows, targets = task_of(card).rows, seen.table["target"].to_pylist()
     sorts = [None if target is None else rows.stratum(target) for target in targets]

@@ -13,6 +13,7 @@ from horngate.pipelines.comparison.differences import judge, metrics_of, slices_
 from horngate.pipelines.comparison.flips import flipped, mcnemar
 from horngate.pipelines.comparison.shared_rows import SIDES, Contender, Shared, shared_rows
 from horngate.pipelines.data.reading import rows_of
+from horngate.pipelines.report.comparison import page_of
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.spec.card import task_name
 from horngate.pipelines.spec.errors import UserError
@@ -60,8 +61,6 @@ def compare(
 
 def _write(folder: Path, found: dict[str, Any], shared: Shared) -> None:
     """Write `compare.json` and `compare.html`; a page that can't be drawn is told and left out."""
-    from horngate.pipelines.report.comparison import page_of
-
     page = folder / "compare.html"
     page.unlink(missing_ok=True)
     write_json(folder / "compare.json", found)

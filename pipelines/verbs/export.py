@@ -3,13 +3,14 @@
 import os
 import shutil
 from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from horngate.pipelines.runs.bundle import MODELS, Bundle
 from horngate.pipelines.runs.model_card import model_card
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.runtimes import FORMATS, PRECISIONS
+from horngate.pipelines.runtimes import FORMATS, PRECISIONS, conversion
 from horngate.pipelines.runtimes.examples import example
 from horngate.pipelines.runtimes.golden import TOLERANCES, made_up, replayed, write_golden
 from horngate.pipelines.spec.card import Data, task_name
@@ -84,8 +85,6 @@ def _possible(run: Run, format: str, precision: str, target: Path) -> None:
     if target.exists():
         raise UserError(f"{target} exists; name another folder, or remove it")
     missing = {"onnx": ("onnxruntime", "tf2onnx"), "litert": ("ai_edge_litert",), "saved_model": ()}[format]
-    from importlib.util import find_spec
-
     if lacking := [name for name in missing if find_spec(name) is None]:
         raise UserError(f"--format {format} needs {', '.join(lacking)}: install horngate[{format}]")
 
@@ -115,8 +114,6 @@ def _fill(bundle: Bundle, run: Run, task: Task, wishes: dict[str, Any], golden, 
 
 
 def _convert(task: Task, path: Path, kind: str, precision: str, sample) -> None:
-    from horngate.pipelines.runtimes import conversion
-
     progress.detail(f"converting to {kind}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

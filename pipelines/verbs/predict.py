@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,6 @@ def predict(
     Raises:
         UserError: an input that isn't there, an output that can't be written or that something else made.
     """
-    from dataclasses import replace
-
     run = opened(run)
     target = None if str(output) == "-" else Path(output)
     if target is not None:

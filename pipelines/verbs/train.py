@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import device, progress
-from horngate.pipelines.system.files import digest, only_writer, write_json, write_rows, write_table
+from horngate.pipelines.system.files import digest, only_writer, read_json, write_json, write_rows, write_table
 from horngate.pipelines.tasks.parts import LearningData
 from horngate.pipelines.tasks.task import Task, task_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
@@ -63,8 +64,6 @@ def train(card: Data | None = None, resume: str | os.PathLike | None = None) -> 
 
 def _anchored(card: Data) -> Data:
     """Return the card as the run keeps it: paths that don't depend on the working folder."""
-    from dataclasses import replace
-
     changes: dict[str, Any] = {"output": str(Path(card.output).resolve())}
     if ":" not in card.data or Path(card.data).exists():
         changes["data"] = str(Path(card.data).resolve())
@@ -131,8 +130,6 @@ def _split(run: Run, task: Task, seen: Survey) -> tuple[np.ndarray, list[str]]:
 
 def _same_data(run: Run, print_of_data: str) -> None:
     """Refuse to go on with a run whose data changed since."""
-    from horngate.pipelines.system.files import read_json
-
     path = run / "environment.json"
     if path.is_file() and read_json(path).get("data") != print_of_data:
         raise UserError(

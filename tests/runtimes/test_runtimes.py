@@ -73,7 +73,7 @@ def test_other_answers_or_no_conversion_are_one_notice_and_tensorflow_goes_on(ru
     plain = scores_of(run, tmp_path / "plain.parquet", runtime="tensorflow")
     for number, (wrong, said) in enumerate(((untrue, "answers differ by"), (failing, "can't compute this model"))):
         monkeypatch.setattr(conversion, "to_litert", wrong)
-        monkeypatch.setattr(race, "_content", lambda model, number=number: f"wrong{number}")
+        monkeypatch.setattr(conversion, "content_of", lambda model, number=number: f"wrong{number}")
         (run / "runtime.json").unlink(missing_ok=True)
         heard.notices.clear()
         assert np.array_equal(scores_of(run, tmp_path / f"{number}.parquet"), plain)

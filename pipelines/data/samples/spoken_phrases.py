@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from horngate.pipelines.data.samples import spoken_words
 from horngate.pipelines.data.sources.blocks import block
+from horngate.pipelines.system.extras import needed
 
 PHRASES = 5  # of each voice
 WORDS = (2, 5)  # of a phrase, from the first number to below the second
@@ -38,8 +39,7 @@ def table() -> pa.Table:
 
 def _joined(files: list[bytes], draw: np.random.Generator) -> bytes:
     """Return recordings in one WAV file, with silences between them."""
-    import soundfile
-
+    soundfile = needed("soundfile", "sample:spoken-phrases", "speech")
     parts = []
     for file in files:
         samples, rate = soundfile.read(BytesIO(file), dtype="int16")

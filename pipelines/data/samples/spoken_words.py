@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from horngate.pipelines.data.sources.blocks import block
-from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.system.extras import needed
 
 HERE = Path(__file__).parent
 
@@ -19,10 +19,7 @@ def table() -> pa.Table:
     Raises:
         UserError: soundfile isn't installed.
     """
-    try:
-        import soundfile
-    except ImportError:
-        raise UserError("sample:spoken-words needs soundfile: install horngate[speech]") from None
+    soundfile = needed("soundfile", "sample:spoken-words", "speech")
     samples, rate = soundfile.read(HERE / "spoken_words.flac", dtype="int16")
     columns: dict[str, list] = {"id": [], "value": [], "target": [], "group": []}
     start = 0

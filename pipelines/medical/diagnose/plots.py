@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, bare
 from horngate.pipelines.report.plot import Plot
 
 LEAST = 1e-3  # net benefit that is worth a word
@@ -14,8 +15,6 @@ def decision(curve: list[dict[str, Any]], positive: str) -> Plot:
     top = max(*gains, 0.01)
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, bare
-
         axes.plot(places, of_all, color=SECOND, linewidth=1, label="all")
         axes.axhline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="none")
         axes.plot(places, gains, color=ACCENT, label="by the scores")

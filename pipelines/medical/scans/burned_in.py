@@ -1,6 +1,7 @@
 """Whether text is likely burned into the pixels: rows of small bright signs of about one height near an edge."""
 
 import numpy as np
+from scipy.ndimage import find_objects, label
 
 BRIGHT = 0.94  # of the brightest level, from which on a pixel may belong to a sign
 EDGE = 0.2  # of the height: where annotations stand, at the top and at the bottom
@@ -12,8 +13,6 @@ FILLED = 0.3  # of the band at most: bright bands are no text
 
 def likely_text(levels: np.ndarray) -> bool:
     """Return whether greys or colours `[h, w, c]` in 0…255 look as if text was burned in; it may be wrong both ways."""
-    from scipy.ndimage import find_objects, label
-
     if min(levels.shape[:2]) < LEAST_SIDE:
         return False
     grey = levels.max(axis=2)

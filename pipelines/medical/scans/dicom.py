@@ -12,7 +12,8 @@ import numpy as np
 
 from horngate.pipelines.medical.scans.dicom_values import decoded, group_of, limits_of, rescaled, window_of
 from horngate.pipelines.medical.scans.scan import Scan, plain
-from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.spec.errors import Unreadable
+from horngate.pipelines.system.extras import needed
 
 MOST_VOXELS = 500_000_000
 NOBODY = ("", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "na", "n/a", "0")
@@ -88,13 +89,10 @@ def read_dicom(data: bytes) -> Scan:
 
 
 def _opened(file: Any, **wishes: Any) -> Any:
+    pydicom = needed("pydicom", "reading DICOM", "medical")
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     try:
-        from pydicom import config, dcmread
-    except ImportError:
-        raise UserError("reading DICOM needs pydicom: install horngate[medical]") from None
-    config.settings.reading_validation_mode = config.IGNORE
-    try:
-        return dcmread(file, force=True, **wishes)
+        return pydicom.dcmread(file, force=True, **wishes)
     except Exception as problem:  # as above
         raise Unreadable(f"damaged or truncated DICOM ({type(problem).__name__})") from None
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from horngate.pipelines.medical.scans.scan import Window
 from horngate.pipelines.spec.errors import Unreadable
+from horngate.pipelines.system.extras import needed
 
 
 def decoded(found: Any) -> np.ndarray:
@@ -14,8 +15,6 @@ def decoded(found: Any) -> np.ndarray:
     Raises:
         Unreadable: an unknown transfer syntax, or pixels that can't be decoded or are too few.
     """
-    from pydicom.pixels import apply_color_lut
-
     syntax = getattr(getattr(found, "file_meta", None), "TransferSyntaxUID", None)
     if syntax is None:
         raise Unreadable("its transfer syntax is unknown: the file meta information is missing")
@@ -24,7 +23,7 @@ def decoded(found: Any) -> np.ndarray:
     try:
         stored = found.pixel_array
         if found.PhotometricInterpretation == "PALETTE COLOR":
-            stored = apply_color_lut(stored, found)
+            stored = _pixels().apply_color_lut(stored, found)
     except Exception as problem:  # as above
         raise Unreadable(_why(problem, syntax.name)) from None
     samples, frames = int(found.get("SamplesPerPixel") or 1), int(found.get("NumberOfFrames") or 1)
@@ -34,6 +33,10 @@ def decoded(found: Any) -> np.ndarray:
     if stored.size != frames * int(found.Rows) * int(found.Columns) * samples:
         raise Unreadable("the pixels aren't as many as the header says")
     return stored.reshape(frames, int(found.Rows), int(found.Columns), samples)
+
+
+def _pixels() -> Any:
+    return needed("pydicom.pixels", "reading DICOM", "medical")
 
 
 def _why(problem: Exception, syntax: str) -> str:
@@ -57,8 +60,7 @@ def group_of(found: Any, frame: int, name: str) -> Any:
 
 def rescaled(found: Any, stored: np.ndarray) -> list[np.ndarray]:
     """Return the frames after their modality's look-up table, or slope and intercept; in one part where all are alike."""
-    from pydicom.pixels import apply_modality_lut
-
+    apply_modality_lut = _pixels().apply_modality_lut
     items = [group_of(found, frame, "PixelValueTransformationSequence") for frame in range(len(stored))]
     if not any(item is not None for item in items):
         return [apply_modality_lut(stored, found)]

@@ -1,16 +1,27 @@
 """NIfTI: a volume turned to the axes that DICOM has, by nibabel, and masks turned back."""
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 
 from horngate.pipelines.medical.scans.dicom import MOST_VOXELS
 from horngate.pipelines.medical.scans.scan import Scan, plain
-from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.spec.errors import Unreadable
+from horngate.pipelines.system.extras import needed
 
 FLIP = np.diag(
     [-1.0, -1.0, 1.0, 1.0]
 )  # NIfTI counts mm to the right and to the front, DICOM to the left and to the back
+
+
+def nibabel_package() -> Any:
+    """Return nibabel.
+
+    Raises:
+        UserError: it isn't installed.
+    """
+    return needed("nibabel", "reading NIfTI", "medical")
 
 
 def is_nifti(data: bytes) -> bool:
@@ -24,10 +35,7 @@ def kind_of(beginning: bytes) -> type:
     Raises:
         UserError: nibabel isn't installed.
     """
-    try:
-        import nibabel
-    except ImportError:
-        raise UserError("reading NIfTI needs nibabel: install horngate[medical]") from None
+    nibabel = nibabel_package()
     return nibabel.Nifti1Image if beginning[344:348] == b"n+1\x00" else nibabel.Nifti2Image
 
 
@@ -54,8 +62,7 @@ def placing(affine: np.ndarray, whole: tuple[int, int, int]) -> tuple[np.ndarray
     Raises:
         Unreadable: the affine is singular.
     """
-    from nibabel import orientations
-
+    orientations = nibabel_package().orientations
     try:
         turn = orientations.ornt_transform(
             orientations.io_orientation(affine), orientations.axcodes2ornt(("L", "P", "S"))
@@ -89,8 +96,6 @@ def read_nifti(data: bytes) -> Scan:
     except Exception as problem:  # as above
         raise Unreadable(f"truncated or damaged NIfTI ({type(problem).__name__})") from None
     turn, placed = placing(affine, whole)
-    from nibabel.orientations import apply_orientation
-
     converted = []
     if int(image.header["qform_code"]) == 0 and int(image.header["sform_code"]) == 0:
         converted.append("no orientation in the header: axes as they are stored")
@@ -100,7 +105,7 @@ def read_nifti(data: bytes) -> Scan:
             raise Unreadable("none of its values is a number")
         values = np.nan_to_num(values, nan=finite.min(), posinf=finite.max(), neginf=finite.min())
         converted.append("values that are no numbers: the lowest")
-    turned = apply_orientation(values, turn)
+    turned = nibabel_package().orientations.apply_orientation(values, turn)
     pixels = plain(np.ascontiguousarray(turned.transpose(2, 1, 0)))
     across, down, through = np.sqrt((placed[:3, :3] ** 2).sum(0)).tolist()
     return Scan(
@@ -123,9 +128,8 @@ def as_nifti(values: np.ndarray, scan: Scan) -> bytes:
     Raises:
         ValueError: another shape.
     """
-    import nibabel
-    from nibabel import orientations
-
+    nibabel = nibabel_package()
+    orientations = nibabel.orientations
     if values.shape != scan.pixels.shape[:3]:
         raise ValueError(f"values should have the shape {scan.pixels.shape[:3]}. Received: {values.shape}")
     laid = values.transpose(2, 1, 0)

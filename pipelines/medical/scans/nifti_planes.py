@@ -90,10 +90,7 @@ def laid_of(beginning: bytes) -> tuple[Laid, np.ndarray]:
 
 def stored_planes(laid: Laid, file: BinaryIO, affine: np.ndarray) -> Iterator[tuple[int, Scan]]:
     """Yield the planes of an open NIfTI file in its own order, each read by itself."""
-    proxy = laid.kind.ImageArrayProxy if hasattr(laid.kind, "ImageArrayProxy") else None
-    from nibabel.arrayproxy import ArrayProxy
-
-    values = (proxy or ArrayProxy)(file, laid.header)
+    values = laid.kind.ImageArrayProxy(file, laid.header)
     across, down, through = np.sqrt((affine[:3, :3] ** 2).sum(0)).tolist()
     rest = (0,) * max(len(laid.shape) - 3, 0)
     for stored in range(laid.count):

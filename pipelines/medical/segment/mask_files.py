@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from horngate.pipelines.medical.scans.nifti import FLIP, as_nifti
+from horngate.pipelines.medical.scans.nifti import FLIP, as_nifti, nibabel_package
 from horngate.pipelines.medical.scans.nifti_planes import Laid
 from horngate.pipelines.medical.scans.volumes import Volume
 from horngate.pipelines.medical.segment.class_maps import Classes
@@ -92,10 +92,8 @@ class Abandoned(Exception):
 
 def _header(volume: Volume, dtype: np.dtype) -> bytes:
     """Return the bytes before the values of a NIfTI file that lies on a volume."""
-    import nibabel
-
     laid = volume.laid
-    header = nibabel.Nifti1Header() if laid is None else laid.header.__class__()
+    header = nibabel_package().Nifti1Header() if laid is None else laid.header.__class__()
     planes, height, width = volume.shape
     header.set_data_shape((width, height, planes) if laid is None else laid.shape)
     header.set_data_dtype(dtype)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.metrics.segmentation import Cases, dice
+from horngate.pipelines.report.drawing import ACCENT, INK, MUTED, SECOND, bare
 from horngate.pipelines.report.plot import Plot
 
 MOST_CLASSES = 20
@@ -46,8 +47,6 @@ def _boxes(values: np.ndarray, known: list[int], names: tuple[str, ...]) -> Plot
     medians = ", ".join(f"{names[number]} {np.median(own):.3f}" for number, own in zip(known, columns, strict=True))
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, INK, MUTED, SECOND, bare
-
         line = {"color": MUTED}
         axes.boxplot(
             columns,
@@ -87,8 +86,6 @@ def _sizes(cases: Cases, known: list[int], names: tuple[str, ...]) -> Plot:
     off = float(np.median(np.abs(said - truth)))
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, bare
-
         most = max(float(truth.max()), float(said.max()), 1.0) * 1.03
         axes.plot([0, most], [0, most], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         some = np.linspace(0, len(truth) - 1, min(len(truth), 4 * MOST_DOTS)).astype(int)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from horngate.pipelines.report.drawing import ACCENT, SECOND, bare
 from horngate.pipelines.report.plot import Plot
 
 
@@ -52,8 +53,6 @@ def token_lengths(found: dict[str, Any]) -> Plot:
     width = max(1, -(-max(*counts, most) // BARS))
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, SECOND, bare
-
         bars: dict[int, int] = {}
         for size, count in counts.items():
             bars[size // width * width] = bars.get(size // width * width, 0) + count

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
+import pyarrow.json as pjson
 import pyarrow.parquet as pq
 
 from horngate.pipelines.data.sources.blocks import SPLITS
-from horngate.pipelines.data.sources.table_files import TABLES, decoding
+from horngate.pipelines.data.sources.table_files import TABLES, decoding, json_rows
 from horngate.pipelines.data.sources.table_inputs import text_of
 from horngate.pipelines.recommendation.interactions.log import Reading, cleaned
 from horngate.pipelines.recommendation.interactions.samples import PREFIX, sample_columns
@@ -134,8 +135,6 @@ def _separated(path: Path, encoding: str, broken: list) -> Iterator[pa.Table]:
 
 
 def _json(path: Path, encoding: str, broken: list) -> Iterator[pa.Table]:
-    import pyarrow.json as pjson
-
     try:
         yield pjson.read_json(path)
     except pa.ArrowInvalid:
@@ -144,8 +143,6 @@ def _json(path: Path, encoding: str, broken: list) -> Iterator[pa.Table]:
 
 def _json_by_row(path: Path, encoding: str, broken: list) -> pa.Table:
     """Return the objects of a file that Arrow refuses, such as one of mixed types, as texts."""
-    from horngate.pipelines.data.sources.table_files import json_rows
-
     rows, names = [], []
     for header, part in json_rows(path, encoding):
         names = header

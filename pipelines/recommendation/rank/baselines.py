@@ -3,6 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.sparse import csr_matrix, hstack
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
 
 from horngate.models.recommendation.rankers import Layout
 
@@ -38,8 +43,6 @@ def fitted_baselines(
 
 def one_hot(layout: Layout, rows: np.ndarray):
     """Return rows as a sparse matrix: one column a category, one for gaps, numbers as they are with one more for gaps."""
-    from scipy.sparse import csr_matrix, hstack
-
     parts, count = [], len(rows)
     for first, places, size in layout.entries:
         codes = rows[:, first : first + places]
@@ -56,10 +59,6 @@ def one_hot(layout: Layout, rows: np.ndarray):
 
 def _logistic(layout: Layout, train: tuple, held: tuple) -> Scores:
     """Return logistic regression on one-hot features, its strength chosen by the log loss of validation rows."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
-    from sklearn.preprocessing import StandardScaler
-
     numbers = list(layout.numbers)
     scaler = StandardScaler().fit(train[0][:, numbers]) if numbers else None
 
@@ -81,8 +80,6 @@ def _logistic(layout: Layout, train: tuple, held: tuple) -> Scores:
 
 def _boosted(layout: Layout, train: tuple, clicks: bool) -> Scores:
     """Return histogram gradient boosting; columns of many categories become their mean target, said out of fold."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
     encoded, features = _encoded(layout, *train)
     kinds = [size + 1 < FEW for _, places, size in layout.entries if places == 1]
     kinds += [False] * (encoded.shape[1] - len(kinds))

@@ -5,6 +5,7 @@ import numpy as np
 from horngate.pipelines.metrics import scoring
 from horngate.pipelines.metrics.scoring import Outcome
 from horngate.pipelines.report.classification_curves import thinned
+from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, bare, square
 from horngate.pipelines.report.plot import Plot
 from horngate.pipelines.statistics.intervals import Uncomputable
 
@@ -27,8 +28,6 @@ def _roc(outcome: Outcome) -> Plot:
     misses = np.append(0.0, np.cumsum(~ranking.positive)[ranking.ends])
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, square
-
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.plot(*thinned(misses / misses[-1], hits / hits[-1]), color=ACCENT)
         square(axes, "share of the rest", "share of the clicks")
@@ -44,8 +43,6 @@ def _scores(outcome: Outcome) -> Plot:
     shares = {name: np.histogram(outcome.scores[rows], edges)[0] / rows.sum() for name, rows in parts.items()}
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, SECOND, bare
-
         for (name, values), colour in zip(shares.items(), (SECOND, ACCENT)[-len(shares) :], strict=True):
             axes.bar(edges[:-1], values, np.diff(edges), align="edge", color=colour, alpha=0.6, label=name)
         axes.set(xlabel="score", ylabel="share of the rows of a kind")
@@ -61,8 +58,6 @@ def _errors(outcome: Outcome) -> Plot:
     counts, edges = np.histogram(errors, BARS)
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, bare
-
         axes.bar(edges[:-1], counts, np.diff(edges) * 0.9, align="edge", color=ACCENT)
         axes.set(xlabel="score − rating", ylabel="rows")
         bare(axes, "y")
@@ -77,8 +72,6 @@ def _calibration(outcome: Outcome) -> Plot:
     said, true = ([part[word] for part in parts] for word in ("score", "target"))
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED
-
         ends = [min(*said, *true), max(*said, *true)]
         axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.plot(said, true, "o-", color=ACCENT, linewidth=1, markersize=5)

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from horngate.pipelines.metrics import ranking
 from horngate.pipelines.metrics.ranking import DEPTH, Ranking
+from horngate.pipelines.report.drawing import ACCENT, LINE, MUTED
 from horngate.pipelines.report.plot import Plot
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.tasks.bases import PageDisplay
@@ -27,8 +28,6 @@ def _by_cut(found: Ranking) -> Plot:
     usual = None if found.popular is None else [ranking.ndcg(cut)(found.popular).mean() for cut in cuts]
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED
-
         axes.plot(cuts, curves["ndcg"], color=ACCENT, label="ndcg")
         axes.plot(cuts, curves["recall"], color=ACCENT, linestyle="--", label="recall")
         if usual is not None:
@@ -48,8 +47,6 @@ def _shown(found: Ranking) -> Plot:
     half = int(np.searchsorted(share, 0.5)) + 1
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, LINE
-
         axes.plot(np.linspace(0, 1, len(share)), share, color=ACCENT)
         axes.plot([0, 1], [0, 1], color=LINE, linewidth=0.8)
         axes.set(xlabel="share of the items, most shown first", ylabel="share of the places in lists of ten")

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
 
 def compressed(row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> Callable:
     """Return what `models.propagation.summed` does: a function from float32 `[columns, d]` to its product."""
-    import tensorflow as tf
-
     indices = np.stack([row, column], axis=1).astype(np.int64)
     values = weight.astype(np.float32)
 

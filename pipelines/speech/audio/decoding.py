@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.spec.errors import Unreadable
 from horngate.pipelines.speech.audio.knobs import HIGHEST, LOWEST
+from horngate.pipelines.system.extras import needed
 
 SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".snd")
 CONTAINERS = {".wav": "WAV", ".wave": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".oga": "OGG", ".opus": "OGG"}
@@ -200,19 +201,11 @@ def _mixed(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _soundfile() -> Any:
-    try:
-        import soundfile
-    except ImportError:
-        raise UserError("reading sound needs soundfile: install horngate[speech]") from None
-    return soundfile
+    return needed("soundfile", "reading sound", "speech")
 
 
 def _soxr() -> Any:
-    try:
-        import soxr
-    except ImportError:
-        raise UserError("changing the rate of sound needs soxr: install horngate[speech]") from None
-    return soxr
+    return needed("soxr", "changing the rate of sound", "speech")
 
 
 def chunks_of(path: Path, seconds: float = 5.0) -> Iterator[tuple[np.ndarray, int]]:

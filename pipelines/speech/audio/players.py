@@ -3,6 +3,7 @@
 from io import BytesIO
 
 import numpy as np
+from PIL import Image
 
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.speech.audio.decoding import resampled, written
@@ -27,8 +28,6 @@ def shown(samples: np.ndarray, rate: int) -> Shown:
 
 def spectrum(samples: np.ndarray, rate: int) -> bytes:
     """Return the mel spectra of samples as a PNG: time to the right, frequency upwards, loud is dark."""
-    from PIL import Image
-
     powers = powers_of(samples.astype(np.float64), rate)
     bands = powers @ mel_bands(BANDS, powers.shape[1], rate, 60.0, 0.475 * rate).T
     levels = 10 * np.log10(np.maximum(bands, 1e-12))

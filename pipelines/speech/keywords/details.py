@@ -5,6 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
+
+from horngate.pipelines.speech.audio.views import noisy
 
 RATIOS = (20.0, 10.0, 5.0, 0.0)  # decibels of speech to noise
 NOISES = {"white noise": 0.0, "pink noise": 1.0}  # name -> how its spectrum falls
@@ -20,8 +23,6 @@ def by_speaker(groups: list[str | None], right: np.ndarray) -> list[dict[str, An
         groups: of each row; rows without one are left out.
         right: bool `[n]`.
     """
-    from scipy.stats import binomtest
-
     found = []
     names = np.array([group if group is not None else "" for group in groups], dtype=object)
     for name in sorted({group for group in groups if group is not None}):
@@ -40,8 +41,6 @@ def in_noise(tensors: list[np.ndarray], right: Callable[[np.ndarray], np.ndarray
         tensors: what the model hears of each row, float32 `[samples]`.
         right: takes all of them, float32 `[n, samples]`; returns bool `[n]`.
     """
-    from horngate.pipelines.speech.audio.views import noisy
-
     plain = np.stack(tensors)
     sweep = []
     for name, slope in NOISES.items():

@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from horngate.pipelines.report.classification_curves import thinned
+from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, THIRD, bare
 from horngate.pipelines.report.plot import Plot
 
 LEAST = 0.0005  # rates are drawn from this share on
@@ -20,9 +22,6 @@ def det(taken: np.ndarray, missed: np.ndarray, equal: float) -> Plot:
     """
 
     def draw(axes) -> None:
-        from scipy.stats import norm
-
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND
 
         x, y = (norm.ppf(np.clip(rates, LEAST, 1 - LEAST)) for rates in thinned(taken, missed))
         ends = norm.ppf([LEAST, TICKS[-1]])
@@ -53,8 +52,6 @@ def in_noise(rows: list[dict[str, Any]], clean: float) -> Plot:
     ratios = sorted({row["snr"] for row in rows}, reverse=True)
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, THIRD, bare
-
         for noise, colour in zip(noises, (ACCENT, SECOND, THIRD), strict=False):
             found = {row["snr"]: row["accuracy"] for row in rows if row["noise"] == noise}
             axes.plot(range(len(ratios)), [found[ratio] for ratio in ratios], "o-", color=colour, label=noise)

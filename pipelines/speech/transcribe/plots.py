@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.metrics.transcripts import KINDS, Part, Transcripts
+from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, THIRD, bare
 from horngate.pipelines.report.plot import Plot
 
 WORDS_SHOWN = 12  # equal words in a row that are shown whole
@@ -87,8 +88,6 @@ def _kinds(counts: dict[str, dict[str, int]]) -> Plot:
     shares = {kind: [100 * counts[name][kind] / max(counts[name]["total"], 1) for name in names] for kind in KINDS[1:]}
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, SECOND, THIRD, bare
-
         places = np.arange(len(names))
         for number, (kind, colour) in enumerate(zip(KINDS[1:], (ACCENT, SECOND, THIRD), strict=True)):
             axes.bar(places + 0.26 * (number - 1), shares[kind], 0.24, color=colour, label=kind)
@@ -113,8 +112,6 @@ def _surest(outcome: Transcripts, confidence: np.ndarray) -> Plot:
     half = float(rates[max(len(order) // 2 - 1, 0)])
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, MUTED, bare
-
         axes.plot(100 * shares, 100 * rates, color=ACCENT)
         axes.axhline(100 * rates[-1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.set(xlim=(0, 100), xlabel="% of the rows, surest first", ylabel="word error rate, %")
