@@ -1,11 +1,6 @@
 """How an exported ranker is fed without horngate."""
 
-from typing import TYPE_CHECKING
-
 from horngate.pipelines.tasks.bases import ModelExporter
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
 
 EXAMPLE = """import json
 
@@ -33,11 +28,10 @@ def read(path):  # a file with one JSON object: column -> value, those of the us
 class RankExporter(ModelExporter):
     """Hands over a model from rows to scores."""
 
-    def __init__(self, task: "Task"):
-        super().__init__(task)
+    @property
+    def ranges(self) -> dict[str, tuple[float | None, float | None]]:
         encoder = self.fitted.decisions
-        scores = (0, 1) if encoder.clicks else (encoder.low, encoder.high)
-        self.ranges = {"inputs": (None, None), "outputs": scores}
+        return {"inputs": (None, None), "outputs": (0, 1) if encoder.clicks else (encoder.low, encoder.high)}
 
     def reading(self) -> str:
         return EXAMPLE

@@ -1,6 +1,6 @@
 """How a recommender is exported: its model from users (or their items) to scores, with the tables of ids beside it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +10,6 @@ from horngate.pipelines.recommendation.interactions.store import InteractionStor
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tasks.bases import ModelExporter
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
 
 TABLES = """import json
 
@@ -46,11 +43,20 @@ class RecommenderExporter(ModelExporter):
     items.parquet + 1, int32 `[n, length]`, the earliest first, filled up with 0; and gives the scores of all items.
     """
 
-    def __init__(self, task: "Task"):
-        super().__init__(task)
-        self.store: InteractionStore = task.fitted.decisions
-        self.by_user = task.fitted.schema["reads"] == "user"
-        self.longest: int = getattr(task.card, "max_length", 0)  # items that are looked back on; 0 for all
+    @property
+    def store(self) -> InteractionStore:
+        """Users, items and interactions."""
+        return self.fitted.decisions
+
+    @property
+    def by_user(self) -> bool:
+        """Whether the model takes users by their codes, and not lists of items."""
+        return self.fitted.schema["reads"] == "user"
+
+    @property
+    def longest(self) -> int:
+        """How many items are looked back on; 0 for all."""
+        return getattr(self.card, "max_length", 0)
 
     def golden(self, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
         if data is not None:
