@@ -16,11 +16,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pytest
 from filelock import FileLock
+from matplotlib.figure import Figure
 from PIL import Image
 from warm import Warm
 
 from horngate.pipelines.system import progress
 
+DRAWING = Figure.savefig
 gc.set_threshold(50_000, 20, 50)  # graphs of TensorFlow are many long-lived objects, which are walked in vain
 
 
@@ -115,13 +117,11 @@ def tiny_runs(tmp_path_factory):
     def trained(domain: str, task: str) -> Path:
         output = ours / f"{domain}-{task}"
         output.mkdir(parents=True, exist_ok=True)
-        with FileLock(output.with_suffix(".lock")):
+        with FileLock(output.with_suffix(".lock")), pytest.MonkeyPatch.context() as whole:
+            whole.setattr(Figure, "savefig", DRAWING)
             found = [path.parent for path in output.glob("*/run.json")]
-            return (
-                found[0]
-                if found
-                else train(merged(card_class(domain, task), "tiny", flags={"output": str(output)})).folder
-            )
+            card = merged(card_class(domain, task), "tiny", flags={"output": str(output)})
+            return found[0] if found else train(card).folder
 
     def run(domain: str, task: str) -> Run:
         if (domain, task) not in made:
@@ -150,6 +150,14 @@ def horngate():
         )
 
     return call
+
+
+@pytest.fixture(scope="module")
+def undrawn():
+    """Plots are made and not drawn, which takes a tenth of a small training: for tests that look at no plot."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda figure, out, **how: out.write("<svg></svg>"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ from horngate.pipelines.images.reader import SUFFIXES, Reader
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system.files import read_json, read_table
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WEIGHTS = Path(os.environ.get("HORNGATE_DATA", ".")) / "weights" / "mobilenet_v1_0.25_128_no_top.weights.h5"
 MOBILE = {"backbone": "mobilenet", "alpha": 0.25, "image_size": 64, "finest": "8"}
 MOBILE["weights"] = str(WEIGHTS) if WEIGHTS.is_file() else "none"

@@ -11,6 +11,8 @@ import pytest
 from horngate.pipelines.data.samples.made_up_pumps import pump
 from horngate.pipelines.system.files import read_table
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 COLUMNS = ("flow", "pressure", "temperature")
 
 

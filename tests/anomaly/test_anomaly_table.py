@@ -19,6 +19,8 @@ from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.tables.columns import cells_of, settled, vector_of
 from horngate.pipelines.tasks.task import task_of
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 NAMES = ["size", "heat", "kind", "note", "label", "split"]
 
 

@@ -14,6 +14,8 @@ from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.discovery import card_class, domains
 from horngate.pipelines.system import progress
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROOT = Path(__file__).parents[2]
 
 

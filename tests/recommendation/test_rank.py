@@ -20,6 +20,8 @@ from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.tables.columns import values_in, width_of
 from horngate.pipelines.tasks.task import task_of
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 KINDS = ("comedy", "drama", "sport")
 SMALL = {"model": "deepfm", "epochs": 2, "embedding": 3, "runtime": "tensorflow", "split_column": "split"}
 

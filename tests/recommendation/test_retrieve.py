@@ -20,6 +20,8 @@ from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.tasks.task import task_of
 from horngate.pipelines.verbs.export import export
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 START = 1_700_000_000
 
 

@@ -12,6 +12,8 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json
 from horngate.pipelines.tasks.task import task_of
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SMALL = {"dimension": 8, "blocks": 1, "dropout": 0.0, "max_length": 6}
 both = pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
 

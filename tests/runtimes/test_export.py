@@ -16,6 +16,8 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.vision import Classify
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FORMATS = ("litert", "onnx", "saved_model")
 ALONE = """
 import runpy, sys

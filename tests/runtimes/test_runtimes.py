@@ -13,6 +13,8 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json, read_table, write_json
 from horngate.pipelines.vision import Classify
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def run(tiny_runs, tmp_path) -> Run:

@@ -33,6 +33,8 @@ from horngate.pipelines.tasks.parts import Fitted
 from horngate.pipelines.tasks.task import task_of
 from horngate.pipelines.verbs.scores import reference_scores
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 RATE, SAMPLES = 8000, 4000
 
 

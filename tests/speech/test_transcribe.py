@@ -15,6 +15,8 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech import Transcribe
 from horngate.pipelines.system.files import read_table
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 RATE = 8000
 TONES = {"low": 300.0, "mid": 900.0, "high": 2400.0}
 

@@ -13,6 +13,8 @@ from horngate.pipelines.statistics import drift as measure
 from horngate.pipelines.statistics import two_samples
 from horngate.pipelines.statistics.drift import Sample, drift
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def sample(draw, rows=80, shift=0.0, spread=1.0, names=("a", "b"), shares=None, units=None) -> Sample:
     """Return made-up rows: 8 features and 3 statistics from a normal distribution, one label each."""

@@ -11,6 +11,8 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_table
 from horngate.pipelines.vision import Classify
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def several_labels(photos):
     lines = ["path,labels"]
