@@ -16,11 +16,10 @@ from horngate.pipelines.speech.transcribe.recordings import learnt_from, soundin
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.task import Task
 
+KEPT = 1 << 31  # bytes of samples that stay in memory
 # strength -> widest change of speed, share of utterances with noise, lowest ratio of speech to noise in decibels
 STRENGTHS = {"light": (0.1, 0.3, 15.0), "strong": (0.15, 0.6, 5.0)}
 QUIETEST = 30.0  # decibels: highest ratio of speech to noise
-
-KEPT = 1 << 31  # bytes of samples that stay in memory
 
 
 class SpokenRows:
