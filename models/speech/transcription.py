@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import keras
 from keras import layers, ops
 
-from horngate.models.speech.ctc import CtcLoss
 from horngate.models.speech.spectra import LogMel, Masking
 
 KERNEL = 5  # frames of the first convolution
@@ -209,3 +208,24 @@ def _forward(found, config: TranscriberConfig, name: str):
     inner = layers.Dense(4 * config.width, activation="silu", name=f"{name}_wide")(layers.LayerNormalization()(found))
     inner = layers.Dense(config.width, name=f"{name}_narrow")(inner)
     return layers.Dropout(config.dropout, seed=config.seed)(inner)
+
+
+@keras.saving.register_keras_serializable("horngate")
+class CtcLoss(keras.losses.Loss):
+    """The negative log-probability of the units, over all ways to spread them over the frames that hold sound.
+
+    Connectionist temporal classification (Graves et al. 2006), with the lengths that padding must not change. Targets are
+    int32 `[n, 1 + units]`: the frames that are heard, then the units' numbers from 1 on, filled up with 0, which
+    is the blank. Answers are logits float32 `[n, frames, units + 1]`.
+    """
+
+    def __init__(self, name="ctc", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, targets, logits):
+        """Return float32 `[n]`, in nats per unit of the target."""
+        targets = ops.cast(targets, "int32")
+        frames, units = targets[:, 0], targets[:, 1:]
+        lengths = ops.sum(ops.cast(units > 0, "int32"), axis=-1)
+        losses = ops.ctc_loss(units, ops.cast(logits, "float32"), lengths, frames, mask_index=0)
+        return losses / ops.cast(ops.maximum(lengths, 1), "float32")

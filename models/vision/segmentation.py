@@ -10,9 +10,8 @@ from keras import layers
 from horngate.models.backbones.pictures import BackboneError, architectures, no_preset
 from horngate.models.network import thaw
 from horngate.models.trust import Untrusted, check_preset
-from horngate.models.vision.levels import Levels
 from horngate.models.vision.overlap_loss import LabelledAccuracy, OverlapLoss
-from horngate.models.vision.scaling import Scaling
+from horngate.models.vision.scaling import Levels, Scaling
 from horngate.models.vision.unet import backbone_encoder, decoded, plain_encoder
 
 COARSEST = 32  # pixels of a tile per place of the coarsest map: a tile's side is a multiple of it

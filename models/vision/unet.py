@@ -4,9 +4,8 @@ import keras
 from keras import layers
 
 from horngate.models.backbones.pictures import picture_backbone
-from horngate.models.vision.levels import Levels
 from horngate.models.vision.patches import NoMaps, stage_output
-from horngate.models.vision.scaling import Scaling
+from horngate.models.vision.scaling import Levels, Scaling
 
 DEPTH = 4  # times that the plain encoder halves the side
 WIDEST = 8  # times the first width that a map has channels, at most

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.metrics.classification import Spec
+from horngate.pipelines.spec.errors import needed
 from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
-from horngate.pipelines.system.extras import needed
 
 KINDS = ("hits", "substitutions", "deletions", "insertions")
 Part = tuple[str, list[str], list[str]]  # equal, substitute, delete or insert; words of the truth; words of the answer

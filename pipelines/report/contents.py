@@ -16,7 +16,7 @@ from horngate.pipelines.report.figures import drawn
 from horngate.pipelines.report.page import render
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.report.sections import classes, cost, data, headline, leaks, slices
-from horngate.pipelines.report.weights import licence_of
+from horngate.pipelines.runs.model_card import licence_of
 from horngate.pipelines.spec.card import task_name
 from horngate.pipelines.spec.errors import UserError
 

@@ -1,12 +1,15 @@
 """The model card of a bundle: what the model is for, what it was measured on, where it ends (Mitchell et al. 2019)."""
 
+from pathlib import Path
 from typing import Any
 
-from horngate.pipelines.report.weights import licence_of
+from horngate.models.backbones.licences import licence_of_weights
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.spec.card import task_name
+from horngate.pipelines.spec.card import Data, task_name
 from horngate.pipelines.system.files import read_json
 from horngate.pipelines.tasks.task import Task
+
+NOTE = "ImageNet itself was gathered for non-commercial research and education; ask whether that matters to your use."
 
 
 def model_card(run: Run, task: Task, facts: dict[str, Any]) -> str:
@@ -60,3 +63,22 @@ def _start(run: Run) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def licence_of(card: Data) -> dict[str, str]:
+    """Return what is known of the licence of a card's pretrained weights: title → text; what isn't known is said to be."""
+    backbone, weights = getattr(card, "backbone", None), getattr(card, "weights", "none")
+    if backbone in (None, "small") or weights == "none":
+        return {"Backbone": "A network from random weights: no pretrained ones, and no licence but that of your data."}
+    known = licence_of_weights(backbone)
+    if known is None:
+        return {
+            "Backbone": f"{backbone}. The licence of its weights is not known to horngate: look at the page from which "
+            "they came (for KerasHub presets: the model's page on Kaggle or Hugging Face)."
+        }
+    if weights != "imagenet":
+        return {
+            "Backbone": f"{backbone}, with weights from {Path(weights).name}. If these are the ImageNet weights of "
+            f"keras.applications, they came under: {known}; of any other file, ask who gave it. {NOTE}"
+        }
+    return {"Backbone": f"{backbone}, ImageNet weights of keras.applications: {known}. {NOTE}"}

@@ -3,13 +3,17 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from horngate.pipelines.data.reading import content
 from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.system import progress
 
 GAPS = ("", "na", "n/a", "nan", "null", "none", "?")  # texts that say that there is no value
 MOST_CATEGORIES = 50  # with a code of their own; rarer ones share the code of those never seen
@@ -197,3 +201,22 @@ def _finite(name: str, cell: Any) -> float:
     if abs(value) > LARGEST:
         raise Unreadable(f'column "{name}" is infinite, or too large')
     return value
+
+
+def filled(read: Callable[[bytes], np.ndarray], table: pa.Table, found: np.ndarray, label: str) -> None:
+    """Put all rows into an array float32 `[n, width]`; one that doesn't fit the types of the training rows is all gaps.
+
+    Args:
+        read: makes float32 `[width]` of a row's bytes.
+        label: what progress calls it.
+    """
+    rows = zip(*(table[name].to_pylist() for name in ("input", "value", "error")), strict=True)
+    unlike = []
+    for place, row in enumerate(progress.tracked(rows, label, table.num_rows)):
+        try:
+            found[place] = read(content(*row))
+        except Unreadable as reason:
+            found[place] = np.nan
+            unlike.append(f"{table['id'][place].as_py()}: {reason}")
+    if unlike:
+        progress.notice(f"{label}: {len(unlike)} rows count as gaps, such as {unlike[0]}")

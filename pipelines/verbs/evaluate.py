@@ -11,12 +11,11 @@ from horngate.pipelines.runs.report import Report
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import device, progress
-from horngate.pipelines.system.files import only_writer, read_json
+from horngate.pipelines.system.files import only_writer, read_json, write_table, write_text
 from horngate.pipelines.tasks.task import task_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.drift import note_drift
 from horngate.pipelines.verbs.scores import measured
-from horngate.pipelines.verbs.writing import write_evaluation
 
 
 def evaluate(
@@ -108,3 +107,21 @@ def _plain_name(text: str) -> str:
     if not plain:
         raise UserError(f'"{text}" can\'t name an evaluation; give it a --name of letters and digits')
     return plain
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation, options: dict[str, Any] | None = None) -> None:
+    """Write `answers.parquet`, the pictures that `options` ask for, `report.json`, and last `report.html`.
+
+    A page that can't be drawn is told and left out; the report is kept, and a page of an older report is removed.
+    """
+    page = folder / "report.html"
+    page.unlink(missing_ok=True)
+    write_table(folder / "answers.parquet", evaluation.answers)
+    evaluation.task.display.files(evaluation.report, evaluation.table, folder, options or {})
+    evaluation.report.write(folder / "report.json")
+    try:
+        from horngate.pipelines.report.contents import page_of
+
+        write_text(page, page_of(evaluation))
+    except Exception as problem:  # whatever a drawing library raises: the scores are worth more than their page
+        progress.notice(f"{page} could not be drawn ({type(problem).__name__}: {problem}); report.json is whole")

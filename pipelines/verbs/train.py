@@ -24,8 +24,8 @@ from horngate.pipelines.tasks.parts import LearningData
 from horngate.pipelines.tasks.task import Task, task_of
 from horngate.pipelines.verbs.answering import answered, with_runtime
 from horngate.pipelines.verbs.drift import note_drift
+from horngate.pipelines.verbs.evaluate import write_evaluation
 from horngate.pipelines.verbs.scores import measured, reference_scores
-from horngate.pipelines.verbs.writing import write_evaluation
 
 
 def train(card: Data | None = None, resume: str | os.PathLike | None = None) -> Run:

@@ -18,8 +18,7 @@ from horngate.pipelines.medical.scans.burned_in import likely_text
 from horngate.pipelines.medical.scans.medmnist import npz_blocks
 from horngate.pipelines.medical.scans.reading import as_bytes
 from horngate.pipelines.metrics import screening
-from horngate.pipelines.metrics.classification import MEASURES, Outcome, mean_auroc
-from horngate.pipelines.metrics.ordinal import quadratic_kappa
+from horngate.pipelines.metrics.classification import MEASURES, Outcome, mean_auroc, quadratic_kappa
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics import delong

@@ -12,7 +12,7 @@ from horngate.models.recommendation.retrieval import Factors, Linear, ndcg, soft
 from horngate.models.recommendation.retrieval_learning import PHASES, RetrievalSettings
 from horngate.models.saving import open_model
 from horngate.models.training.learning import Keeper
-from horngate.pipelines.recommendation.retrieve.sparse_product import compressed
+from horngate.pipelines.recommendation.retrieve.learner import compressed
 
 
 def rows(users=30, items=12, share=0.4, seed=0) -> csr_array:

@@ -7,9 +7,9 @@ from keras import ops
 
 from horngate.models.backbones.pictures import BackboneError
 from horngate.models.saving import open_model
-from horngate.models.vision.levels import Levels
 from horngate.models.vision.overlap_loss import UNLABELLED, LabelledAccuracy, OverlapLoss
 from horngate.models.vision.patches import NoMaps
+from horngate.models.vision.scaling import Levels
 from horngate.models.vision.segmentation import Segmenter, SegmenterConfig, on_backbone, on_preset, plain
 
 

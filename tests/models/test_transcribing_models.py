@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from horngate.models.saving import open_model
-from horngate.models.speech.ctc import CtcLoss
-from horngate.models.speech.transcription import Transcriber, TranscriberConfig, frames
+from horngate.models.speech.transcription import CtcLoss, Transcriber, TranscriberConfig, frames
 from horngate.pipelines.speech.transcribe.recordings import filled, sounding, together
 
 RATE = 8000

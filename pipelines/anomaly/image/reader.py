@@ -11,7 +11,7 @@ from horngate.pipelines.images.reader import SUFFIXES, Facts, Reader
 from horngate.pipelines.images.statistics import statistics
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
-from horngate.pipelines.tasks.anomaly_detection.rows import AnomalyRows
+from horngate.pipelines.tasks.anomaly_detection.predictor import AnomalyRows
 from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from horngate.pipelines.data.checks import SHOWN, Finding
 from horngate.pipelines.data.trailing import Window
-from horngate.pipelines.tasks.anomaly_detection.rows import AnomalyRows
+from horngate.pipelines.tasks.anomaly_detection.predictor import AnomalyRows
 
 MANY_BACK = 0.01  # share of steps back in time, above which the rows are no series
 JUMP = 8.0  # factor between levels, from which on a change of unit is suspected

@@ -8,11 +8,10 @@ import pyarrow as pa
 
 from horngate.pipelines.data.checks import Finding
 from horngate.pipelines.data.reading import inputs_of
-from horngate.pipelines.tables.columns import Facts, cells_of, codes_of, refuse_infinite, settled, vector_of
+from horngate.pipelines.tables.columns import Facts, cells_of, codes_of, filled, refuse_infinite, settled, vector_of
 from horngate.pipelines.tables.inspection import LOOKED_AT, Sought, column_findings
-from horngate.pipelines.tables.matrix import filled
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
-from horngate.pipelines.tasks.anomaly_detection.rows import AnomalyRows
+from horngate.pipelines.tasks.anomaly_detection.predictor import AnomalyRows
 from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
 

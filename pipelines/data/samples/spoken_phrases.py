@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from horngate.pipelines.data.samples import spoken_words
 from horngate.pipelines.data.sources.blocks import block
-from horngate.pipelines.system.extras import needed
+from horngate.pipelines.spec.errors import needed
 
 PHRASES = 5  # of each voice
 WORDS = (2, 5)  # of a phrase, from the first number to below the second

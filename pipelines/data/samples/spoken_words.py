@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from horngate.pipelines.data.sources.blocks import block
-from horngate.pipelines.system.extras import needed
+from horngate.pipelines.spec.errors import needed
 
 HERE = Path(__file__).parent
 

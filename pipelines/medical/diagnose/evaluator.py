@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.metrics import classification, screening
-from horngate.pipelines.metrics.classification import MEASURES, Outcome, Spec, mean_auroc
-from horngate.pipelines.metrics.ordinal import quadratic_kappa
+from horngate.pipelines.metrics.classification import MEASURES, Outcome, Spec, mean_auroc, quadratic_kappa
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics import delong

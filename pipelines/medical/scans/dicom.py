@@ -12,8 +12,7 @@ import numpy as np
 
 from horngate.pipelines.medical.scans.dicom_values import decoded, group_of, limits_of, rescaled, window_of
 from horngate.pipelines.medical.scans.scan import Scan, plain
-from horngate.pipelines.spec.errors import Unreadable
-from horngate.pipelines.system.extras import needed
+from horngate.pipelines.spec.errors import Unreadable, needed
 
 MOST_VOXELS = 500_000_000
 NOBODY = ("", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "na", "n/a", "0")

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.medical.scans.scan import Window
-from horngate.pipelines.spec.errors import Unreadable
-from horngate.pipelines.system.extras import needed
+from horngate.pipelines.spec.errors import Unreadable, needed
 
 
 def decoded(found: Any) -> np.ndarray:

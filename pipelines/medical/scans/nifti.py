@@ -7,8 +7,7 @@ import numpy as np
 
 from horngate.pipelines.medical.scans.dicom import MOST_VOXELS
 from horngate.pipelines.medical.scans.scan import Scan, plain
-from horngate.pipelines.spec.errors import Unreadable
-from horngate.pipelines.system.extras import needed
+from horngate.pipelines.spec.errors import Unreadable, needed
 
 FLIP = np.diag(
     [-1.0, -1.0, 1.0, 1.0]

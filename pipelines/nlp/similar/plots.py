@@ -3,6 +3,7 @@
 import numpy as np
 
 from horngate.pipelines.metrics.similarity import Outcome
+from horngate.pipelines.report.drawing import ACCENT, bare
 from horngate.pipelines.report.plot import Plot
 
 MOST_POINTS = 2000  # drawn; of more pairs an even draw
@@ -18,8 +19,6 @@ def _against(outcome: Outcome) -> Plot:
     rows = np.random.default_rng(0).permutation(count)[:MOST_POINTS]
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT
-
         axes.plot(outcome.targets[rows], outcome.scores[rows], "o", color=ACCENT, markersize=3, alpha=0.35, mew=0)
         axes.set(xlabel="score", ylabel="similarity")
 
@@ -34,8 +33,6 @@ def _histogram(outcome: Outcome) -> Plot:
     counts, edges = np.histogram(outcome.scores, np.linspace(min(0.0, float(outcome.scores.min())), 1, 31))
 
     def draw(axes) -> None:
-        from horngate.pipelines.report.drawing import ACCENT, bare
-
         axes.bar(edges[:-1], counts, (edges[1] - edges[0]) * 0.9, align="edge", color=ACCENT)
         axes.set(xlabel="similarity of a pair", ylabel="pairs")
         bare(axes, "y")

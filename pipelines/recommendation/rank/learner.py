@@ -18,8 +18,7 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics.intervals import numbered
 from horngate.pipelines.system import cache, progress
 from horngate.pipelines.system.files import digest, write_rows
-from horngate.pipelines.tables.columns import cells_of, width_of
-from horngate.pipelines.tables.matrix import filled
+from horngate.pipelines.tables.columns import cells_of, filled, width_of
 from horngate.pipelines.tasks.parts import Fitted, LearningData
 
 if TYPE_CHECKING:

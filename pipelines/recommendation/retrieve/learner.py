@@ -1,7 +1,11 @@
 """How models of who met what learn: matrix factorisation and the like, and EASE in closed form."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
+import tensorflow as tf
 
 from horngate.models.recommendation.retrieval_learning import MANY, PHASES, RetrievalSettings, linear
 from horngate.models.recommendation.settings import Learnt
@@ -12,7 +16,6 @@ from horngate.pipelines.recommendation.retrieval.baselines import MOST_OF_EASE, 
 from horngate.pipelines.recommendation.retrieval.learner import RecommenderLearner
 from horngate.pipelines.recommendation.retrieval.selection import ModelSelection, Selected
 from horngate.pipelines.recommendation.retrieve.side_features import Features
-from horngate.pipelines.recommendation.retrieve.sparse_product import compressed
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
@@ -101,3 +104,15 @@ class RetrievalSelection(ModelSelection):
             history["val_loss"] = 1 - validated(store, lambda users: product(store.train, users, weights))
         progress.detail(f"ease: penalty {penalty:g}")
         return Learnt(linear(weights), [history])
+
+
+def compressed(row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> Callable:
+    """Return what `models.propagation.summed` does: a function from float32 `[columns, d]` to its product."""
+    indices = np.stack([row, column], axis=1).astype(np.int64)
+    values = weight.astype(np.float32)
+
+    def product(vectors):
+        sparse = tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=indices, values=values, dense_shape=shape)
+        return tf.raw_ops.SparseMatrixMatMul(a=sparse, b=vectors)
+
+    return product

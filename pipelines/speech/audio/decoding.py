@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.spec.errors import Unreadable
+from horngate.pipelines.spec.errors import Unreadable, needed
 from horngate.pipelines.speech.audio.knobs import HIGHEST, LOWEST
-from horngate.pipelines.system.extras import needed
 
 SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".snd")
 CONTAINERS = {".wav": "WAV", ".wave": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".oga": "OGG", ".opus": "OGG"}

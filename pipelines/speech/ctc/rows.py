@@ -1,5 +1,6 @@
 """Recordings and their transcripts, as a CTC network learns from them."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,14 +8,18 @@ import pyarrow as pa
 
 from horngate.models.speech.transcription import frames
 from horngate.pipelines.data.reading import threads
+from horngate.pipelines.speech.audio.decoding import resampled
+from horngate.pipelines.speech.audio.views import LOUDER, noise
 from horngate.pipelines.speech.ctc.decoding import needed
-from horngate.pipelines.speech.ctc.views import viewed
 from horngate.pipelines.speech.ctc.vocabulary import all_normalised
 from horngate.pipelines.speech.transcribe.recordings import learnt_from, sounding, together
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.task import Task
 
 KEPT = 1 << 31  # bytes of samples that stay in memory
+# strength -> widest change of speed, share of utterances with noise, lowest ratio of speech to noise in decibels
+STRENGTHS = {"light": (0.1, 0.3, 15.0), "strong": (0.15, 0.6, 5.0)}
+QUIETEST = 30.0  # decibels: highest ratio of speech to noise
 
 
 class SpokenRows:
@@ -91,3 +96,20 @@ class SpokenRows:
 
     def _read(self, row: int) -> np.ndarray:
         return learnt_from(self.inputs[row], self.rate)
+
+
+def viewed(samples: np.ndarray, rate: int, strength: str, seed: Sequence[int]) -> np.ndarray:
+    """Return a random view of an utterance float32 `[n]`: faster or slower (Ko et al. 2015), louder or softer, in noise.
+
+    Args:
+        strength: `light` or `strong`.
+        seed: numbers that name the draw: the same give the same view.
+    """
+    draw = np.random.default_rng(seed)
+    speed, noisy, lowest = STRENGTHS[strength]
+    out = resampled(samples, round(rate * (1 + speed * draw.uniform(-1, 1))), rate)
+    if draw.uniform() < noisy:
+        power = float(np.square(out, dtype=np.float64).mean()) if len(out) else 0.0
+        ratio, slope = draw.uniform(lowest, QUIETEST), draw.uniform(0, 2)
+        out = out + noise(len(out), slope, power / 10 ** (ratio / 10), draw)
+    return out * np.float32(10 ** (draw.uniform(-LOUDER, LOUDER) / 20))

@@ -15,7 +15,7 @@ from horngate.pipelines.data.reading import threads
 from horngate.pipelines.metrics.transcripts import Transcripts
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
-from horngate.pipelines.speech.ctc.views import viewed
+from horngate.pipelines.speech.ctc.rows import viewed
 from horngate.pipelines.speech.transcribe.moonshine_decoder import MoonshineDecoder
 from horngate.pipelines.speech.transcribe.recordings import filled, learnt_from
 from horngate.pipelines.system import pretrained, progress
