@@ -14,7 +14,7 @@ from horngate.pipelines.images.reader import Change
 from horngate.pipelines.medical import Diagnose
 from horngate.pipelines.medical.diagnose.preprocessing import ScanPreprocessing
 from horngate.pipelines.medical.scans import checks
-from horngate.pipelines.medical.scans.burned_in import likely_text
+from horngate.pipelines.medical.scans.facts import likely_text
 from horngate.pipelines.medical.scans.medmnist import npz_blocks
 from horngate.pipelines.medical.scans.reading import as_bytes
 from horngate.pipelines.metrics import screening

@@ -12,7 +12,7 @@ from horngate.pipelines.images.exporter import read_source
 from horngate.pipelines.report import detection as drawn
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
-from horngate.pipelines.tasks.anomaly_detection.display import AnomalyDisplay, AnomalyExporter
+from horngate.pipelines.tasks.anomaly_detection.evaluator import AnomalyDisplay, AnomalyExporter
 from horngate.pipelines.tasks.parts import Titles
 
 

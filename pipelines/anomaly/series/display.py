@@ -9,7 +9,7 @@ from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.data.trailing import Window
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
-from horngate.pipelines.tasks.anomaly_detection.display import AnomalyDisplay, AnomalyExporter
+from horngate.pipelines.tasks.anomaly_detection.evaluator import AnomalyDisplay, AnomalyExporter
 from horngate.pipelines.tasks.parts import Titles
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.tables.columns import cells_of
-from horngate.pipelines.tasks.anomaly_detection.display import AnomalyDisplay, AnomalyExporter
+from horngate.pipelines.tasks.anomaly_detection.evaluator import AnomalyDisplay, AnomalyExporter
 
 
 class CellDisplay(AnomalyDisplay):

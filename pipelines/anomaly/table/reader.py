@@ -1,5 +1,6 @@
-"""Rows of a table among which anomalies are looked for: what may be wrong with them, and how they become numbers."""
+"""Rows of a table among which anomalies are looked for: what may be wrong with them, how they are read, and what is said."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,9 +12,9 @@ from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.tables.columns import Facts, cells_of, codes_of, filled, refuse_infinite, settled, vector_of
 from horngate.pipelines.tables.inspection import LOOKED_AT, Sought, column_findings
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
-from horngate.pipelines.tasks.anomaly_detection.predictor import AnomalyRows
+from horngate.pipelines.tasks.anomaly_detection.predictor import REASON, AnomalyPredictor, AnomalyRows, reasons
 from horngate.pipelines.tasks.bases import TensorReader
-from horngate.pipelines.tasks.parts import Fitted
+from horngate.pipelines.tasks.parts import AnswerColumn, Fitted
 
 WATCHED = 40  # columns whose drift is looked at one by one; wider tables are by their features alone
 
@@ -72,3 +73,28 @@ class CellReader(TensorReader):
     @cached_property
     def _codes(self) -> list[dict[str, int]]:
         return codes_of(self.columns)
+
+
+class CellPredictor(AnomalyPredictor):
+    """Answers rows of numbers, with reasons."""
+
+    batch_size = 1024
+
+    def columns(self) -> tuple[AnswerColumn, ...]:
+        return (*super().columns(), AnswerColumn("reasons", REASON))
+
+    def answers(self, listed: pa.Table | None, outputs: Sequence, labelled: bool) -> dict[str, Any]:
+        names = [column["name"] for column in self.fitted.schema["columns"]]
+        return super().answers(listed, outputs, labelled) | {"reasons": reasons(outputs[:, 1:], names)}
+
+    def outputs(self, table: pa.Table, label: str) -> np.ndarray:
+        return self.outputs_of(self.task.reader.matrix(table, label))
+
+    def outputs_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the core's outputs for rows float32 `[n, columns]` in memory, as the reader gives them."""
+        whole = np.resize(rows, (-(-len(rows) // self.batch_size) * self.batch_size, rows.shape[1]))
+        parts = np.split(whole, len(whole) // self.batch_size)
+        return np.concatenate([np.asarray(self.core.predict_on_batch(part)) for part in parts])[: len(rows)]
+
+    def features(self, batch: np.ndarray) -> np.ndarray:
+        return np.asarray(self.core.get_layer("columns")(batch))

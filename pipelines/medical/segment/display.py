@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.images.heat_maps import outlined, thumbnail
-from horngate.pipelines.medical.scans.burned_in import likely_text
 from horngate.pipelines.medical.scans.checks import NO_DEVICE
+from horngate.pipelines.medical.scans.facts import likely_text
 from horngate.pipelines.medical.segment.class_maps import UNLABELLED
 from horngate.pipelines.medical.segment.plots import plots
 from horngate.pipelines.report.plot import Plot, Shown

@@ -9,5 +9,5 @@ PARTS = Parts(
     predictor="recommendation.rank.predictor.RankPredictor",
     evaluator="recommendation.rank.evaluator.RankEvaluator",
     display="recommendation.rank.display.RankDisplay",
-    exporter="recommendation.rank.exporter.RankExporter",
+    exporter="recommendation.rank.predictor.RankExporter",
 )

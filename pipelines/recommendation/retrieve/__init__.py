@@ -4,7 +4,7 @@ from horngate.pipelines.spec.parts import Parts
 
 PARTS = Parts(
     rows="recommendation.retrieval.rows.CaseRows",
-    reader="recommendation.retrieval.reader.CaseReader",
+    reader="recommendation.retrieval.rows.CaseReader",
     learner="recommendation.retrieve.learner.RetrieveLearner",
     predictor="recommendation.retrieve.predictor.RetrievePredictor",
     evaluator="recommendation.retrieval.evaluator.RankingEvaluator",

@@ -4,7 +4,7 @@ from horngate.pipelines.spec.parts import Parts
 
 PARTS = Parts(
     rows="recommendation.retrieval.rows.RepeatedCaseRows",
-    reader="recommendation.retrieval.reader.CaseReader",
+    reader="recommendation.retrieval.rows.CaseReader",
     learner="recommendation.sequence.learner.SequenceLearner",
     predictor="recommendation.sequence.predictor.SequencePredictor",
     evaluator="recommendation.retrieval.evaluator.RankingEvaluator",

@@ -1,4 +1,4 @@
-"""How good detectors are in any domain: metrics, thresholds, top cases, and how runs are compared."""
+"""How good detectors are in any domain, and how they are shown: metrics, thresholds, top cases, plots."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -8,11 +8,16 @@ import pyarrow as pa
 
 from horngate.pipelines.metrics import detection
 from horngate.pipelines.metrics.detection import Outcome
+from horngate.pipelines.report import detection as drawn
+from horngate.pipelines.report.plot import Plot
+from horngate.pipelines.runs.report import Report
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
-from horngate.pipelines.tasks.bases import TableEvaluator
+from horngate.pipelines.tasks.bases import ModelExporter, PageDisplay, TableEvaluator
+from horngate.pipelines.tasks.parts import Titles
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.task import Task
+
 
 TOP = 20  # cases in a report
 
@@ -98,3 +103,27 @@ class AnomalyEvaluator(TableEvaluator):
 
 def _alarms_in(answers: pa.Table) -> np.ndarray:
     return answers["anomalous"].to_numpy(zero_copy_only=False).astype(bool)
+
+
+class AnomalyDisplay(PageDisplay):
+    """Draws scores and alarms. A task adds how its rows look."""
+
+    titles = Titles(mistakes="Top cases", mistakes_said="rows with the highest scores")
+
+    def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
+        return drawn.plots(self.task.evaluator.outcome(answers), self.fitted.decisions.threshold)
+
+    def model_card(self) -> dict[str, str]:
+        said = (
+            "A score, higher for stranger rows; only its order and what is derived from it mean anything. The p-value "
+            "says how often a row like the held-out ones scores as high. A strange row need not be a harmful one."
+        )
+        return {"Answers": said} | super().model_card()
+
+
+class AnomalyExporter(ModelExporter):
+    """Says of an exported model's outputs whether they raise an alarm. A task adds how its tensors are read."""
+
+    def answering(self) -> str:
+        said = f'"alarm" if outputs[0] >= {self.fitted.decisions.threshold!r} else "no alarm"'
+        return f'def answer(path, outputs):\n    return [{said}, f"{{outputs[0]:.4f}}"]\n'
