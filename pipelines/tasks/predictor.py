@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,7 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json
 from horngate.pipelines.tasks.parts import AnswerColumn, Fitted, Said
 from horngate.pipelines.tasks.row_by_row import row_by_row
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class ModelPredictor:
@@ -32,7 +30,7 @@ class ModelPredictor:
     batch_size = 32
     raced = True
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card, self.fitted = task, task.card, task.fitted
 
     @property

@@ -25,12 +25,12 @@ from horngate.pipelines.system.device import Device
 from horngate.pipelines.system.files import digest
 from horngate.pipelines.tasks.classification.decisions import decided
 from horngate.pipelines.tasks.parts import Fitted, LearningData
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.training.contrastive import LabelPairs
 from horngate.pipelines.training.phases import Training, told
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.classification.learner import LabelLearner
-    from horngate.pipelines.tasks.task import Task
 
 
 class TransferLearning(Training):
@@ -47,7 +47,7 @@ class TransferLearning(Training):
 
     several = property(lambda self: self.fitted.decisions.several)  # whether a thing may have several labels
 
-    def __init__(self, learner: "LabelLearner", task: "Task", data: LearningData, run: Run, device: Device):
+    def __init__(self, learner: "LabelLearner", task: Task, data: LearningData, run: Run, device: Device):
         super().__init__(task, run)
         self.learner, self.data, self.device = learner, data, device
         self.fitted, self.network = task.fitted, task.fitted.model

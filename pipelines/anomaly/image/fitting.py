@@ -1,7 +1,7 @@
 """How the detectors of pictures are fitted: each looks at the training pictures batch by batch and keeps what is bounded."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,10 +20,8 @@ from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.tasks.anomaly_detection.learner import DetectorTraining
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.training.phases import told
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
 
 CANDIDATES = 1 << 28  # bytes of patches that the coreset is chosen from; drawn evenly from all pictures
 SHARE = 0.01  # of all patches that PatchCore keeps, where the card doesn't say how many
@@ -56,7 +54,7 @@ class PictureTraining(DetectorTraining):
         train, held: listed rows to learn from, and usual ones of validation.
     """
 
-    def __init__(self, task: "Task", run: Run, train: pa.Table, held: pa.Table):
+    def __init__(self, task: Task, run: Run, train: pa.Table, held: pa.Table):
         super().__init__(task, run)
         self.train, self.held = train, held
 

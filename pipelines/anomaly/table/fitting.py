@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,10 +14,8 @@ from horngate.models.training.learning import Plan, learn
 from horngate.models.training.optimizer import adamw
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.tasks.anomaly_detection.learner import DetectorTraining
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.training.phases import told
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
 
 STORED = 5_000  # rows that `knn` remembers
 # Chosen on training rows of 24 public tables by benchmarks/anomaly_choices.py, which says what they give elsewhere.
@@ -57,7 +55,7 @@ class Examples:
 class TableTraining(DetectorTraining):
     """One training of detectors of features, resumable: a finished phase is found again."""
 
-    def __init__(self, task: "Task", run: Run, examples: Examples):
+    def __init__(self, task: Task, run: Run, examples: Examples):
         super().__init__(task, run)
         self.examples = examples
 

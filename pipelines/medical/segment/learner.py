@@ -1,6 +1,6 @@
 """How a segmenter learns: the decoder on a frozen encoder, then all layers; or all from a random start. Resumable."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +21,8 @@ from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.tasks.parts import Fitted, LearningData
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.training.phases import Training, told
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
 
 HISTORY = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 EPOCHS = {"scratch": 40, "probe": 15, "finetune": 20}
@@ -37,7 +35,7 @@ DECAY = 1e-4
 class MaskLearner:
     """Learns masks from patches of the training rows."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task = task
 
     def fit(self, data: LearningData, run: Run, device: Any) -> tuple[Fitted, dict[str, Any]]:
@@ -74,7 +72,7 @@ class Learning(Training):
 
     columns = HISTORY
 
-    def __init__(self, task: "Task", network: Segmenter, data: LearningData, run: Run, device: Any):
+    def __init__(self, task: Task, network: Segmenter, data: LearningData, run: Run, device: Any):
         super().__init__(task, run)
         self.network, self.device = network, device
         self.held_table = data.rows("validation")

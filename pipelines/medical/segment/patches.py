@@ -3,7 +3,6 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,7 @@ from horngate.pipelines.medical.segment.class_maps import UNLABELLED
 from horngate.pipelines.medical.segment.views import View
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 IN_MEMORY = 1 << 30  # bytes of pictures and masks; beyond, they lie in a temporary file
 ON_CLASS = 0.5  # share of patches that are cut around a pixel of a class that is drawn, so that rare ones are seen
@@ -49,7 +46,7 @@ class PatchRows:
         count: how many patches an epoch has.
     """
 
-    def __init__(self, task: "Task", table: pa.Table, count: int | None):
+    def __init__(self, task: Task, table: pa.Table, count: int | None):
         self.card, self.reader, self.side = task.card, task.reader, task.fitted.schema["size"]
         self.folder: tempfile.TemporaryDirectory | None = None
         self.kept, self.cases = 0, []

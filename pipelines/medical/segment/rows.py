@@ -1,7 +1,5 @@
 """Rows with masks, and what `check` says of masks: empty ones, values that are no class, classes not learnt."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pyarrow as pa
 
@@ -14,9 +12,7 @@ from horngate.pipelines.medical.segment.facts import Facts
 from horngate.pipelines.medical.segment.tiles import poses_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tasks.bases import ListedRows
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 RARE_MASKS, RARE_PIXELS = 1, 1e-4  # a value in so many masks, and so small a share of all pixels, is likely a slip
 
@@ -30,7 +26,7 @@ class MaskedRows(ListedRows):
 
     suffixes = (*SUFFIXES, "")
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         window_named(self.card.window)
         poses_of(self.card, self.card.tta)

@@ -1,6 +1,6 @@
 """How a ranker learns from rows, and what it is held against."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,15 +20,13 @@ from horngate.pipelines.system import cache, progress
 from horngate.pipelines.system.files import digest, write_rows
 from horngate.pipelines.tables.columns import cells_of, filled, width_of
 from horngate.pipelines.tasks.parts import Fitted, LearningData
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class RankLearner:
     """Learns `horngate recommendation rank`."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card, self.fitted = task, task.card, task.fitted
 
     @property

@@ -15,17 +15,16 @@ from horngate.pipelines.recommendation.retrieval.selection import Selected
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.parts import Fitted, LearningData
+from horngate.pipelines.tasks.task import Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-    from horngate.pipelines.tasks.task import Task
 
 
 class RecommenderLearner(ABC):
     """Learns who wants which items. A task adds how its models are selected, `select`."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card = task, task.card
 
     @abstractmethod

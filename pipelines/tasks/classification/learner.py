@@ -1,7 +1,7 @@
 """How classifiers learn: labels from the training rows, a network around an encoder, and the ladder of transfer learning."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -9,10 +9,8 @@ from horngate.pipelines.metrics.classification import Outcome
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.tasks.classification.labels import Labels
 from horngate.pipelines.tasks.parts import Fitted, LearningData
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.training.transfer import TransferLearning
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
 
 
 class LabelLearner:
@@ -28,7 +26,7 @@ class LabelLearner:
     finetune_epochs = 10
     scratch_rate = 2e-3
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card = task, task.card
 
     @property
