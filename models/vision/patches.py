@@ -47,9 +47,6 @@ class Patches(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:3], sum(shape[-1] for shape in input_shape))
 
-    def get_config(self):
-        return super().get_config() | {"neighbourhood": self.neighbourhood}
-
 
 def patch_encoder(backbone: keras.Model, scaling: keras.layers.Layer, side: int, finest: int) -> keras.Model:
     """Return a frozen model named `patches` from uint8 pixels `[n, s, s, 3]` to patches float32 `[n, h, w, c]`.
