@@ -110,14 +110,14 @@ def outcomes_of(task: Task, data: LearningData) -> dict[str, dict[str, Cases]]:
     if classes == 2:
         baselines["otsu_threshold"] = Threshold(rows)
     found: dict[str, dict[str, Cases]] = {name: {} for name in baselines}
-    for split in ("validation", "test"):
+    for split in data.held_out:
         own = data.rows(split).select(["input", "value", "mask"]).to_pylist()
         measured: dict[str, list] = {name: [] for name in baselines}
         for row in progress.tracked(own, f"references on {split}", len(own)):
             volume, truth = task.reader.opened(row)
             for name, answer in _answers(task.reader, volume, baselines).items():
                 measured[name].append(compared(volume, truth, answer, classes, task.card.tolerance))
-        for name, cases in measured.items() if own else ():
+        for name, cases in measured.items():
             found[name][split] = cases_of(cases, classes)
     return found
 

@@ -76,7 +76,7 @@ class RecommenderLearner(ABC):
         best = samples.oracle(self.card.data, store, data.seen.rule)
         listers |= {"oracle": best} if best else {}
         masked, outcome = Candidates(self.task).masked, self.task.evaluator.ranking
-        rows = {split: data.rows(split) for split in ("validation", "test") if (data.splits == split).any()}
+        rows = {split: data.rows(split) for split in data.held_out}
         found: dict[str, dict[str, Any]] = {}
         for name, lister in listers.items():
             found[name] = {}

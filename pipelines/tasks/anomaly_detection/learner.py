@@ -18,16 +18,9 @@ from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
 from horngate.pipelines.tasks.anomaly_detection.predictor import FILES, AnomalyPredictor
 from horngate.pipelines.tasks.parts import Fitted, LearningData
 from horngate.pipelines.tasks.task import Task
-from horngate.pipelines.training.phases import Training
+from horngate.pipelines.training.phases import HISTORY
 
-HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 LEAST_ROWS = 5  # to learn from
-
-
-class DetectorTraining(Training):
-    """One training of a detector; what its gradient phases tell and keep."""
-
-    columns = HISTORY
 
 
 @dataclass(frozen=True)

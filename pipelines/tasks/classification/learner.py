@@ -66,10 +66,8 @@ class LabelLearner:
             score: returns its scores of these for rows, given by place.
         """
         found = {}
-        for split in ("validation", "test"):
-            places = data.places(split)
-            if len(places):
-                scores = np.zeros((len(places), len(self.task.fitted.decisions.labels)), np.float32)
-                scores[:, known] = score(places)
-                found[split] = self.outcome_of(scores, data.rows(split)["target"].to_pylist())
+        for split, places in data.held_out.items():
+            scores = np.zeros((len(places), len(self.task.fitted.decisions.labels)), np.float32)
+            scores[:, known] = score(places)
+            found[split] = self.outcome_of(scores, data.rows(split)["target"].to_pylist())
         return found
