@@ -208,7 +208,7 @@ def training_parts(name: str) -> dict[str, np.ndarray]:
 def scores_of(values: np.ndarray, window: int, smooth: int, kinds: tuple) -> dict[str, list[tuple]]:
     """Return (scores, marked rows) of each anomaly that was put into the last 40 %, by detector."""
     from horngate.models.anomaly.window_learning import WindowConfig, learnt, moments
-    from horngate.models.training.learning import Keeper
+    from horngate.models.training.learning import CheckpointPolicy
 
     cut, until = int(0.5 * len(values)), int(0.6 * len(values))
     every = max(1, window // 16)
@@ -216,7 +216,7 @@ def scores_of(values: np.ndarray, window: int, smooth: int, kinds: tuple) -> dic
     found = {}
     for kind in kinds:
         train, held = parts[:cut:every], parts[cut:until:every]
-        detector, _ = learnt(kind, train, held, moments(values[:cut]), WindowConfig(smooth, 0), Keeper())
+        detector, _ = learnt(kind, train, held, moments(values[:cut]), WindowConfig(smooth, 0), CheckpointPolicy())
         found[kind] = []
         for number in range(INJECTED):
             spoilt, marked = injected(values[until:], number, np.random.default_rng((0, number)))

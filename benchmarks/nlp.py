@@ -104,9 +104,9 @@ def logistic(run) -> float:
     """Return the test accuracy of scikit-learn's logistic regression on the same features of the same rows."""
     from sklearn.linear_model import LogisticRegression
 
-    from horngate.pipelines.data.reading import ReadRows
     from horngate.pipelines.data.sources.loader import examples
     from horngate.pipelines.tasks.task import task_of
+    from horngate.pipelines.training.rows import ReadRows
 
     task = task_of(run.card).opened(run)
     table = examples(run.card, task.rows.suffixes)

@@ -115,7 +115,7 @@ def speed_step() -> dict:
 
     from horngate.models.recommendation.interactions import UserRows
     from horngate.models.recommendation.retrieval import Factors, Ranker
-    from horngate.models.training.learning import ArrayRows, Keeper, Plan, learn
+    from horngate.models.training.learning import ArrayRows, CheckpointPolicy, Plan, learn
     from horngate.pipelines.recommendation import Retrieve
     from horngate.pipelines.recommendation.interactions.inspection import inspect_log
 
@@ -130,9 +130,9 @@ def speed_step() -> dict:
         model = Ranker(users, Factors(lists.users, lists.count, 64)(users))
         model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
         plan = Plan("speed", 2, 512, 0, monitor=None)
-        learn(model, source, nothing, plan, Keeper())
+        learn(model, source, nothing, plan, CheckpointPolicy())
         started = time.perf_counter()
-        learn(model, source, nothing, plan, Keeper())
+        learn(model, source, nothing, plan, CheckpointPolicy())
         found[name] = round(1000 * (time.perf_counter() - started) / (2 * plan.steps(rows.count)), 1)
     return found
 

@@ -114,7 +114,7 @@ def million(path: Path, rows: int) -> str:
 def speed() -> dict:
     """Return seconds of steps, rows per second and peak memory."""
     from horngate.models.recommendation.rankers import Forgetting, Layout, Shape, compiled, ranker, scaling_of
-    from horngate.models.training.learning import Keeper, Plan, learn
+    from horngate.models.training.learning import CheckpointPolicy, Plan, learn
     from horngate.models.training.optimizer import adamw
 
     draw, count = np.random.default_rng(0), 307_200
@@ -133,7 +133,7 @@ def speed() -> dict:
     none = Forgetting(rows[:0], targets[:0], entries, 0.01, 0)
     for turn in range(8):
         started = time.perf_counter()
-        learn(model, fed, none, Plan(f"turn {turn}", 1, 1024, turn, monitor=None), Keeper(None))
+        learn(model, fed, none, Plan(f"turn {turn}", 1, 1024, turn, monitor=None), CheckpointPolicy(None))
         seconds["read"].append(time.perf_counter() - started)
         started = time.perf_counter()
         model.fit(rows, targets, batch_size=1024, verbose=0)

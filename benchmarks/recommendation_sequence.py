@@ -55,7 +55,7 @@ def speed() -> dict:
 
     from horngate.models.recommendation.sequence_learning import SequenceSettings, Stretches, network
     from horngate.models.recommendation.sequences import Following
-    from horngate.models.training.learning import ArrayRows, Keeper, Plan, learn
+    from horngate.models.training.learning import ArrayRows, CheckpointPolicy, Plan, learn
 
     lists = _histories()
     rows = Stretches(lists, 50)
@@ -68,13 +68,13 @@ def speed() -> dict:
         return model
 
     model, found, steps = made(), {}, plan.steps(rows.count)
-    learn(model, rows, nothing, plan, Keeper())
-    found["seconds of an epoch"] = _seconds(lambda: learn(model, rows, nothing, plan, Keeper()))
+    learn(model, rows, nothing, plan, CheckpointPolicy())
+    found["seconds of an epoch"] = _seconds(lambda: learn(model, rows, nothing, plan, CheckpointPolicy()))
     ready = _ready(rows, steps)
     in_memory = made()
     in_memory.fit(ready, verbose=0)
     found["seconds with batches in memory"] = _seconds(lambda: in_memory.fit(ready, verbose=0))
-    again = _seconds(lambda: learn(model, rows, nothing, plan, Keeper()))
+    again = _seconds(lambda: learn(model, rows, nothing, plan, CheckpointPolicy()))
     found["seconds of an epoch"] = round((found["seconds of an epoch"] + again) / 2, 2)
     found["pipeline / memory"] = round(found["seconds of an epoch"] / found["seconds with batches in memory"], 3)
     found["seconds of plain Keras"] = round(_plain(lists, rows) * steps / FEW_STEPS, 1)

@@ -154,10 +154,10 @@ def reading() -> dict:
     """Compare how fast all clips are read as random views with how fast the model learns from what it holds."""
     from horngate.models.training import transfer
     from horngate.models.training.optimizer import adamw
-    from horngate.pipelines.data.reading import ReadRows
     from horngate.pipelines.system import device
     from horngate.pipelines.tasks.classification.labels import Labels
     from horngate.pipelines.tasks.task import task_of
+    from horngate.pipelines.training.rows import ReadRows
 
     wished = card(None)
     device.set_up("auto", "auto", 0)

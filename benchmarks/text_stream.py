@@ -111,9 +111,9 @@ def filled(task, texts: list[str]) -> np.ndarray:
 
 def probe_row(folder: Path) -> dict:
     """Measure a ten-epoch probe against one pass of its encoder over the same rows, filled up in the same batches."""
-    from horngate.pipelines.data.reading import ReadRows
     from horngate.pipelines.data.sources.loader import examples
     from horngate.pipelines.tasks.task import task_of
+    from horngate.pipelines.training.rows import ReadRows
 
     run = trained(folder, epochs=10, test=0.0, runtime="tensorflow")
     task = task_of(run.card).opened(run)

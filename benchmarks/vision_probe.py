@@ -154,11 +154,11 @@ def step_row(steps: int = 40, rounds: int = 3) -> dict:
     from horngate.models import network
     from horngate.models.backbones.pictures import picture_encoder
     from horngate.models.training import transfer
-    from horngate.models.training.learning import Keeper
-    from horngate.pipelines.data.reading import ReadRows
+    from horngate.models.training.learning import CheckpointPolicy
     from horngate.pipelines.data.sources.blocks import block
     from horngate.pipelines.images.reader import Change, Reader
     from horngate.pipelines.system import device
+    from horngate.pipelines.training.rows import ReadRows
 
     device.set_up()
     names = [str(path) for path in sorted(FLOWERS.glob("*/*.jpg"))[:: 4054 // (32 * steps)]][: 32 * steps]
@@ -175,8 +175,8 @@ def step_row(steps: int = 40, rounds: int = 3) -> dict:
         encoder = picture_encoder("mobilenet_v2", str(WEIGHTS), 160, None, 32)
         built = network.Network.around(encoder, 5, False)
         stamps = []
-        keeper = Keeper(stepped=lambda phase, step, steps: stamps.append(time.monotonic()))
-        transfer.finetune(built, rows, none, transfer.Settings(False, 0, epochs, 32), keeper)
+        policy = CheckpointPolicy(stepped=lambda phase, step, steps: stamps.append(time.monotonic()))
+        transfer.finetune(built, rows, none, transfer.Settings(False, 0, epochs, 32), policy)
         return (stamps[-1] - stamps[5]) / (len(stamps) - 6)
 
     def plain() -> float:

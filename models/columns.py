@@ -71,9 +71,6 @@ class Columns(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], len(self.sources))
 
-    def get_config(self):
-        return super().get_config() | {"numbers": self.numbers, "gaps": self.gaps, "codes": self.codes}
-
 
 def columns_layer(rows: np.ndarray, categories: Sequence[int], filled: float = STRANGE) -> Columns:
     """Return the layer fitted on training rows.

@@ -31,9 +31,6 @@ class Scores(layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
-        return super().get_config() | {"several": self.several}
-
 
 @dataclass(frozen=True)
 class Network:

@@ -4,10 +4,12 @@ import json
 import zipfile
 from pathlib import Path
 
+from horngate.models.errors import UserError
+
 TRUSTED = {"keras", "keras_hub", "keras_rs", "horngate", "builtins"}
 
 
-class Untrusted(ValueError):
+class Untrusted(UserError, ValueError):
     """A model file that isn't opened; one line that says why."""
 
 

@@ -38,9 +38,6 @@ class Neighbours(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1 + input_shape[-1])
 
-    def get_config(self):
-        return super().get_config() | {"rows": self.rows, "k": self.k}
-
 
 def neighbours(features: np.ndarray, k: int, most: int, seed: int) -> Neighbours:
     """Return the layer with the features float32 `[n, d]` as its memory; of more than `most`, an even draw."""
@@ -81,9 +78,6 @@ class Axes(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1 + input_shape[-1])
-
-    def get_config(self):
-        return super().get_config() | {"axes": self.axes}
 
 
 def axes(features: np.ndarray) -> Axes:
@@ -137,9 +131,6 @@ class Standing(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 2 + max(self.sources))
-
-    def get_config(self):
-        return super().get_config() | {"sources": self.sources}
 
 
 def in_parts(model, rows: np.ndarray, size: int = 1024) -> np.ndarray:

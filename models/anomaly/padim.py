@@ -40,9 +40,6 @@ class Gaussians(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape[0], 1 + self.places
 
-    def get_config(self):
-        return super().get_config() | {"places": self.places, "dimensions": self.dimensions}
-
 
 def padim(encoder: keras.Model, batches: Iterable[np.ndarray], dimensions: int, seed: int) -> keras.Model:
     """Return the model from pixels to float32 `[n, 1 + h * w]`, score and map, fitted in one pass.

@@ -58,10 +58,6 @@ class MemoryBank(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape[0], 1 + input_shape[1] * input_shape[2]
 
-    def get_config(self):
-        sizes = {"size": self.size, "dimensions": self.dimensions, "neighbours": self.neighbours}
-        return super().get_config() | sizes
-
 
 def patch_core(encoder: keras.Model, kept: np.ndarray) -> keras.Model:
     """Return the model from pixels to float32 `[n, 1 + h * w]`, score and map.

@@ -37,9 +37,6 @@ class ReconstructionError(layers.Layer):
         count, height, width, _ = input_shape[0]
         return count, 1 + -(-height // COARSER) * -(-width // COARSER)
 
-    def get_config(self):
-        return super().get_config() | {"kind": self.kind}
-
 
 def error_map(picture, drawn, kind: str):
     """Return float32 `[n, h, w, 1]` of pictures and reconstructions `[n, h, w, 3]` in 0…1, averaged over the channels.

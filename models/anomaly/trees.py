@@ -46,9 +46,6 @@ class Trees(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1 + input_shape[-1])
 
-    def get_config(self):
-        return super().get_config() | {"trees": self.trees, "nodes": self.nodes, "depth": self.depth}
-
 
 def trees_layer(grown: list[Any], values: list[np.ndarray], size: int, name: str) -> Trees:
     """Return the layer of trees as scikit-learn keeps them (`estimator.tree_`), with a value for each of their nodes."""

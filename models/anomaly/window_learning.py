@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from horngate.models.anomaly import series_detectors
 from horngate.models.anomaly.windows import LEAST_ERROR, Standard
-from horngate.models.training.learning import ArrayRows, Keeper, Plan, learn
+from horngate.models.training.learning import ArrayRows, CheckpointPolicy, Plan, learn
 from horngate.models.training.optimizer import adamw
 
 EPOCHS, BATCH, RATE = 40, 16, 3e-3
@@ -62,7 +62,7 @@ def learnt(
     held: np.ndarray,
     scale: tuple[np.ndarray, np.ndarray],
     config: WindowConfig,
-    keeper: Keeper,
+    policy: CheckpointPolicy,
 ) -> tuple[keras.Model, list[dict[str, Any]]]:
     """Return a detector that has learnt from windows, and the history of its epochs, empty where it has none.
 
@@ -84,7 +84,7 @@ def learnt(
         makes = {"linear": _straight, "forecaster": _straight, "pca": _components, "nearest": _memory}
         detector = _scaled(makes[kind](kind, standardised(standard, train), shape, config.seed), scale)
     if kind in ("recurrent", "forecaster"):
-        history = _by_gradient(detector, train, held, config, keeper)
+        history = _by_gradient(detector, train, held, config, policy)
     surprise = detector.get_layer("surprise")
     surprise.usual.assign(_usual_errors(detector, held if len(held) else train))
     return detector, history
@@ -139,7 +139,7 @@ def _memory(kind: str, values: np.ndarray, shape: tuple[int, int, int], seed: in
 
 
 def _by_gradient(
-    detector: keras.Model, train: np.ndarray, held: np.ndarray, config: WindowConfig, keeper: Keeper
+    detector: keras.Model, train: np.ndarray, held: np.ndarray, config: WindowConfig, policy: CheckpointPolicy
 ) -> list[dict[str, Any]]:
     errors, counts = _errors(detector, robust=True)
     total = ops.sum(errors, axis=-1, keepdims=True) / ops.maximum(ops.sum(counts, axis=-1, keepdims=True), 1.0)
@@ -151,7 +151,7 @@ def _by_gradient(
         optimizer=adamw(config.learning_rate or RATE, steps, 0.1, 1e-3), loss=lambda _, error: ops.mean(error)
     )
     rows = [ArrayRows(part, np.zeros((len(part), 1), np.float32)) for part in (train, held)]
-    return learn(model, *rows, plan, keeper)
+    return learn(model, *rows, plan, policy)
 
 
 def _errors(detector: keras.Model, robust: bool = False) -> tuple:

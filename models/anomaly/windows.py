@@ -87,9 +87,6 @@ class Surprise(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0][0], 1 + 2 * input_shape[0][-1])
 
-    def get_config(self):
-        return super().get_config() | {"smooth": self.smooth, "forecast": self.forecast}
-
 
 @keras.saving.register_keras_serializable("horngate")
 class Nearest(layers.Layer):
@@ -118,9 +115,6 @@ class Nearest(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        return super().get_config() | {"windows": self.windows, "k": self.k}
 
 
 @keras.saving.register_keras_serializable("horngate")
@@ -156,6 +150,3 @@ class Subspace(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        return super().get_config() | {"components": self.components}

@@ -12,11 +12,12 @@ from types import ModuleType
 import keras
 from keras import layers
 
+from horngate.models.errors import UserError
 from horngate.models.trust import Untrusted, check_preset, check_weights
 from horngate.models.vision.scaling import Scaling, scaling_like
 
 
-class BackboneError(ValueError):
+class BackboneError(UserError, ValueError):
     """A backbone that can't be had; one line that says what to do."""
 
 

@@ -56,7 +56,3 @@ class Autoencoder(keras.layers.Layer):
             mean = mean + ops.exp(spread / 2) * keras.random.normal(ops.shape(mean), seed=self.draws)
         hidden = ops.tanh(ops.matmul(mean, self.out) + self.out_bias)
         return ops.matmul(hidden, ops.transpose(self.item_vectors)) + self.liking
-
-    def get_config(self):
-        names = ("items", "hidden", "dimension", "dropout", "kl", "anneal", "seed")
-        return super().get_config() | {name: getattr(self, name) for name in names}

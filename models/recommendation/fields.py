@@ -62,9 +62,6 @@ class Fields(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], len(self.entries), self.dimension)
 
-    def get_config(self):
-        return super().get_config() | {"entries": self.entries, "dimension": self.dimension, "spread": self.spread}
-
 
 @keras.saving.register_keras_serializable("horngate")
 class Answer(layers.Layer):
@@ -87,7 +84,3 @@ class Answer(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        kept = ("clicks", "mean", "spread", "low", "high")
-        return super().get_config() | {name: getattr(self, name) for name in kept}

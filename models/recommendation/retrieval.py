@@ -35,10 +35,6 @@ class Factors(keras.layers.Layer):
         found = self.item_vectors if items is None else ops.take(self.item_vectors, items, axis=0)
         return cosines(ops.take(self.user_vectors, users, axis=0), found) / self.temperature
 
-    def get_config(self):
-        own = {name: getattr(self, name) for name in ("users", "items", "dimension", "temperature")}
-        return super().get_config() | own
-
 
 @keras.saving.register_keras_serializable("horngate")
 class Linear(keras.layers.Layer):
@@ -63,9 +59,6 @@ class Linear(keras.layers.Layer):
     def item_vectors(self):
         """What the scores of items are made of: float32 `[items, items]`, symmetrical but for its scale."""
         return ops.transpose(self.kernel)
-
-    def get_config(self):
-        return super().get_config() | {"items": self.items}
 
 
 def met(lists, items: int):

@@ -15,7 +15,7 @@ from horngate.models.recommendation.propagation import Edges, Propagated
 from horngate.models.recommendation.retrieval import Factors, Linear, Ranker
 from horngate.models.recommendation.settings import LearningSettings, Learnt
 from horngate.models.recommendation.towers import Tower, Towers
-from horngate.models.training.learning import Keeper, Plan, learn
+from horngate.models.training.learning import CheckpointPolicy, Plan, learn
 
 HELD_SCORES = 1 << 26  # of a step
 STEPS = 30  # of an epoch, or more, where users are many
@@ -33,7 +33,7 @@ class RetrievalSettings(LearningSettings):
     layers: int | None = None
 
 
-def factorised(lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper) -> Learnt:
+def factorised(lists: Lists, held: Lists, settings: RetrievalSettings, policy: CheckpointPolicy) -> Learnt:
     """Learn matrix factorisation by a softmax over all items, or over drawn ones where there are very many.
 
     Vectors begin as the leading singular vectors of who met what; scores are cosines over the temperature.
@@ -42,12 +42,12 @@ def factorised(lists: Lists, held: Lists, settings: RetrievalSettings, keeper: K
     layer = Factors(lists.users, lists.count, settings.dimension or 64, temperature_of(lists, settings), name="factors")
     layer.build()
     _begin(layer, start)
-    history = _fitted("mf", layer, lists, held, settings, keeper)
+    history = _fitted("mf", layer, lists, held, settings, policy)
     return Learnt(_answers(layer), history)
 
 
 def propagated(
-    lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper, product: Callable | None = None
+    lists: Lists, held: Lists, settings: RetrievalSettings, policy: CheckpointPolicy, product: Callable | None = None
 ) -> Learnt:
     """Learn LightGCN (He et al. 2020) by a softmax over items; begins as `factorised` does.
 
@@ -61,7 +61,7 @@ def propagated(
     start = leading(matrix, settings.dimension or 64, settings.seed)
     steps = 2 if settings.layers is None else settings.layers
     layer = Propagated(edges, start, steps, temperature_of(lists, settings), name="propagated")
-    history = _fitted("lightgcn", layer, lists, held, settings, keeper)
+    history = _fitted("lightgcn", layer, lists, held, settings, policy)
     kept = Factors(lists.users, lists.count, layer.dimension, layer.temperature, name="factors")
     kept.build()
     _begin(kept, layer.vectors())
@@ -69,7 +69,7 @@ def propagated(
 
 
 def towered(
-    lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper, features: dict[str, tuple]
+    lists: Lists, held: Lists, settings: RetrievalSettings, policy: CheckpointPolicy, features: dict[str, tuple]
 ) -> Learnt:
     """Learn two towers (Covington et al. 2016) by a softmax over items; who was never met has a vector by features alone.
 
@@ -84,7 +84,7 @@ def towered(
         own = arrays or None
         towers.append(Tower(values, own, tokens or 0, learnt, settings.seed, name=role))
     layer = Towers(*towers, lists.count, temperature_of(lists, settings), name="towers")
-    history = _fitted("towers", layer, lists, held, settings, keeper)
+    history = _fitted("towers", layer, lists, held, settings, policy)
     vectors = [
         np.concatenate(
             [np.asarray(tower(part)) for part in np.array_split(np.arange(size, dtype=np.int32), -(-size // 4096))]
@@ -97,12 +97,12 @@ def towered(
     return Learnt(_answers(kept), history)
 
 
-def autoencoded(lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper) -> Learnt:
+def autoencoded(lists: Lists, held: Lists, settings: RetrievalSettings, policy: CheckpointPolicy) -> Learnt:
     """Learn the variational autoencoder MultVAE (Liang et al. 2018)."""
     dimension = settings.dimension or 200
     dropout = 0.5 if settings.dropout is None else settings.dropout
     layer = Autoencoder(lists.count, 3 * dimension, dimension, dropout, seed=settings.seed, name="autoencoder")
-    history = _fitted("multvae", layer, lists, held, settings, keeper)
+    history = _fitted("multvae", layer, lists, held, settings, policy)
     return Learnt(_answers(layer, (None,)), history)
 
 
@@ -138,7 +138,12 @@ DEFAULTS: dict[str, tuple[float, int, int, int]] = {  # rate, users a step at le
 
 
 def _fitted(
-    name: str, layer: keras.layers.Layer, lists: Lists, held: Lists, settings: RetrievalSettings, keeper: Keeper
+    name: str,
+    layer: keras.layers.Layer,
+    lists: Lists,
+    held: Lists,
+    settings: RetrievalSettings,
+    policy: CheckpointPolicy,
 ) -> list[dict[str, Any]]:
     """Train a layer of scores, and return the history."""
     rate, least, epochs, patience = DEFAULTS[name]
@@ -159,7 +164,7 @@ def _fitted(
         monitor="val_loss" if judged else None,
     )
     model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate or rate), jit_compile=False)
-    return learn(model, rows, validation, plan, keeper)
+    return learn(model, rows, validation, plan, policy)
 
 
 def _ranker(name: str, layer: keras.layers.Layer, history: bool, sampled: bool, prior: np.ndarray | None) -> Ranker:

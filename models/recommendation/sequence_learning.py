@@ -8,7 +8,7 @@ import numpy as np
 from horngate.models.recommendation.interactions import Lists
 from horngate.models.recommendation.sequences import Following, Recurrent, SelfAttentive, Sequencer
 from horngate.models.recommendation.settings import LearningSettings, Learnt
-from horngate.models.training.learning import Keeper, Plan, learn
+from horngate.models.training.learning import CheckpointPolicy, Plan, learn
 
 MANY = 30_000  # items from which on a softmax is over drawn ones
 DRAWN = 4096
@@ -112,7 +112,7 @@ def network(name: str, items: int, settings: SequenceSettings, short: bool = Tru
     return layer
 
 
-def followed(name: str, lists: Lists, held: Lists, settings: SequenceSettings, keeper: Keeper) -> Learnt:
+def followed(name: str, lists: Lists, held: Lists, settings: SequenceSettings, policy: CheckpointPolicy) -> Learnt:
     """Learn what follows what by a softmax over all items, or over drawn ones where there are very many.
 
     Args:
@@ -136,7 +136,7 @@ def followed(name: str, lists: Lists, held: Lists, settings: SequenceSettings, k
         monitor="val_loss" if judged else None,
     )
     model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate or usual.learning_rate), jit_compile=False)
-    history = learn(model, rows, validation, plan, keeper)
+    history = learn(model, rows, validation, plan, policy)
     return Learnt(answers(layer), history)
 
 

@@ -61,10 +61,6 @@ class Sequencer(keras.layers.Layer, ABC):
         states = ops.take_along_axis(self.states(lists, training), last[:, None, None], axis=1)
         return ops.cast(self.scores(states[:, 0]), "float32")
 
-    def get_config(self):
-        names = ("items", "dimension", "blocks", "dropout", "length", "seed")
-        return super().get_config() | {name: getattr(self, name) for name in names}
-
 
 @keras.saving.register_keras_serializable("horngate")
 class SelfAttentive(Sequencer):
@@ -118,9 +114,6 @@ class Block(keras.layers.Layer):
         vectors = self.norms[0](vectors + self.hides[0](found, training=training))
         found = self.narrow(ops.gelu(self.wide(vectors), approximate=True))  # ONNX Runtime lacks the exact one's erfc
         return self.norms[1](vectors + self.hides[1](found, training=training))
-
-    def get_config(self):
-        return super().get_config() | {name: getattr(self, name) for name in ("dimension", "dropout", "seed")}
 
 
 @keras.saving.register_keras_serializable("horngate")

@@ -44,10 +44,6 @@ class LogMel(layers.Layer):
         frames = None if input_shape[1] is None else 1 + (input_shape[1] - self.length) // self.step
         return (input_shape[0], frames, self.bands)
 
-    def get_config(self):
-        names = ("rate", "bands", "window", "hop", "low", "high", "span")
-        return super().get_config() | {name: getattr(self, name) for name in names}
-
     def _constants(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the cosines and sines of the frequencies that the filters reach `[length, 1, 2k]`, and the filters."""
         points = 2 ** int(np.ceil(np.log2(self.length)))
@@ -139,10 +135,6 @@ class Masking(layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
-        names = ("times", "bands", "time_share", "band_share", "stretch", "tempo", "tilt", "seed")
-        return super().get_config() | {name: getattr(self, name) for name in names}
-
 
 @keras.saving.register_keras_serializable("horngate")
 class WhisperMel(LogMel):
@@ -165,10 +157,6 @@ class WhisperMel(LogMel):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], None if input_shape[1] is None else input_shape[1] // self.step, self.bands)
-
-    def get_config(self):
-        config = super().get_config()
-        return {name: config[name] for name in ("name", "trainable", "dtype", "bands")}
 
     def _constants(self) -> tuple[np.ndarray, np.ndarray]:
         from keras_hub.layers import WhisperAudioConverter

@@ -114,9 +114,6 @@ class Sounding(layers.Layer):
         count = input_shape[1]
         return (input_shape[0], None if count is None else frames(count, self.length, self.step, self.stride), 1)
 
-    def get_config(self):
-        return super().get_config() | {"length": self.length, "step": self.step, "stride": self.stride}
-
 
 def frames(samples, length: int, step: int, stride: int):
     """Return how many frames of the answer so many samples make (at least as many as a frame of the spectra has).

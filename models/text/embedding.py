@@ -7,7 +7,7 @@ import keras
 from keras import layers, ops
 
 from horngate.models.network import depths, thaw
-from horngate.models.training.learning import Keeper, Plan, Rows, learn
+from horngate.models.training.learning import CheckpointPolicy, Plan, Rows, learn
 from horngate.models.training.lora import adapt
 from horngate.models.training.optimizer import adamw
 
@@ -111,7 +111,7 @@ def contrast(targets, vectors):
 
 
 def learn_pairs(
-    answers: keras.Model, train: Rows, validation: Rows, config: PairConfig, keeper: Keeper
+    answers: keras.Model, train: Rows, validation: Rows, config: PairConfig, policy: CheckpointPolicy
 ) -> list[dict[str, Any]]:
     """Train an embedder on pairs and leave in it the epoch of the lowest validation loss; return the history.
 
@@ -139,4 +139,4 @@ def learn_pairs(
     optimizer = adamw(config.learning_rate or rate, steps, 0.1, 0.01, factors if gently else None)
     loss = contrast if config.phase == "contrastive" else cosent if config.scored else ranking
     model.compile(optimizer=optimizer, loss=loss)
-    return learn(model, train, validation, plan, keeper)
+    return learn(model, train, validation, plan, policy)

@@ -31,9 +31,6 @@ class TokenInputs(layers.Layer):
     def compute_output_spec(self, ids):
         return {name: keras.KerasTensor(ids.shape, dtype="int32") for name in self.names}
 
-    def get_config(self):
-        return super().get_config() | {"pad": self.pad, "separator": self.separator, "names": list(self.names)}
-
 
 @keras.saving.register_keras_serializable("horngate")
 class MaskedMean(layers.Layer):

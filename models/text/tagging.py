@@ -28,9 +28,6 @@ class TokenScores(layers.Layer):
     def compute_output_shape(self, logits_shape, ids_shape):
         return logits_shape
 
-    def get_config(self):
-        return super().get_config() | {"pad": self.pad}
-
 
 @keras.saving.register_keras_serializable("horngate")
 class ShapedEmbedding(layers.Layer):

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from horngate.models.errors import UserError
 
-class DamagedCheckpoint(ValueError):
+
+class DamagedCheckpoint(UserError, ValueError):
     """A checkpoint that can't be trusted; one line that names the file."""
 
 
-class UnwrittenCheckpoint(ValueError):
+class UnwrittenCheckpoint(UserError, ValueError):
     """A checkpoint that can't be written; the one before it is untouched."""
 
 

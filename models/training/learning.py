@@ -5,13 +5,15 @@ from typing import Any
 import keras
 
 from horngate.models.training.batches import ArrayRows, Batches, PlainBatches, Rows
-from horngate.models.training.phase import Diverged, Interrupted, Keeper, Plan
-from horngate.models.training.resumable_state import State
+from horngate.models.training.phase import CheckpointPolicy, Diverged, Interrupted, Plan
+from horngate.models.training.resumable_state import ResumableState
 
-__all__ = ["ArrayRows", "Diverged", "Interrupted", "Keeper", "Plan", "Rows", "learn"]
+__all__ = ["ArrayRows", "CheckpointPolicy", "Diverged", "Interrupted", "Plan", "Rows", "learn"]
 
 
-def learn(model: keras.Model, rows: Rows, validation: Rows, plan: Plan, keeper: Keeper) -> list[dict[str, Any]]:
+def learn(
+    model: keras.Model, rows: Rows, validation: Rows, plan: Plan, policy: CheckpointPolicy
+) -> list[dict[str, Any]]:
     """Train a compiled model and leave in it the weights of the best epoch by `plan.monitor`.
 
     A phase that was finished before only loads its weights; one that was cut goes on at the step after its checkpoint.
@@ -20,11 +22,11 @@ def learn(model: keras.Model, rows: Rows, validation: Rows, plan: Plan, keeper: 
         The history: one row per epoch with `phase`, `epoch`, the training and validation measures, `learning_rate`.
 
     Raises:
-        Interrupted: `keeper.stop` was set; the checkpoint is written.
+        Interrupted: `policy.stop` was set; the checkpoint is written.
         DamagedCheckpoint: the checkpoint can't be read or doesn't fit.
     """
     model.optimizer.build(model.trainable_variables)
-    state = State(model, plan, keeper, plan.steps(rows.count))
+    state = ResumableState(model, plan, policy, plan.steps(rows.count))
     state.load()
     while not state.done:
         left = state.steps - state.step

@@ -4,13 +4,14 @@ import math
 
 import keras
 
+from horngate.models.errors import UserError
 from horngate.models.network import fresh_layers
 
 RANK = 8
 PROJECTIONS = ("query", "value", "query_dense", "value_dense")
 
 
-class NoAttention(ValueError):
+class NoAttention(UserError, ValueError):
     """A network without the projections that LoRA goes beside; one line that says what to do."""
 
 

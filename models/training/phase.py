@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from horngate.models.errors import UserError
 
-class Diverged(ValueError):
+
+class Diverged(UserError, ValueError):
     """The loss is no number any more; one line that says what to do."""
 
 
@@ -17,7 +19,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 @dataclass
-class Keeper:
+class CheckpointPolicy:
     """Where and how often states are kept, and who is told.
 
     Attributes:

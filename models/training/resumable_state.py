@@ -8,17 +8,17 @@ import keras
 import numpy as np
 
 from horngate.models.training import checkpoint
-from horngate.models.training.phase import Diverged, Interrupted, Keeper, Plan
+from horngate.models.training.phase import CheckpointPolicy, Diverged, Interrupted, Plan
 
 
-class State(keras.callbacks.Callback):
+class ResumableState(keras.callbacks.Callback):
     """What a cut training needs to go on as if it had not been cut."""
 
-    def __init__(self, model: keras.Model, plan: Plan, keeper: Keeper, steps: int):
+    def __init__(self, model: keras.Model, plan: Plan, policy: CheckpointPolicy, steps: int):
         super().__init__()
         self.set_model(model)
-        self.plan, self.keeper, self.steps = plan, keeper, steps
-        self.path = keeper.path(plan.phase)
+        self.plan, self.policy, self.steps = plan, policy, steps
+        self.path = policy.path(plan.phase)
         self.epoch, self.step, self.first = 0, 0, 0
         self.history: list[dict[str, Any]] = []
         self.best: list[np.ndarray] | None = None
@@ -67,8 +67,8 @@ class State(keras.callbacks.Callback):
             checkpoint.assign(self.model.metrics_variables, summed)
             self.sums = None
         self.step = self.first + batch + 1
-        self.keeper.stepped(self.plan.phase, self.epoch * self.steps + self.step, self.plan.epochs * self.steps)
-        if self.step < self.steps and (self._stopping() or time.monotonic() - self.saved_at > self.keeper.every):
+        self.policy.stepped(self.plan.phase, self.epoch * self.steps + self.step, self.plan.epochs * self.steps)
+        if self.step < self.steps and (self._stopping() or time.monotonic() - self.saved_at > self.policy.every):
             self.save()
             if self._stopping():
                 raise Interrupted
@@ -79,9 +79,9 @@ class State(keras.callbacks.Callback):
         self.history.append(row | {"learning_rate": rate})
         self.epoch, self.step = epoch + 1, 0
         self._compare(row["loss"], row.get(self.plan.monitor))
-        if not self.done and (self._stopping() or time.monotonic() - self.saved_at > self.keeper.at_least):
+        if not self.done and (self._stopping() or time.monotonic() - self.saved_at > self.policy.at_least):
             self.save()
-        self.keeper.told(self.plan.phase, self.history)
+        self.policy.told(self.plan.phase, self.history)
         self.model.stop_training = self.ended or self._stopping()
 
     def check_stop(self) -> None:
@@ -113,7 +113,7 @@ class State(keras.callbacks.Callback):
         return [variable for variable in self.model.variables if id(variable) not in sums]
 
     def _stopping(self) -> bool:
-        return self.keeper.stop is not None and self.keeper.stop.is_set()
+        return self.policy.stop is not None and self.policy.stop.is_set()
 
 
 def _listed(arrays: dict[str, np.ndarray], kind: str) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from horngate.models.network import Network, depths, thaw
-from horngate.models.training.learning import Keeper, Plan, Rows, learn
+from horngate.models.training.learning import CheckpointPolicy, Plan, Rows, learn
 from horngate.models.training.lora import adapt
 from horngate.models.training.optimizer import adamw
 
@@ -77,7 +77,7 @@ class FeatureRows:
 
 
 def probe(
-    train: tuple, validation: tuple, settings: Settings, keeper: Keeper, penalties=PENALTIES, phase="probe"
+    train: tuple, validation: tuple, settings: Settings, policy: CheckpointPolicy, penalties=PENALTIES, phase="probe"
 ) -> Probe:
     """Return the best of several regularised linear heads on frozen features, all learnt to convergence in one pass.
 
@@ -94,7 +94,7 @@ def probe(
     epochs = settings.epochs or int(np.clip(LEAST_STEPS * batch_size // max(rows.count, 1), 30, 100))
     plan = Plan(phase, epochs, batch_size, settings.seed, monitor=None)
     model = _heads(rows, penalties, settings, plan.epochs * plan.steps(rows.count))
-    history = learn(model, rows, held, plan, keeper)
+    history = learn(model, rows, held, plan, policy)
     kernels, biases = model.get_weights()
     losses = _held_losses(held, kernels, biases, settings.several) if held.count else np.zeros(1)
     best = int(losses.argmin())
@@ -151,7 +151,7 @@ def _held_losses(held: FeatureRows, kernels: np.ndarray, biases: np.ndarray, sev
 
 
 def finetune(
-    network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper
+    network: Network, train: Rows, validation: Rows, settings: Settings, policy: CheckpointPolicy
 ) -> list[dict[str, Any]]:
     """Train all layers from the head that the network has, gently near the input; return the history.
 
@@ -165,7 +165,7 @@ def finetune(
     rate = settings.learning_rate or peak
     optimizer = adamw(rate, plan.epochs * plan.steps(train.count), 0.1, 0.05, factors)
     network.compile(optimizer, SMOOTHING)
-    return learn(network.logits, train, validation, plan, keeper)
+    return learn(network.logits, train, validation, plan, policy)
 
 
 def _gentle(encoder: keras.Model) -> tuple[float, float]:
@@ -179,7 +179,9 @@ def _gentle(encoder: keras.Model) -> tuple[float, float]:
     return min(RATE, BY_WIDTH / encoder.output_shape[-1]), 0.3
 
 
-def lora(network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper) -> list[dict[str, Any]]:
+def lora(
+    network: Network, train: Rows, validation: Rows, settings: Settings, policy: CheckpointPolicy
+) -> list[dict[str, Any]]:
     """Train factors beside the encoder's attention, and the head that the network has; return the history.
 
     `models.lora.merged` gives the network without factors afterwards.
@@ -191,11 +193,11 @@ def lora(network: Network, train: Rows, validation: Rows, settings: Settings, ke
     plan = _plan("lora", network, settings, epochs=settings.finetune_epochs, batch_size=32)
     optimizer = adamw(settings.learning_rate or 1e-3, plan.epochs * plan.steps(train.count), 0.1, 0.01)
     network.compile(optimizer, SMOOTHING)
-    return learn(network.logits, train, validation, plan, keeper)
+    return learn(network.logits, train, validation, plan, policy)
 
 
 def scratch(
-    network: Network, train: Rows, validation: Rows, settings: Settings, keeper: Keeper
+    network: Network, train: Rows, validation: Rows, settings: Settings, policy: CheckpointPolicy
 ) -> list[dict[str, Any]]:
     """Train all layers from a random start, batch normalisation included; return the history."""
     thaw(network.encoder, norms=True)
@@ -204,7 +206,7 @@ def scratch(
         settings.learning_rate or settings.scratch_rate, plan.epochs * plan.steps(train.count), 0.05, 0.05
     )
     network.compile(optimizer, SMOOTHING)
-    return learn(network.logits, train, validation, plan, keeper)
+    return learn(network.logits, train, validation, plan, policy)
 
 
 def features_of(forward: Callable, batches, out: np.ndarray, done: Callable) -> None:

@@ -3,13 +3,15 @@
 import keras
 from keras import ops
 
+from horngate.models.errors import UserError
+
 PADDING = keras.layers.ZeroPadding2D  # for the next stride
 MERGES = (keras.layers.Add, keras.layers.Concatenate)
 ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
 TINY = 1e-6  # length of a patch, below which it isn't scaled up to 1
 
 
-class NoMaps(ValueError):
+class NoMaps(UserError, ValueError):
     """A backbone without the maps that patches are made of; one line that says what to do."""
 
 
@@ -46,9 +48,6 @@ class Patches(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:3], sum(shape[-1] for shape in input_shape))
-
-    def get_config(self):
-        return super().get_config() | {"neighbourhood": self.neighbourhood}
 
 
 def patch_encoder(backbone: keras.Model, scaling: keras.layers.Layer, side: int, finest: int) -> keras.Model:

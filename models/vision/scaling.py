@@ -28,9 +28,6 @@ class Scaling(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
-        return super().get_config() | {"scale": self.scale, "offset": self.offset, "reverse": self.reverse}
-
 
 def scaling_like(preprocess) -> Scaling:
     """Return the layer that does what a `preprocess_input` of `keras.applications` does.
@@ -68,6 +65,3 @@ class Levels(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.channels)
-
-    def get_config(self):
-        return super().get_config() | {"channels": self.channels}

@@ -1,6 +1,7 @@
 """Findings: what is wrong with the data, graded; errors stop a training, warnings don't."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,24 @@ class Finding:
     message: str
     rows: int = 0
     ids: tuple[str, ...] = ()
+
+
+def findings_on(
+    grade: str, code: str, message: str, rows: Sequence[int], ids: list[str], first: bool = False
+) -> list[Finding]:
+    """Return the finding on some of the rows; none where there are none of these.
+
+    Args:
+        message: a `{}` that it begins with becomes the number of rows.
+        rows: their places.
+        ids: of all rows.
+        first: whether the message ends with the first of them.
+    """
+    shown = tuple(ids[row] for row in rows[:SHOWN])
+    if not shown:
+        return []
+    message = f"{len(rows)}{message[2:]}" if message.startswith("{}") else message
+    return [Finding(grade, code, f"{message} (first: {shown[0]})" if first else message, len(rows), shown)]
 
 
 def label_findings(labels: list[list[str]], splits: np.ndarray | None = None) -> list[Finding]:
@@ -70,19 +89,18 @@ def duplicate_findings(table: pa.Table, found: Duplicates, splits: np.ndarray) -
     findings = []
     for kind, code, numbers in (("equal", "duplicates", found.exact), ("near-equal", "near_duplicates", found.near)):
         sets = _sets(numbers)
-        if not sets:
-            continue
         across = [rows for rows in sets if len({splits[row] for row in rows if splits[row]}) > 1]
         rows = sorted(row for members in sets for row in members)
-        findings.append(_on(f"{len(rows)} rows stand in {len(sets)} sets of {kind} inputs", "note", code, rows, ids))
-        if across:
-            rows = sorted(row for members in across for row in members)
-            message = f"{len(across)} sets of {kind} inputs stand on several sides of the given splits"
-            findings.append(_on(message, "warning", f"{code}_across_splits", rows, ids))
+        message = f"{len(rows)} rows stand in {len(sets)} sets of {kind} inputs"
+        findings += findings_on("note", code, message, rows, ids, first=True)
+        rows = sorted(row for members in across for row in members)
+        message = f"{len(across)} sets of {kind} inputs stand on several sides of the given splits"
+        findings += findings_on("warning", f"{code}_across_splits", message, rows, ids, first=True)
     torn = [rows for rows in _sets(found.exact) if len({targets[row] for row in rows if targets[row]}) > 1]
-    if torn:
-        rows = sorted(row for members in torn for row in members)
-        findings.append(_on(f"{len(torn)} inputs stand under two labels", "warning", "two_labels", rows, ids))
+    rows = sorted(row for members in torn for row in members)
+    findings += findings_on(
+        "warning", "two_labels", f"{len(torn)} inputs stand under two labels", rows, ids, first=True
+    )
     if found.oversized:
         message = f"near-duplicate groups too large to merge: {', '.join(map(str, found.oversized[:SHOWN]))} rows"
         findings.append(Finding("warning", "large_duplicate_groups", message, sum(found.oversized)))
@@ -124,9 +142,3 @@ def _sets(numbers: np.ndarray) -> list[list[int]]:
     order = np.argsort(numbers, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
     return [part.tolist() for part in parts if len(part) > 1]
-
-
-def _on(message: str, grade: str, code: str, rows: list[int], ids: list[str]) -> Finding:
-    return Finding(
-        grade, code, f"{message} (first: {ids[rows[0]]})", len(rows), tuple(ids[row] for row in rows[:SHOWN])
-    )

@@ -1,7 +1,5 @@
 """Rows that are listed again after a training: those of a run's own data, or of other data for the same task."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,9 +11,7 @@ from horngate.pipelines.data.sources.loader import examples, labelled
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.card import Data, elsewhere
 from horngate.pipelines.spec.errors import Unreadable, UserError
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 def own_rows(run: Run, suffixes: tuple[str, ...], split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
@@ -66,7 +62,7 @@ def other_rows(card: Data, suffixes: tuple[str, ...], data: str, split: str | No
     return table
 
 
-def read_again(task: "Task", run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
+def read_again(task: Task, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:
     """Return up to `count` real tensors, drawn from the rows of these splits in their order, then from others.
 
     Raises:

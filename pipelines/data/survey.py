@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,9 +18,7 @@ from horngate.pipelines.data.sources.blocks import Listing
 from horngate.pipelines.data.sources.loader import examples
 from horngate.pipelines.spec.errors import Unreadable
 from horngate.pipelines.system import progress
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Survey:
         return [finding for finding in self.findings if finding.grade == "error"]
 
 
-def survey(task: "Task") -> Survey:
+def survey(task: Task) -> Survey:
     """List, read and compare all rows of the data of a task's card.
 
     Raises:
@@ -120,7 +118,7 @@ def _values(column: pa.ChunkedArray):
     return (value.as_py() for value in column)
 
 
-def _of_rows(task: "Task", table: pa.Table, facts: list[Any], same: Duplicates) -> list[Finding]:
+def _of_rows(task: Task, table: pa.Table, facts: list[Any], same: Duplicates) -> list[Finding]:
     given = np.array([name or "" for name in table["split"].to_pylist()], dtype=object)
     findings = task.rows.findings(table, facts, given if "train" in given and "" not in given else None)
     torn = [] if task.card.split_rule == "time-cut" else checks.group_findings(table, given, task.card.rows.unit)

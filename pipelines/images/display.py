@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,7 @@ from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import whole
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class ShownPictures:
@@ -31,7 +29,7 @@ class ShownPictures:
 
     def __init__(
         self,
-        task: "Task",
+        task: Task,
         drawn_from: tuple[str, ...] = ("mistakes",),
         showable: Callable[[bytes], bool] = lambda data: True,
     ):

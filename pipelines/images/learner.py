@@ -6,10 +6,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
-from horngate.models.backbones.pictures import BackboneError, picture_encoder
+from horngate.models.backbones.pictures import picture_encoder
 from horngate.models.network import Network
 from horngate.pipelines.metrics.classification import Outcome
-from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.tasks.classification.learner import LabelLearner
 from horngate.pipelines.tasks.parts import Fitted, LearningData
@@ -40,10 +39,7 @@ class PictureLearner(LabelLearner):
         card, schema, labels = self.card, fitted.schema, fitted.decisions
         pixels = schema.get("channels", 3), schema.get("dtype", "uint8")
         name = pretrained.found(card.backbone)
-        try:
-            encoder = picture_encoder(name, card.weights, card.image_size, card.alpha, schema["small_size"], pixels)
-        except BackboneError as problem:
-            raise UserError(str(problem)) from None
+        encoder = picture_encoder(name, card.weights, card.image_size, card.alpha, schema["small_size"], pixels)
         if not self.pretrained:
             progress.notice(f"no pretrained weights: {card.backbone or 'a small network'} starts from random weights")
         network = Network.around(encoder, len(labels.labels), labels.several, seed=card.seed)

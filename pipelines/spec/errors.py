@@ -4,9 +4,9 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+from horngate.models.errors import UserError
 
-class UserError(Exception):
-    """One line that says what happened and what to do; the command line prints it and exits with 1."""
+__all__ = ["Unreadable", "UserError", "nearest"]
 
 
 class Unreadable(UserError):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,7 @@ from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.tasks.parts import Serving, Titles
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class ListedRows:
@@ -26,7 +24,7 @@ class ListedRows:
 
     suffixes: tuple[str, ...] = ()
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card = task, task.card
 
     def survey(self) -> Survey:
@@ -54,7 +52,7 @@ class TensorReader:
 
     size_of: Callable[[np.ndarray], int] | None = None
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.card, self.schema = task.card, task.fitted.schema
 
     def collate(self, tensors: Sequence[np.ndarray | None], rows: int | None = None) -> np.ndarray:
@@ -74,7 +72,7 @@ class TensorReader:
 class TableEvaluator:
     """Measures tables of answers. A task adds `outcome`, `trivial`, `metrics` and `details`."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card, self.fitted = task, task.card, task.fitted
 
     def labels_in(self, target: str | None) -> list[str] | None:
@@ -83,7 +81,7 @@ class TableEvaluator:
     def correct(self, answers: pa.Table) -> np.ndarray | None:
         return None
 
-    def incomparable(self, other: "Task") -> str | None:
+    def incomparable(self, other: Task) -> str | None:
         return None
 
 
@@ -92,7 +90,7 @@ class PageDisplay:
 
     titles = Titles()
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card, self.fitted = task, task.card, task.fitted
 
     def plots(self, answers: pa.Table, report: Report) -> list[Plot]:
@@ -119,7 +117,7 @@ class ModelExporter:
     unexportable: str | None = None
     ranges: dict[str, tuple[float | None, float | None]] = {"inputs": (None, None), "outputs": (None, None)}
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card, self.fitted = task, task.card, task.fitted
 
     def golden(self, run: Run, data: str | None, count: int, splits: tuple[str, ...]) -> np.ndarray:

@@ -111,6 +111,11 @@ class LearningData:
         """Return the places of a split's rows, int64 `[n]`."""
         return np.flatnonzero(self.splits == split)
 
+    @property
+    def held_out(self) -> dict[str, np.ndarray]:
+        """The places of the rows of validation and test, int64 `[n]` by split; a split without rows is left out."""
+        return {split: self.places(split) for split in ("validation", "test") if len(self.places(split))}
+
     def rows(self, split: str) -> pa.Table:
         """Return a split's rows as they were listed."""
         return self.table.take(pa.array(self.places(split)))

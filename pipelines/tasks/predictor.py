@@ -2,20 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from horngate.models.trust import Untrusted
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json
 from horngate.pipelines.tasks.parts import AnswerColumn, Fitted, Said
 from horngate.pipelines.tasks.row_by_row import row_by_row
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class ModelPredictor:
@@ -32,7 +28,7 @@ class ModelPredictor:
     batch_size = 32
     raced = True
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card, self.fitted = task, task.card, task.fitted
 
     @property
@@ -96,7 +92,4 @@ def kept_model(run: Run) -> Any:
     """
     from horngate.models.saving import open_model  # TensorFlow, which a bundle of another runtime does without
 
-    try:
-        return open_model(run / "model.keras")
-    except Untrusted as problem:
-        raise UserError(str(problem)) from None
+    return open_model(run / "model.keras")

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from horngate.pipelines.data.reading import ReadRows
+from horngate.pipelines.training.rows import ReadRows
 
 SHOWN = 640  # rows that an encoder sees at least, where its epochs are not given
 MOST_EPOCHS = 10

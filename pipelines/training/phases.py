@@ -1,43 +1,32 @@
 """What every training by gradient tells and keeps while it runs, and when one phase counts as better than the one before."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import keras
 import numpy as np
+import pyarrow as pa
 
 from horngate.models.training import checkpoint
-from horngate.models.training.checkpoint import DamagedCheckpoint, UnwrittenCheckpoint
-from horngate.models.training.learning import Diverged, Keeper
-from horngate.models.training.lora import NoAttention
+from horngate.models.training.learning import CheckpointPolicy, Plan, Rows, learn
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics.intervals import bootstrap, numbered
 from horngate.pipelines.system import progress
 from horngate.pipelines.system.files import write_rows
+from horngate.pipelines.tasks.task import Task
 
-HISTORY = [
-    "phase",
-    "epoch",
-    "loss",
-    "accuracy",
-    "cross_entropy",
-    "val_loss",
-    "val_accuracy",
-    "val_cross_entropy",
-    "learning_rate",
-]
-
-
-USERS_TO_MEND = (DamagedCheckpoint, UnwrittenCheckpoint, Diverged, NoAttention)
+HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 TOLD = ("loss", "val_loss", "val_accuracy", "val_ndcg_at_10")
 
 
-class Training:
+class PhaseRunner:
     """One training, phase after phase; subclasses say what the phases are. Finished phases are found again, not repeated.
 
     Args:
-        task: the pipeline, with its card and what it measures.
+        task: with its card, and the evaluator of what it measures.
         run: where history, checkpoints and the model are kept.
 
     Attributes:
@@ -47,10 +36,22 @@ class Training:
 
     columns = HISTORY
 
-    def __init__(self, task: Any, run: Run):
+    def __init__(self, task: Task, run: Run):
         self.task, self.card, self.run = task, task.card, run
         self.history: list[dict[str, Any]] = []
         self.costs: dict[str, float] = {}
+
+    def method(self, pretrained: bool) -> str:
+        """Return the card's method; where there are no pretrained weights, that is to learn from scratch.
+
+        Raises:
+            UserError: it needs some.
+        """
+        if not pretrained and self.card.method not in ("auto", "scratch"):
+            raise UserError(
+                f"--method {self.card.method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
+            )
+        return self.card.method if pretrained else "scratch"
 
     def timed(self, phase: str, work: Callable[[], Any]) -> Any:
         """Do a phase's work, return what it returns, and note its seconds."""
@@ -58,6 +59,61 @@ class Training:
         result = work()
         self.costs[phase] = round(time.monotonic() - started, 1)
         return result
+
+    @contextmanager
+    def monitor(self, at_least: float = 0.0) -> Iterator[CheckpointPolicy]:
+        """Give a phase its checkpoint policy, and tell its steps and epochs."""
+        jobs: dict[str, list] = {}  # what tells each phase's steps, and how many were told
+
+        def stepped(phase: str, step: int, steps: int) -> None:
+            if phase not in jobs:
+                jobs[phase] = [running.enter_context(progress.job(f"learning: {phase}", steps)), 0]
+            done, before = jobs[phase]
+            done(step - before)
+            jobs[phase][1] = step
+
+        def told(phase: str, history: list[dict[str, Any]]) -> None:
+            row = self.write_history(self.history + history)[-1]
+            shown = ", ".join(f"{name} {row[name]:.4f}" for name in TOLD if name in row)
+            progress.detail(f"{phase} epoch {row['epoch']}: {shown}")
+
+        with progress.patiently(), ExitStack() as running:
+            yield CheckpointPolicy(
+                self.run / "checkpoints", at_least=at_least, stop=progress.stop, told=told, stepped=stepped
+            )
+
+    def learn_phase(
+        self, model: keras.Model, rows: Rows, held: Rows, plan: Plan, at_least: float = 0.0
+    ) -> list[dict[str, Any]]:
+        """Learn one phase as `models.training.learning.learn`; return its history, and add it to that of all.
+
+        Raises:
+            UserError: a checkpoint that is damaged or can't be written, a loss that is no number, a method that the model
+                doesn't take.
+        """
+        with self.monitor(at_least) as policy:
+            found = learn(model, rows, held, plan, policy)
+        self.history += found
+        return found
+
+    def finetuned(
+        self, model: keras.Model, work: Callable[[], Any], validated: Callable[[], Any], held: pa.Table, before: str
+    ) -> tuple[str, str]:
+        """Fine-tune, which is kept where it was asked for or is surely better; return what is kept, and why.
+
+        Args:
+            model: holds the weights of the phase before, and gets back what is kept.
+            work: fine-tunes it.
+            validated: returns the task's outcome on validation rows, by the weights as they stand.
+            held: these rows.
+            before: what the phase before is called.
+        """
+        if self.card.method != "auto":
+            self.timed("finetune", work)
+            return "finetune", "asked for"
+        weights, outcome = checkpoint.values_of(model.weights), validated()
+        self.timed("finetune", work)
+        return self.better(model, weights, (outcome, validated()), held["group"].to_pylist(), before)
 
     def better(
         self, model: Any, weights: list[np.ndarray], outcomes: tuple, groups: list, untuned: str
@@ -79,6 +135,16 @@ class Training:
         checkpoint.assign(model.weights, weights)
         return untuned, f"{said}: no sure gain"
 
+    def renamed(self, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return rows of history as they are written and told."""
+        return history
+
+    def write_history(self, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Write rows to history.csv; return them as written."""
+        rows = self.renamed(history)
+        write_rows(self.run / "history.csv", rows, self.columns)
+        return rows
+
     def finish(self, model: Any, kept: str, why: str, **decided: Any) -> dict[str, Any]:
         """Write the model and the history; return the summary.
 
@@ -86,12 +152,12 @@ class Training:
             decided: what else the protocol says.
         """
         self.run.keep_model(model)
-        write_rows(self.run / "history.csv", self.history, self.columns)
+        self.write_history(self.history)
         protocol = {"method": kept, "chosen_because": why, "refit": False} | decided
         return {"method": kept, "costs_seconds": self.costs, "protocol": protocol}
 
 
-def _gain(task: Any, before: Any, after: Any, groups: np.ndarray | None, step: str) -> tuple[bool, str]:
+def _gain(task: Task, before: Any, after: Any, groups: np.ndarray | None, step: str) -> tuple[bool, str]:
     """Return whether an outcome is surely better by the headline metric on the same rows, and by how much in words.
 
     What can't be measured is kept, since it was asked for.
@@ -109,51 +175,3 @@ def _gain(task: Any, before: Any, after: Any, groups: np.ndarray | None, step: s
     low, high = bootstrap(gain, len(after), groups, seed=task.card.seed)["gain"] or (float("nan"),) * 2
     value = gain["gain"](np.ones(len(after)))
     return low > 0, f"{name} on validation {value:+.4f} [{low:+.4f}, {high:+.4f}] {step}"
-
-
-class told:
-    """A context that gives a phase its keeper, with progress told by step.
-
-    Args:
-        ladder: has `run`, `history` (of the phases before) and its `columns`; what it calls its numbers, `renamed` says.
-
-    Raises:
-        UserError: at its end, for what a user can mend: a checkpoint that is damaged or can't be written, a loss that
-            is no number, a method that the model doesn't take.
-    """
-
-    def __init__(self, ladder: Any, at_least: float = 5.0):
-        self.ladder, self.at_least, self.jobs, self.patience = ladder, at_least, {}, progress.patiently()
-        self.renamed = getattr(ladder, "renamed", list)
-
-    def __enter__(self) -> Keeper:
-        self.patience.__enter__()
-        return Keeper(
-            self.ladder.run / "checkpoints",
-            at_least=self.at_least,
-            stop=progress.stop,
-            told=self._told,
-            stepped=self._stepped,
-        )
-
-    def __exit__(self, kind: type | None, problem: BaseException | None, trace: Any) -> None:
-        for job, _ in self.jobs.values():
-            job.__exit__(kind, problem, trace)
-        self.patience.__exit__(kind, problem, trace)
-        if isinstance(problem, USERS_TO_MEND):
-            raise UserError(str(problem)) from None
-
-    def _stepped(self, phase: str, step: int, steps: int) -> None:
-        if phase not in self.jobs:
-            job = progress.job(f"learning: {phase}", steps)
-            self.jobs[phase] = (job, [job.__enter__(), 0])
-        state = self.jobs[phase][1]
-        state[0](step - state[1])
-        state[1] = step
-
-    def _told(self, phase: str, history: list[dict[str, Any]]) -> None:
-        rows = self.renamed(self.ladder.history + history)
-        write_rows(self.ladder.run / "history.csv", rows, self.ladder.columns)
-        row = rows[-1]
-        shown = ", ".join(f"{name} {row[name]:.4f}" for name in TOLD if name in row)
-        progress.detail(f"{phase} epoch {row['epoch']}: {shown}")

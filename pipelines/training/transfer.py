@@ -13,7 +13,6 @@ from horngate.models.text.embedding import PairConfig, embedder, learn_pairs
 from horngate.models.training import checkpoint, transfer
 from horngate.models.training.learning import ArrayRows
 from horngate.models.training.lora import merged
-from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.metrics.classification import Outcome
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.runtimes import Runtime
@@ -25,15 +24,20 @@ from horngate.pipelines.system.device import Device
 from horngate.pipelines.system.files import digest
 from horngate.pipelines.tasks.classification.decisions import decided
 from horngate.pipelines.tasks.parts import Fitted, LearningData
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.training.contrastive import LabelPairs
-from horngate.pipelines.training.phases import Training, told
+from horngate.pipelines.training.phases import PhaseRunner
+from horngate.pipelines.training.rows import ReadRows
 
 if TYPE_CHECKING:
     from horngate.pipelines.tasks.classification.learner import LabelLearner
-    from horngate.pipelines.tasks.task import Task
 
 
-class TransferLearning(Training):
+HISTORY = ["phase", "epoch", "loss", "accuracy", "cross_entropy"]
+HISTORY += ["val_loss", "val_accuracy", "val_cross_entropy", "learning_rate"]
+
+
+class TransferLearning(PhaseRunner):
     """One training on the ladder, resumable: finished phases and complete features are found again, not repeated.
 
     It is that of classifiers of rows; a task whose rows hold several things to classify says in a subclass what these are.
@@ -45,9 +49,10 @@ class TransferLearning(Training):
         run, device: where it is kept and computed.
     """
 
+    columns = HISTORY
     several = property(lambda self: self.fitted.decisions.several)  # whether a thing may have several labels
 
-    def __init__(self, learner: "LabelLearner", task: "Task", data: LearningData, run: Run, device: Device):
+    def __init__(self, learner: "LabelLearner", task: Task, data: LearningData, run: Run, device: Device):
         super().__init__(task, run)
         self.learner, self.data, self.device = learner, data, device
         self.fitted, self.network = task.fitted, task.fitted.model
@@ -71,20 +76,10 @@ class TransferLearning(Training):
 
     def learn(self) -> tuple[Fitted, dict[str, Any]]:
         """Learn by the card's method, choose, decide and save the model; return what was found, and the summary."""
-        method = self._method()
+        method = self.method(self.learner.pretrained)
         with self.device.scope():
             kept, why = self._learn(method)
             return self._choose(kept, why)
-
-    def _method(self) -> str:
-        method = self.card.method
-        if not self.learner.pretrained:
-            if method in ("probe", "contrastive", "lora", "finetune"):
-                raise UserError(
-                    f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
-                )
-            return "scratch"
-        return method
 
     def _learn(self, method: str) -> tuple[str, str]:
         """Climb the rungs of a method; return the rung that is kept and why."""
@@ -100,9 +95,8 @@ class TransferLearning(Training):
             self.timed("lora", lambda: self._all_layers(transfer.lora))
             self.network = type(self.network).within(merged(self.network.answers))
             return "lora", "asked for"
-        low = self._snapshot() if method == "auto" else None
-        self.timed("finetune", lambda: self._all_layers(transfer.finetune))
-        return ("finetune", "asked for") if low is None else self._compared(low)
+        tune, held = partial(self._all_layers, transfer.finetune), self.data.rows("validation")
+        return self.finetuned(self.network.logits, tune, self._validation, held, "probe")
 
     def _contrast(self) -> None:
         """Learn the encoder from pairs of training rows with a common label; the head comes after it."""
@@ -111,34 +105,25 @@ class TransferLearning(Training):
             "contrastive", False, card.seed, card.epochs or pairs.epochs, card.batch_size, card.learning_rate
         )
         none = ArrayRows(np.zeros((0,)), np.zeros((0,)))
-        with told(self) as keeper:
-            self.history += learn_pairs(embedder(self.network.encoder), pairs, none, config, keeper)
+        with self.monitor(at_least=5.0) as policy:
+            self.history += learn_pairs(embedder(self.network.encoder), pairs, none, config, policy)
 
     def _probe(self) -> float:
         """Learn the head on cached features and put it into the network; return the penalty that won."""
         train = self._features("train", self.learner.views)
         held = self._features("validation", 1)
-        with told(self) as keeper:
-            found = transfer.probe(train, held[:2], self.head_settings, keeper)
+        with self.monitor(at_least=5.0) as policy:
+            found = transfer.probe(train, held[:2], self.head_settings, policy)
         self.network.head.set_weights([found.kernel, found.bias])
         self.history += found.history
         return found.penalty
 
     def _all_layers(self, rung) -> None:
         """Learn all layers; the rung is `transfer.lora`, `finetune` or `scratch`."""
-        with told(self, at_least=0.0) as keeper:  # epochs of a head take milliseconds, these don't
+        with self.monitor() as policy:  # epochs of a head take milliseconds, these don't
             self.history += rung(
-                self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, keeper
+                self.network, self._read_rows("train"), self._read_rows("validation"), self.settings, policy
             )
-
-    def _snapshot(self) -> tuple[list[np.ndarray], Outcome]:
-        return checkpoint.values_of(self.network.logits.weights), self._validation()
-
-    def _compared(self, low: tuple[list[np.ndarray], Outcome]) -> tuple[str, str]:
-        """Keep the probe unless fine-tuning is better on validation beyond its interval."""
-        weights, before = low
-        groups = self.data.rows("validation")["group"].to_pylist()
-        return self.better(self.network.logits, weights, (before, self._validation()), groups, "probe")
 
     def _choose(self, kept: str, why: str) -> tuple[Fitted, dict[str, Any]]:
         """Decide on validation rows, refit where wished, save."""
@@ -171,13 +156,13 @@ class TransferLearning(Training):
         weights = None if train[2] is None else np.concatenate([train[2], held[2]])
         joined = (np.concatenate([train[0], held[0]]), np.concatenate([train[1], held[1]]), weights)
         none = (joined[0][:0], joined[1][:0])
-        with told(self) as keeper:
+        with self.monitor(at_least=5.0) as policy:
             settings = (
                 self.settings
                 if self.card.method == "probe"
                 else transfer.Settings(self.settings.several, self.card.seed)
             )
-            found = transfer.probe(joined, none, settings, keeper, penalties=(self.penalty,), phase="refit")
+            found = transfer.probe(joined, none, settings, policy, penalties=(self.penalty,), phase="refit")
         self.network.head.set_weights([found.kernel, found.bias])
         self.history += found.history
 

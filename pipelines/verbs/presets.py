@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from horngate.models.backbones import catalogue
-from horngate.models.backbones.pictures import BackboneError, architectures
+from horngate.models.backbones.pictures import architectures
 from horngate.pipelines.spec.discovery import domains
 from horngate.pipelines.spec.errors import UserError, nearest
 from horngate.pipelines.system import archive
@@ -47,8 +47,6 @@ def fetch(name: str, alpha: float | None = None, size: int | None = None) -> lis
             (saved,) = catalogue.fetch(name, Path(temporary) / "preset", alpha, size)
             saved.rename(place)
         return [place]
-    except BackboneError as problem:
-        raise UserError(str(problem)) from None
     except OSError as problem:
         raise UserError(f"can't write in {folder()}: {problem.strerror or problem}") from None
 

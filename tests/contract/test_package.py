@@ -99,7 +99,7 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 from horngate.models.training import transfer
 from horngate.models.backbones.pictures import picture_encoder
-from horngate.models.training.learning import ArrayRows, Keeper
+from horngate.models.training.learning import ArrayRows, CheckpointPolicy
 from horngate.models.network import Network
 from horngate.pipelines.system.device import Device
 import keras
@@ -114,7 +114,7 @@ for names in (["CPU:0"], ["CPU:0", "CPU:1"]):
         network = Network.around(picture_encoder(None, "none", 16, None, 16), 2, False, dropout=0.0)
         settings = transfer.Settings(False, 0, epochs=2, batch_size=8, learning_rate=1e-3)
         rows = ArrayRows(pixels, targets)
-        history = transfer.finetune(network, rows, rows, settings, Keeper())
+        history = transfer.finetune(network, rows, rows, settings, CheckpointPolicy())
     losses.append([row["loss"] for row in history] + [row["val_loss"] for row in history])
 print(np.abs(np.subtract(*losses)).max())
 """

@@ -349,8 +349,8 @@ match x:
 def test_small_files_are_read_once_and_rows_keep_their_order(tmp_path):
     import numpy as np
 
-    from horngate.pipelines.data.reading import ReadRows
     from horngate.pipelines.data.sources.blocks import block
+    from horngate.pipelines.training.rows import ReadRows
 
     class Reader:
         size_of = None

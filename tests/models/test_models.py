@@ -13,7 +13,7 @@ from horngate.models.network import Network, compile_classifier, depths, thaw
 from horngate.models.saving import open_model
 from horngate.models.training import checkpoint, transfer
 from horngate.models.training.checkpoint import DamagedCheckpoint
-from horngate.models.training.learning import ArrayRows, Diverged, Interrupted, Keeper, Plan, learn
+from horngate.models.training.learning import ArrayRows, CheckpointPolicy, Diverged, Interrupted, Plan, learn
 from horngate.models.training.optimizer import adamw
 from horngate.models.trust import Untrusted
 from horngate.models.vision.grad_cam import grad_cam
@@ -190,7 +190,7 @@ def uncut():
     """Rows to learn and to measure, a plan, and the history and weights of a training by it that nothing cut."""
     rows, held, plan = ArrayRows(*blobs()), ArrayRows(*blobs(50, 1)), Plan("p", 5, 32, 0)
     whole = dropout_model(5 * plan.steps(200))
-    return rows, held, plan, learn(whole, rows, held, plan, Keeper()), whole.get_weights()
+    return rows, held, plan, learn(whole, rows, held, plan, CheckpointPolicy()), whole.get_weights()
 
 
 @pytest.mark.parametrize("asked", [1, 2, 5, 9, 14, 20, 27, 33])
@@ -198,9 +198,9 @@ def test_a_cut_training_resumes_to_the_same_weights_and_history(uncut, tmp_path,
     rows, held, plan, wanted, weights = uncut
     cut = dropout_model(5 * plan.steps(200))
     with pytest.raises(Interrupted):
-        learn(cut, rows, held, plan, Keeper(tmp_path, at_least=0.0, stop=Countdown(asked)))
+        learn(cut, rows, held, plan, CheckpointPolicy(tmp_path, at_least=0.0, stop=Countdown(asked)))
     again = dropout_model(5 * plan.steps(200), seed=99)
-    history = learn(again, rows, held, plan, Keeper(tmp_path))
+    history = learn(again, rows, held, plan, CheckpointPolicy(tmp_path))
     assert history == wanted
     assert all(np.array_equal(a, b) for a, b in zip(weights, again.get_weights(), strict=True))
 
@@ -235,12 +235,12 @@ def test_batches_of_uneven_rows_have_one_length_and_resume(tmp_path):
     rows_batch = rows.batch
     rows.batch = lambda which, epoch: seen.append(rows.lengths[which]) or rows_batch(which, epoch)
     whole = token_model(4 * plan.steps(200))
-    wanted = learn(whole, rows, held, plan, Keeper())
+    wanted = learn(whole, rows, held, plan, CheckpointPolicy())
     assert np.mean([len(set(lengths.tolist())) == 1 for lengths in seen]) > 0.7
     cut, again = token_model(4 * plan.steps(200)), token_model(4 * plan.steps(200), seed=9)
     with pytest.raises(Interrupted):
-        learn(cut, rows, held, plan, Keeper(tmp_path, at_least=0.0, stop=Countdown(20)))
-    assert learn(again, rows, held, plan, Keeper(tmp_path)) == wanted
+        learn(cut, rows, held, plan, CheckpointPolicy(tmp_path, at_least=0.0, stop=Countdown(20)))
+    assert learn(again, rows, held, plan, CheckpointPolicy(tmp_path)) == wanted
     assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), again.get_weights(), strict=True))
 
 
@@ -248,10 +248,10 @@ def test_a_finished_phase_is_loaded_and_not_repeated(tmp_path):
     inputs, targets = blobs()
     rows, held, plan = ArrayRows(inputs, targets), ArrayRows(*blobs(50, 1)), Plan("p", 3, 32, 0)
     first = dropout_model(30)
-    history = learn(first, rows, held, plan, Keeper(tmp_path))
+    history = learn(first, rows, held, plan, CheckpointPolicy(tmp_path))
     second = dropout_model(30, seed=3)
     second.fit = lambda *words, **options: pytest.fail("it learnt again")
-    assert learn(second, rows, held, plan, Keeper(tmp_path)) == history
+    assert learn(second, rows, held, plan, CheckpointPolicy(tmp_path)) == history
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
 
 
@@ -260,7 +260,9 @@ def test_the_best_epoch_is_kept_and_patience_ends(tmp_path):
     held = ArrayRows(*blobs(50, 1))
     model = dropout_model(100)
     compile_classifier(model, keras.optimizers.Adam(0.5), False, 0.0)
-    history = learn(model, ArrayRows(inputs, targets), held, Plan("p", 60, 16, 0, patience=4), Keeper(tmp_path))
+    history = learn(
+        model, ArrayRows(inputs, targets), held, Plan("p", 60, 16, 0, patience=4), CheckpointPolicy(tmp_path)
+    )
     losses = [row["val_loss"] for row in history]
     assert len(history) < 60 and len(history) == losses.index(min(losses)) + 6
     assert model.evaluate(held.inputs, held.targets, verbose=0)[0] == pytest.approx(min(losses), rel=1e-4)
@@ -270,7 +272,9 @@ def test_a_loss_that_is_no_number_ends_with_advice():
     inputs, targets = blobs(40)
     targets[0, 0] = np.nan
     with pytest.raises(Diverged, match="--learning-rate"):
-        learn(dropout_model(10), ArrayRows(inputs, targets), ArrayRows(*blobs(10)), Plan("p", 2, 8, 0), Keeper())
+        learn(
+            dropout_model(10), ArrayRows(inputs, targets), ArrayRows(*blobs(10)), Plan("p", 2, 8, 0), CheckpointPolicy()
+        )
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * 100])
@@ -306,12 +310,12 @@ def test_a_flipped_bit_in_a_checkpoint_is_noticed(tmp_path):
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     rows, held, plan = ArrayRows(*blobs()), ArrayRows(*blobs(50, 1)), Plan("p", 1, 32, 0)
-    learn(dropout_model(10), rows, held, plan, Keeper(tmp_path))
+    learn(dropout_model(10), rows, held, plan, CheckpointPolicy(tmp_path))
     inputs = keras.Input((8,))
     other = keras.Model(inputs, keras.layers.Dense(3)(inputs))
     compile_classifier(other, adamw(0.01, 10, 0.0, 0.0), False, 0.0)
     with pytest.raises(DamagedCheckpoint, match="variables"):
-        learn(other, rows, held, plan, Keeper(tmp_path))
+        learn(other, rows, held, plan, CheckpointPolicy(tmp_path))
 
 
 def test_a_probe_is_as_good_as_scikit_learn_on_the_same_features():
@@ -322,7 +326,10 @@ def test_a_probe_is_as_good_as_scikit_learn_on_the_same_features():
     features, targets = digits.data.astype("float32") * 3 + 50, np.eye(10, dtype="float32")[digits.target]
     train, held, test = slice(0, 1200), slice(1200, 1400), slice(1400, None)
     found = transfer.probe(
-        (features[train], targets[train], None), (features[held], targets[held]), transfer.Settings(False, 0), Keeper()
+        (features[train], targets[train], None),
+        (features[held], targets[held]),
+        transfer.Settings(False, 0),
+        CheckpointPolicy(),
     )
     ours = ((features[test] @ found.kernel + found.bias).argmax(1) == digits.target[test]).mean()
     model = LogisticRegression(max_iter=5000).fit(digits.data[train], digits.target[train])

@@ -11,7 +11,7 @@ from horngate.models.recommendation.interactions import HeldRows, Lists, UserRow
 from horngate.models.recommendation.retrieval import Factors, Linear, ndcg, softmax_loss
 from horngate.models.recommendation.retrieval_learning import PHASES, RetrievalSettings
 from horngate.models.saving import open_model
-from horngate.models.training.learning import Keeper
+from horngate.models.training.learning import CheckpointPolicy
 from horngate.pipelines.recommendation.retrieve.learner import compressed
 
 
@@ -132,7 +132,7 @@ def test_a_model_learns_and_reopens_to_the_same_scores(name, tmp_path):
     lists, held = lists_of(rows(40, 15, 0.3)), lists_of(rows(40, 15, 0.1, seed=1))
     settings = RetrievalSettings(dimension=4, epochs=4)
     features = [{"item": (np.arange(15, dtype=np.int32)[:, None] % 3 + 1, np.zeros((15, 1), np.float32), 4)}]
-    found = PHASES[name](lists, held, settings, Keeper(), *(features if name == "towers" else []))
+    found = PHASES[name](lists, held, settings, CheckpointPolicy(), *(features if name == "towers" else []))
     losses = [row["loss"] for row in found.history]
     assert min(losses[1:]) < losses[0] and all(0 <= row["val_loss"] <= 1 for row in found.history)
     given = lists.padded(np.arange(40), 16) if name == "multvae" else np.arange(40, dtype=np.int32)
@@ -144,7 +144,7 @@ def test_a_model_learns_and_reopens_to_the_same_scores(name, tmp_path):
 
 def test_drawn_negatives_learn_too():
     lists, held = lists_of(rows(60, 80, 0.1)), lists_of(rows(60, 80, 0.03, seed=1))
-    found = PHASES["mf"](lists, held, RetrievalSettings(dimension=8, epochs=12, negatives=10), Keeper())
+    found = PHASES["mf"](lists, held, RetrievalSettings(dimension=8, epochs=12, negatives=10), CheckpointPolicy())
     losses = [row["loss"] for row in found.history]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
@@ -156,12 +156,14 @@ def test_a_cut_training_goes_on_to_the_same_scores(tmp_path):
 
     lists, held = lists_of(rows(40, 15, 0.3)), lists_of(rows(40, 15, 0.1, seed=1))
     settings = RetrievalSettings(dimension=4, epochs=4, batch_size=20)
-    whole = PHASES["multvae"](lists, held, settings, Keeper(tmp_path / "whole", at_least=0.0))
+    whole = PHASES["multvae"](lists, held, settings, CheckpointPolicy(tmp_path / "whole", at_least=0.0))
     stop = threading.Event()
-    cut = Keeper(tmp_path / "cut", at_least=0.0, stop=stop, told=lambda phase, history: len(history) > 1 and stop.set())
+    cut = CheckpointPolicy(
+        tmp_path / "cut", at_least=0.0, stop=stop, told=lambda phase, history: len(history) > 1 and stop.set()
+    )
     with pytest.raises(Interrupted):
         PHASES["multvae"](lists, held, settings, cut)
-    again = PHASES["multvae"](lists, held, settings, Keeper(tmp_path / "cut", at_least=0.0))
+    again = PHASES["multvae"](lists, held, settings, CheckpointPolicy(tmp_path / "cut", at_least=0.0))
     given = lists.padded(np.arange(40), 16)
     assert len(again.history) == len(whole.history) == 4
     assert (again.answers.predict_on_batch(given) == whole.answers.predict_on_batch(given)).all()

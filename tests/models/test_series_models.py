@@ -6,7 +6,7 @@ import pytest
 from horngate.models.anomaly.series_detectors import KINDS, joined
 from horngate.models.anomaly.window_learning import WindowConfig, learnt, moments
 from horngate.models.saving import open_model
-from horngate.models.training.learning import Keeper
+from horngate.models.training.learning import CheckpointPolicy
 
 WINDOW, SMOOTH = 16, 4
 
@@ -33,7 +33,7 @@ def detectors():
         if kind not in made:
             parts = windows_of(rows)[WINDOW:]
             config = WindowConfig(SMOOTH, seed=0, epochs=8)
-            made[kind], _ = learnt(kind, parts[:400:3], parts[400::3], moments(rows), config, Keeper())
+            made[kind], _ = learnt(kind, parts[:400:3], parts[400::3], moments(rows), config, CheckpointPolicy())
         return made[kind]
 
     return detector
@@ -112,13 +112,13 @@ def test_a_cut_training_ends_with_the_same_weights(tmp_path):
     parts, scale = windows_of(waves(200))[WINDOW:], moments(waves(200))
     config, stop = WindowConfig(SMOOTH, seed=1, epochs=2), threading.Event()
 
-    def learn(keeper):
-        return learnt("forecaster", parts[:140:4], parts[140::4], scale, config, keeper)[0].get_weights()
+    def learn(policy):
+        return learnt("forecaster", parts[:140:4], parts[140::4], scale, config, policy)[0].get_weights()
 
-    straight = learn(Keeper(tmp_path / "straight"))
-    cut = Keeper(tmp_path / "cut", at_least=0.0, stop=stop, told=lambda phase, history: stop.set())
+    straight = learn(CheckpointPolicy(tmp_path / "straight"))
+    cut = CheckpointPolicy(tmp_path / "cut", at_least=0.0, stop=stop, told=lambda phase, history: stop.set())
     with pytest.raises(Interrupted):
         learn(cut)
     stop.clear()
-    resumed = learn(Keeper(tmp_path / "cut"))
+    resumed = learn(CheckpointPolicy(tmp_path / "cut"))
     assert all(np.array_equal(one, other) for one, other in zip(straight, resumed, strict=True))

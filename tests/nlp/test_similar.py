@@ -199,7 +199,7 @@ def test_pairs_of_other_lengths_than_the_first_are_learnt_from():
     import keras
 
     from horngate.models.text.embedding import PairConfig, embedder, learn_pairs
-    from horngate.models.training.learning import Keeper
+    from horngate.models.training.learning import CheckpointPolicy
 
     class Uneven:
         count, lengths = 8, np.array([4, 4, 4, 4, 4, 4, 12, 20])
@@ -212,7 +212,7 @@ def test_pairs_of_other_lengths_than_the_first_are_learnt_from():
     features = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(30, 8)(ids))
     answers = embedder(keras.Model(ids, features, name="encoder"))
     before = answers.get_weights()
-    history = learn_pairs(answers, Uneven(), Uneven(), PairConfig("scratch", True, 0, 3, 2), Keeper())
+    history = learn_pairs(answers, Uneven(), Uneven(), PairConfig("scratch", True, 0, 3, 2), CheckpointPolicy())
     assert len(history) == 3 and np.isfinite([row["val_loss"] for row in history]).all()
     assert any(np.abs(new - old).max() > 1e-4 for new, old in zip(answers.get_weights(), before, strict=True))
 

@@ -433,7 +433,7 @@ def test_a_cut_training_goes_on_to_the_same_weights(unmeasured, tmp_path, monkey
         """Stands for a kill."""
 
     card = Tag(data=str(table(tmp_path, 60)), epochs=2, batch_size=8, max_length=16, output=str(tmp_path / "runs"))
-    whole, steps, on_end = train(card), [], resumable_state.State.on_train_batch_end
+    whole, steps, on_end = train(card), [], resumable_state.ResumableState.on_train_batch_end
 
     def cut(self, batch, logs=None):
         on_end(self, batch, logs)
@@ -443,7 +443,7 @@ def test_a_cut_training_goes_on_to_the_same_weights(unmeasured, tmp_path, monkey
             raise Cut
 
     with monkeypatch.context() as patched, pytest.raises(Cut):
-        patched.setattr(resumable_state.State, "on_train_batch_end", cut)
+        patched.setattr(resumable_state.ResumableState, "on_train_batch_end", cut)
         train(card)
     (folder,) = (path for path in (tmp_path / "runs").iterdir() if not (path / "run.json").exists())
     resumed = train(resume=folder)

@@ -133,23 +133,23 @@ def test_a_cut_training_goes_on_to_equal_weights(name, negatives, tmp_path):
     import keras
 
     from horngate.models.recommendation.sequence_learning import SequenceSettings, followed
-    from horngate.models.training.learning import Interrupted, Keeper
+    from horngate.models.training.learning import CheckpointPolicy, Interrupted
     from horngate.pipelines.system.device import set_up
 
     set_up("cpu", "float32", 0)
     lists, held = made_lists(longest=9), made_lists(seed=3, longest=2)
     settings = SequenceSettings(phase="p", **SMALL | {"dropout": 0.3}, negatives=negatives, epochs=2, batch_size=8)
 
-    def learnt(keeper):
-        return followed(name, lists, held, settings, keeper).answers.get_weights()
+    def learnt(policy):
+        return followed(name, lists, held, settings, policy).answers.get_weights()
 
-    whole = learnt(Keeper())
+    whole = learnt(CheckpointPolicy())
     stop = threading.Event()
-    cut = Keeper(tmp_path, stop=stop, stepped=lambda phase, step, steps: stop.set() if step == 3 else None)
+    cut = CheckpointPolicy(tmp_path, stop=stop, stepped=lambda phase, step, steps: stop.set() if step == 3 else None)
     with pytest.raises(Interrupted):
         learnt(cut)
     keras.utils.set_random_seed(99)
-    for first, second in zip(whole, learnt(Keeper(tmp_path)), strict=True):
+    for first, second in zip(whole, learnt(CheckpointPolicy(tmp_path)), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
@@ -257,7 +257,7 @@ def test_masked_repeats_are_told_of(plays, heard, monkeypatch, repeats):
     from horngate.pipelines.recommendation.retrieval.selection import Selected
     from horngate.pipelines.recommendation.sequence.learner import SequenceSelection
 
-    monkeypatch.setattr(SequenceSelection, "run", lambda self: Selected(None, "sasrec", "asked for", {}))
+    monkeypatch.setattr(SequenceSelection, "select", lambda self: Selected(None, "sasrec", "asked for", {}))
     task = task_of(Sequence(data=str(plays), repeats=repeats))
     seen = task.rows.survey()
     found = task.learner.select(seen.store(), seen, None)

@@ -9,7 +9,7 @@ import pytest
 from horngate.models.training import checkpoint
 from horngate.pipelines.metrics.classification import MEASURES, Outcome
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.training.phases import Training
+from horngate.pipelines.training.phases import PhaseRunner
 
 ROWS = 60
 
@@ -27,7 +27,7 @@ def training(tmp_path):
         return {"accuracy": (MEASURES["accuracy"], MEASURES["accuracy"].prepare(outcome))}
 
     evaluator = SimpleNamespace(metrics=metrics)
-    return Training(SimpleNamespace(card=SimpleNamespace(seed=0), evaluator=evaluator), Run(tmp_path))
+    return PhaseRunner(SimpleNamespace(card=SimpleNamespace(seed=0), evaluator=evaluator), Run(tmp_path))
 
 
 def network(value: float) -> keras.Model:

@@ -1,7 +1,7 @@
 """How the detectors of pictures are fitted: each looks at the training pictures batch by batch and keeps what is bounded."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,20 +10,16 @@ import pyarrow as pa
 from horngate.models.anomaly.padim import padim
 from horngate.models.anomaly.patch_core import coreset, patch_core
 from horngate.models.anomaly.reconstruction import PictureLoss, autoencoder, reconstructor
-from horngate.models.backbones.pictures import BackboneError, picture_backbone
-from horngate.models.training.learning import Plan, learn
+from horngate.models.backbones.pictures import picture_backbone
+from horngate.models.training.learning import Plan
 from horngate.models.training.optimizer import adamw
-from horngate.models.vision.patches import NoMaps, patch_encoder
+from horngate.models.vision.patches import patch_encoder
 from horngate.pipelines.anomaly.image.reader import SIDE
-from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import pretrained, progress
-from horngate.pipelines.tasks.anomaly_detection.learner import DetectorTraining
-from horngate.pipelines.training.phases import told
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.phases import PhaseRunner
+from horngate.pipelines.training.rows import ReadRows
 
 CANDIDATES = 1 << 28  # bytes of patches that the coreset is chosen from; drawn evenly from all pictures
 SHARE = 0.01  # of all patches that PatchCore keeps, where the card doesn't say how many
@@ -49,14 +45,14 @@ class Pictures:
         return pixels, pixels, None
 
 
-class PictureTraining(DetectorTraining):
+class PictureTraining(PhaseRunner):
     """One training of a detector of pictures; its gradient phase is resumable, the others repeat in one pass.
 
     Args:
         train, held: listed rows to learn from, and usual ones of validation.
     """
 
-    def __init__(self, task: "Task", run: Run, train: pa.Table, held: pa.Table):
+    def __init__(self, task: Task, run: Run, train: pa.Table, held: pa.Table):
         super().__init__(task, run)
         self.train, self.held = train, held
 
@@ -75,11 +71,8 @@ class PictureTraining(DetectorTraining):
             UserError: the backbone can't be had, or has no maps that fit.
         """
         card = self.card
-        try:
-            found = picture_backbone(pretrained.found(card.backbone), card.weights, card.image_size, card.alpha, SIDE)
-            return patch_encoder(*found[:3], int(card.finest))
-        except (BackboneError, NoMaps) as problem:
-            raise UserError(str(problem)) from None
+        found = picture_backbone(pretrained.found(card.backbone), card.weights, card.image_size, card.alpha, SIDE)
+        return patch_encoder(*found[:3], int(card.finest))
 
     def patch_core(self, encoder: keras.Model) -> tuple[keras.Model, dict[str, Any]]:
         """Return PatchCore on this encoder, and what the protocol says of it."""
@@ -122,8 +115,7 @@ class PictureTraining(DetectorTraining):
         steps = plan.epochs * plan.steps(rows.count)
         loss = PictureLoss(card.error)
         network.compile(optimizer=adamw(card.learning_rate or RATE, steps, 0.05, 1e-4), loss=loss)
-        with told(self, at_least=0.0) as keeper:
-            self.history += learn(network, rows, held, plan, keeper)
+        self.learn_phase(network, rows, held, plan)
         return autoencoder(network, card.error), {"error": card.error}
 
     def _rows(self, table: pa.Table) -> ReadRows:

@@ -30,9 +30,8 @@ class PictureLearner(AnomalyLearner):
     def baselines(self, data: LearningData) -> dict[str, dict[str, Any]]:
         """Return the distance to the fifth nearest training picture in grey 32 × 32 thumbnails: what needs no network."""
         thumbnails = np.stack([fact.thumbnail for fact in data.facts])
-        rows = {split: data.places(split) for split in ("validation", "test")}
         learnt = np.flatnonzero(self.learnt_from(data))
-        found = distances_of_thumbnails(thumbnails, learnt, rows, self.card.seed)
+        found = distances_of_thumbnails(thumbnails, learnt, data.held_out, self.card.seed)
         return {"thumbnail_neighbours": self.outcomes(found, data)}
 
     def _scale(self, found: Learnt, rows: DetectionRows) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.data.checks import SHOWN, Finding, findings_on
 from horngate.pipelines.data.reading import content, inputs_of
 from horngate.pipelines.images.heat_maps import enlarged
 from horngate.pipelines.images.masks import fitting, read_mask
@@ -65,11 +65,7 @@ def mask_findings(table: pa.Table, truth: np.ndarray) -> list[Finding]:
         (empty, "empty_masks", "anomalies have a mask that shows no defect; measures of pixels leave them out"),
         (marked, "marked_normal", "normal pictures have a mask that shows a defect; one of both is wrong"),
     ]
-    return [
-        Finding("warning", code, f"{len(rows)} {said}", len(rows), tuple(ids[row] for row in rows[:SHOWN]))
-        for rows, code, said in found
-        if rows
-    ]
+    return [one for rows, code, said in found for one in findings_on("warning", code, f"{{}} {said}", rows, ids)]
 
 
 @lru_cache(1 << 16)

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.anomaly.image import heat_maps, localization
-from horngate.pipelines.data.reading import ReadRows
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.anomaly_detection.predictor import AnomalyPredictor
 from horngate.pipelines.tasks.parts import AnswerColumn, Fitted
+from horngate.pipelines.training.rows import ReadRows
 
 if TYPE_CHECKING:
     import keras

@@ -15,9 +15,9 @@ from horngate.pipelines.metrics import detection
 from horngate.pipelines.metrics.series import Outcome
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.system import progress
-from horngate.pipelines.tasks.anomaly_detection.learner import AnomalyLearner, DetectionRows, DetectorTraining, Learnt
+from horngate.pipelines.tasks.anomaly_detection.learner import AnomalyLearner, DetectionRows, Learnt
 from horngate.pipelines.tasks.parts import LearningData
-from horngate.pipelines.training.phases import told
+from horngate.pipelines.training.phases import PhaseRunner
 
 MEMBERS = ("linear", "nearest", "pca")  # of `auto`; chosen by benchmarks/anomaly_choices.py
 OFTEN = 16  # training windows that begin within the length of one
@@ -37,11 +37,11 @@ class StepLearner(AnomalyLearner):
         held = reader.windows(rows.taken(validation), "reading the validation rows")
         scale = self._scale(rows, clean)
         config = WindowConfig(reader.smooth, card.seed, card.epochs, card.batch_size, card.learning_rate)
-        training = DetectorTraining(self.task, run)
+        training = PhaseRunner(self.task, run)
 
         def member(kind: str) -> keras.Model:
-            with told(training, at_least=0.0) as keeper:
-                model, history = learnt(kind, train, held, scale, config, keeper)
+            with training.monitor() as policy:
+                model, history = learnt(kind, train, held, scale, config, policy)
             training.history += history
             return model
 
@@ -57,7 +57,7 @@ class StepLearner(AnomalyLearner):
         clean = self._clean(rows, rows.train, silent=True)
         train = self.task.reader.windows(rows.taken(self._spaced(clean)), "rivals on train")
         score = fitted_baselines(train, self._scale(rows, clean), self.card.seed)
-        sides = {split: data.rows(split) for split in ("validation", "test") if len(data.places(split))}
+        sides = {split: data.rows(split) for split in data.held_out}
         scores = {split: self._scored(score, own, f"rivals on {split}") for split, own in sides.items()}
         return {name: self._with_alarms({split: scores[split][name] for split in sides}, sides) for name in BASELINES}
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.data.checks import Finding, findings_on
 from horngate.pipelines.data.trailing import Window
 from horngate.pipelines.tasks.anomaly_detection.predictor import AnomalyRows
 
@@ -43,17 +43,16 @@ def _times(before: np.ndarray, ids: list[str], gap: float) -> list[Finding]:
         )
         grade = "error" if len(back) > MANY_BACK * len(ids) else "warning"
         advice = ": sort the rows by time" if grade == "error" else ""
-        found.append(_on(grade, "time_back", message + advice, back, ids))
+        found += findings_on(grade, "time_back", message + advice, back, ids)
     same = np.flatnonzero(before == 0)
-    if len(same):
-        found.append(_on("warning", "same_time", f"{len(same)} rows have the time of the row before them", same, ids))
+    found += findings_on("warning", "same_time", "{} rows have the time of the row before them", same, ids)
     usual = float(np.median(forward)) if len(forward) else 0.0
     gaps = np.flatnonzero(before > gap * usual) if usual else same[:0]
     if len(gaps):
         longest = float(np.nanmax(before))
         message = f"{len(gaps)} gaps of more than {gap:g} usual steps of {usual:g} s (longest: {longest:,.0f} s; first "
         message += f"before {ids[gaps[0]]}); the series begins anew after each"
-        found.append(_on("warning", "gaps", message, gaps, ids))
+        found += findings_on("warning", "gaps", message, gaps, ids)
     return found
 
 
@@ -75,10 +74,6 @@ def _values(windows: list[Window], groups: list, ids: list[str]) -> list[Finding
         if not moving:
             found.append(Finding("warning", "constant_column", f"column {name} never changes", len(ids)))
     return found
-
-
-def _on(grade: str, code: str, message: str, rows: np.ndarray, ids: list[str]) -> Finding:
-    return Finding(grade, code, message, len(rows), tuple(ids[row] for row in rows[:SHOWN]))
 
 
 def unit_jumps(values: np.ndarray) -> list[tuple[int, int, float]]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,14 +10,11 @@ import numpy as np
 from horngate.models.anomaly.detectors import Standing, axes, in_parts, neighbours
 from horngate.models.anomaly.learnt_detectors import LESSONS, Fed
 from horngate.models.anomaly.trees import isolation_forest
-from horngate.models.training.learning import Plan, learn
+from horngate.models.training.learning import Plan
 from horngate.models.training.optimizer import adamw
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.tasks.anomaly_detection.learner import DetectorTraining
-from horngate.pipelines.training.phases import told
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.phases import PhaseRunner
 
 STORED = 5_000  # rows that `knn` remembers
 # Chosen on training rows of 24 public tables by benchmarks/anomaly_choices.py, which says what they give elsewhere.
@@ -54,10 +51,10 @@ class Examples:
         return replace(self, train=self.train[rows], truth=truth[rows])
 
 
-class TableTraining(DetectorTraining):
+class TableTraining(PhaseRunner):
     """One training of detectors of features, resumable: a finished phase is found again."""
 
-    def __init__(self, task: "Task", run: Run, examples: Examples):
+    def __init__(self, task: Task, run: Run, examples: Examples):
         super().__init__(task, run)
         self.examples = examples
 
@@ -96,6 +93,5 @@ class TableTraining(DetectorTraining):
         unseen = Fed(lesson, held, np.zeros(len(held), bool), card.seed)
         steps = plan.epochs * plan.steps(rows.count)
         lesson.training.compile(optimizer=adamw(card.learning_rate or RATE, steps, 0.05, 1e-4), loss=lesson.loss)
-        with told(self, at_least=0.0) as keeper:
-            self.history += learn(lesson.training, rows, unseen, plan, keeper)
+        self.learn_phase(lesson.training, rows, unseen, plan)
         return lesson.scoring

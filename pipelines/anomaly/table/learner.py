@@ -42,8 +42,7 @@ class CellLearner(AnomalyLearner):
         reader, learnt = self.task.reader, data.table.filter(pa.array(self.learnt_from(data)))
         train = reader.matrix(learnt, "fitting references")
         scorers = fitted_baselines(train, reader.sizes, self.card.seed)
-        splits = [split for split in ("validation", "test") if len(data.places(split))]
-        rows = {split: reader.matrix(data.rows(split), f"references on {split}") for split in splits}
+        rows = {split: reader.matrix(data.rows(split), f"references on {split}") for split in data.held_out}
         return {
             name: self.outcomes({split: score(own) for split, own in rows.items()}, data)
             for name, score in scorers.items()

@@ -1,6 +1,6 @@
 """Scans with findings: how they are read, and what may be wrong with them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,7 @@ from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.classification.labels import split_labels
 from horngate.pipelines.tasks.classification.predictor import LabelledRows
 from horngate.pipelines.tasks.parts import Fitted
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 NAMES = ("window", "slice", "resize", "size", "channels", "dtype")  # of the schema, that preprocessing goes by
 
@@ -40,7 +38,7 @@ class ScanRows(LabelledRows):
 class ScanReader(TensorReader):
     """Reads DICOM, NIfTI and picture files as squares of uint8 or float32 greys, or of colours."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         window_named(self.card.window)  # says what is wrong with it before anything is read
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.data.checks import SHOWN, Finding, findings_on
 
 SIDES = re.compile(r"(?<![a-z])(left|right|links|rechts|gauche|droite?|laterality|sinister|dexter)(?![a-z])", re.I)
 WELL = re.compile(r"normal|healthy|negative|benign|none|no[ _-].*|control|absent|clear|gesund|unauff.*", re.I)
@@ -23,14 +23,12 @@ def patient_findings(table: pa.Table) -> list[Finding]:
     """Return the warning that rows have no known patient."""
     ids, groups = table["id"].to_pylist(), table["group"].to_pylist()
     rows = [row for row, group in enumerate(groups) if group is None]
-    if not rows:
-        return []
     which = "no row has a known patient" if len(rows) == len(ids) else f"{len(rows)} rows have no known patient"
     message = (
         f"{which}: images of one patient may stand on both sides of a split, which flatters every score; "
         "name the column with --group-column"
     )
-    return [Finding("warning", "unknown_patients", message, len(rows), tuple(ids[row] for row in rows[:SHOWN]))]
+    return findings_on("warning", "unknown_patients", message, rows, ids)
 
 
 def flip_findings(labels: set[str], flip: str) -> list[Finding]:
@@ -58,23 +56,18 @@ def positive_findings(labels: set[str], positive: str | None) -> list[Finding]:
 def image_findings(table: pa.Table, facts: list[Any]) -> list[Finding]:
     """Return findings on the images themselves: personal data in headers, burned-in text, mixtures."""
     ids = table["id"].to_pylist()
-    found = [_on("note", "personal_headers", _personal(facts), [bool(fact.personal) for fact in facts], ids)]
+    personal, burnt = (
+        np.flatnonzero([bool(getattr(fact, name)) for fact in facts]) for name in ("personal", "burned_in")
+    )
+    found = findings_on("note", "personal_headers", _personal(facts), personal, ids)
     burned = "{} images likely have text burned into their pixels, which may name the patient or give the answer away"
-    found.append(_on("warning", "burned_in_text", burned, [fact.burned_in for fact in facts], ids))
-    return [finding for finding in found if finding] + _mixtures(facts)
+    return found + findings_on("warning", "burned_in_text", burned, burnt, ids) + _mixtures(facts)
 
 
 def _personal(facts: list[Any]) -> str:
     names = Counter(name for fact in facts for name in fact.personal)
     shown = ", ".join(f"{name} ({count})" for name, count in names.most_common(SHOWN))
     return f"{{}} files have personal data in their headers, none of which is kept: {shown}"
-
-
-def _on(grade: str, code: str, message: str, marked: list[bool], ids: list[str]) -> Finding | None:
-    rows = np.flatnonzero(marked)
-    if not len(rows):
-        return None
-    return Finding(grade, code, message.format(len(rows)), len(rows), tuple(ids[row] for row in rows[:SHOWN]))
 
 
 def _mixtures(facts: list[Any]) -> list[Finding]:

@@ -1,6 +1,6 @@
 """What segments without a network: a threshold, and a forest that looks at the surroundings of each pixel."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
@@ -13,9 +13,7 @@ from horngate.pipelines.medical.segment.reader import MaskReader
 from horngate.pipelines.metrics.segmentation import Cases
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.parts import LearningData
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 WIDTHS = (1.0, 2.0, 4.0)  # pixels, of the Gaussians that a pixel's surroundings are looked at through
 PATCHES = 48  # that the forest looks at
@@ -104,7 +102,7 @@ def bright(pixels: np.ndarray) -> np.ndarray:
     return levels > int(np.nan_to_num(between).argmax())
 
 
-def outcomes_of(task: "Task", data: LearningData) -> dict[str, dict[str, Cases]]:
+def outcomes_of(task: Task, data: LearningData) -> dict[str, dict[str, Cases]]:
     """Return the cases of masks that a forest and, of two classes, a threshold answer: name → split → cases."""
     classes = len(task.fitted.decisions)
     rows = PatchRows(task, data.rows("train"), PATCHES)
@@ -112,14 +110,14 @@ def outcomes_of(task: "Task", data: LearningData) -> dict[str, dict[str, Cases]]
     if classes == 2:
         baselines["otsu_threshold"] = Threshold(rows)
     found: dict[str, dict[str, Cases]] = {name: {} for name in baselines}
-    for split in ("validation", "test"):
+    for split in data.held_out:
         own = data.rows(split).select(["input", "value", "mask"]).to_pylist()
         measured: dict[str, list] = {name: [] for name in baselines}
         for row in progress.tracked(own, f"references on {split}", len(own)):
             volume, truth = task.reader.opened(row)
             for name, answer in _answers(task.reader, volume, baselines).items():
                 measured[name].append(compared(volume, truth, answer, classes, task.card.tolerance))
-        for name, cases in measured.items() if own else ():
+        for name, cases in measured.items():
             found[name][split] = cases_of(cases, classes)
     return found
 

@@ -1,7 +1,7 @@
 """One answered row against its mask: the columns that are measured, and the cases that metrics take."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +9,7 @@ import pyarrow as pa
 from horngate.pipelines.medical.scans.volumes import Volume
 from horngate.pipelines.metrics import segmentation
 from horngate.pipelines.metrics.segmentation import Cases
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 MEASURED = {
     "counts": pa.list_(pa.int64()),
@@ -22,7 +20,7 @@ MEASURED = {
 UNITS = {(True, True): "mm2", (True, False): "pixels", (False, True): "mm3", (False, False): "voxels"}  # flat, known
 
 
-def tolerance_of(task: "Task") -> float:
+def tolerance_of(task: Task) -> float:
     """Return the tolerance of the surface Dice coefficient, in mm where the spacing is known, else in pixels."""
     wished = task.options.get("tolerance")
     return task.card.tolerance if wished is None else wished

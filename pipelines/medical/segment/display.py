@@ -1,7 +1,7 @@
 """How masks are shown: plots of the scores, and answers and truth drawn onto pictures."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,7 @@ from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.tasks.bases import PageDisplay
 from horngate.pipelines.tasks.parts import Titles
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 COLOURS = np.array(
     [[0, 0, 0], [230, 85, 60], [70, 140, 230], [90, 180, 90], [225, 170, 40], [160, 95, 200], [60, 190, 190]],
@@ -54,7 +52,7 @@ class MaskDisplay(PageDisplay):
         return {"Not a medical device": NO_DEVICE} | card | {"Limits": card["Limits"] + said}
 
 
-def overlaid(task: "Task", row: dict[str, Any]) -> Shown:
+def overlaid(task: Task, row: dict[str, Any]) -> Shown:
     """Return the plane of a labelled row in which most pixels are wrong: it, with answer and outlined truth, and the truth.
 
     Raises:

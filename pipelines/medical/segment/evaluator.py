@@ -1,6 +1,6 @@
 """How good masks are: metrics over cases, class by class, and the worst cases."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +10,7 @@ from horngate.pipelines.medical.segment.plots import table_of
 from horngate.pipelines.metrics import segmentation
 from horngate.pipelines.metrics.segmentation import Cases
 from horngate.pipelines.tasks.bases import TableEvaluator
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 WORST = 20  # cases, in a report
 
@@ -20,7 +18,7 @@ WORST = 20  # cases, in a report
 class MaskEvaluator(TableEvaluator):
     """Measures how answered masks overlap with the truth; its outcomes are `Cases`."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self.names, self.tolerance = task.fitted.decisions.names, tolerance_of(task)
 
@@ -60,7 +58,7 @@ class MaskEvaluator(TableEvaluator):
             for row in order
         ]
 
-    def incomparable(self, other: "Task") -> str | None:
+    def incomparable(self, other: Task) -> str | None:
         if self.fitted.decisions != other.fitted.decisions:
             return "their masks have other classes"
         if self.tolerance != tolerance_of(other):

@@ -1,15 +1,13 @@
 """How a segmenter learns: the decoder on a frozen encoder, then all layers; or all from a random start. Resumable."""
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from horngate.models.backbones.pictures import BackboneError
 from horngate.models.network import depths
-from horngate.models.training import checkpoint
-from horngate.models.training.learning import Plan, learn
+from horngate.models.training.learning import Plan
 from horngate.models.training.optimizer import adamw
-from horngate.models.vision.patches import NoMaps
 from horngate.models.vision.segmentation import Segmenter, SegmenterConfig, is_preset, on_backbone, on_preset, plain
 from horngate.pipelines.medical import Segment
 from horngate.pipelines.medical.segment.baselines import outcomes_of
@@ -21,10 +19,8 @@ from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.tasks.parts import Fitted, LearningData
-from horngate.pipelines.training.phases import Training, told
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.phases import PhaseRunner
 
 HISTORY = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 EPOCHS = {"scratch": 40, "probe": 15, "finetune": 20}
@@ -37,7 +33,7 @@ DECAY = 1e-4
 class MaskLearner:
     """Learns masks from patches of the training rows."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task = task
 
     def fit(self, data: LearningData, run: Run, device: Any) -> tuple[Fitted, dict[str, Any]]:
@@ -47,7 +43,7 @@ class MaskLearner:
         side = network.answers.input_shape[1]
         fitted = fitted.having(schema={"size": side, "margin": side // MARGIN}, model=network.answers)
         task = self.task.with_fitted(fitted)
-        summary = Learning(task, network, data, run, device).train()
+        summary = MaskTraining(task, network, data, run, device).train()
         names = ", ".join(fitted.decisions.names)
         summary["protocol"] |= {
             "classes": f"{names}; the first is the background",
@@ -62,7 +58,7 @@ class MaskLearner:
         return outcomes_of(self.task, data)
 
 
-class Learning(Training):
+class MaskTraining(PhaseRunner):
     """One training of a segmenter, phase after phase; those that were finished before only load their weights.
 
     Args:
@@ -74,7 +70,7 @@ class Learning(Training):
 
     columns = HISTORY
 
-    def __init__(self, task: "Task", network: Segmenter, data: LearningData, run: Run, device: Any):
+    def __init__(self, task: Task, network: Segmenter, data: LearningData, run: Run, device: Any):
         super().__init__(task, run)
         self.network, self.device = network, device
         self.held_table = data.rows("validation")
@@ -89,26 +85,16 @@ class Learning(Training):
 
     def _learnt(self) -> tuple[str, str]:
         """Learn; return the phase that is kept and why."""
-        method = self.card.method
-        if not is_pretrained(self.card):
-            if method in ("probe", "finetune"):
-                raise UserError(
-                    f"--method {method} needs pretrained weights: name a --backbone and its --weights, or use scratch"
-                )
-            self.timed("scratch", lambda: self._phase("scratch"))
-            return "scratch", "asked for" if method == "scratch" else "no pretrained weights"
-        if method == "scratch":
+        pretrained = is_pretrained(self.card)
+        method = self.method(pretrained)
+        if method == "scratch" and pretrained:
             raise UserError("--method scratch starts from random weights: say --weights none, or leave --backbone out")
-        self.timed("probe", lambda: self._phase("probe"))
-        if method == "probe":
-            return "probe", "asked for"
-        before = self._standing() if method == "auto" else None
-        self.timed("finetune", lambda: self._phase("finetune"))
-        if before is None:
-            return "finetune", "asked for"
-        weights, outcome = before
-        outcomes = (outcome, self._validated())
-        return self.better(self.network.logits, weights, outcomes, self.held_table["group"].to_pylist(), "probe")
+        first = "scratch" if method == "scratch" else "probe"
+        self.timed(first, partial(self._phase, first))
+        if method == first:
+            return first, "asked for" if method == self.card.method else "no pretrained weights"
+        tune = partial(self._phase, "finetune")
+        return self.finetuned(self.network.logits, tune, self._validated, self.held_table, "probe")
 
     def _phase(self, name: str) -> None:
         if name == "probe":
@@ -124,8 +110,7 @@ class Learning(Training):
         rate, steps = self.card.learning_rate or RATES[name], plan.epochs * plan.steps(self.rows.count)
         optimizer = adamw(rate, steps, 0.05, DECAY, factors)
         self.network.compile(optimizer, self.card.dice_weight, self._balance())
-        with told(self, at_least=0.0) as keeper:
-            self.history += learn(self.network.logits, self.rows, self.held, plan, keeper)
+        self.learn_phase(self.network.logits, self.rows, self.held, plan)
 
     def _plan(self, name: str) -> Plan:
         """Return the plan of a phase; on the way to fine-tuning, the user's epochs are meant for that."""
@@ -141,10 +126,6 @@ class Learning(Training):
         found = shares(self.rows, len(self.task.fitted.decisions))
         weights = np.where(found > 0, 1 / np.maximum(found, 1e-6), 0.0)
         return (weights / (weights * found).sum()).tolist()
-
-    def _standing(self) -> tuple[list[np.ndarray], Any]:
-        """Return the weights and how they answer the validation rows."""
-        return checkpoint.values_of(self.network.logits.weights), self._validated()
 
     def _validated(self) -> Cases:
         """Return how the network, as it stands, answers the validation rows."""
@@ -175,9 +156,6 @@ def untrained(card: Segment, fitted: Fitted) -> Segmenter:
     if card.backbone in (None, "small"):
         return plain(config)
     name = pretrained.found(card.backbone)
-    try:
-        if is_preset(name):
-            return on_preset(config, name, card.weights)
-        return on_backbone(config, name, card.weights, card.alpha)
-    except (BackboneError, NoMaps) as problem:
-        raise UserError(str(problem)) from None
+    if is_preset(name):
+        return on_preset(config, name, card.weights)
+    return on_backbone(config, name, card.weights, card.alpha)

@@ -3,7 +3,6 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +10,9 @@ import pyarrow as pa
 from horngate.pipelines.data.reading import in_order
 from horngate.pipelines.medical.segment.class_maps import UNLABELLED
 from horngate.pipelines.medical.segment.views import View
-from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.rows import read_again
 
 IN_MEMORY = 1 << 30  # bytes of pictures and masks; beyond, they lie in a temporary file
 ON_CLASS = 0.5  # share of patches that are cut around a pixel of a class that is drawn, so that rare ones are seen
@@ -49,18 +46,14 @@ class PatchRows:
         count: how many patches an epoch has.
     """
 
-    def __init__(self, task: "Task", table: pa.Table, count: int | None):
+    def __init__(self, task: Task, table: pa.Table, count: int | None):
         self.card, self.reader, self.side = task.card, task.reader, task.fitted.schema["size"]
         self.folder: tempfile.TemporaryDirectory | None = None
         self.kept, self.cases = 0, []
         rows = table.select(["input", "value", "mask", "id"]).to_pylist()
-        label = "reading pictures and masks"
-        for row, found in zip(
-            rows, progress.tracked(in_order(self.reader.pixels, rows, ahead=8), label, len(rows)), strict=True
-        ):
-            if isinstance(found, Unreadable):
-                raise UserError(f"{row['id']} could be read before, and can't any more: {found}")
-            self.cases.append(self._case(*found))
+        found = in_order(lambda row: read_again(lambda: self.reader.pixels(row), row["id"]), rows, ahead=8)
+        for pair in progress.tracked(found, "reading pictures and masks", len(rows)):
+            self.cases.append(self._case(*pair))
         self.count = 0 if not self.cases else count or self.covering()
 
     def covering(self) -> int:

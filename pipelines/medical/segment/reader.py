@@ -1,6 +1,6 @@
 """How a row is read: its volume and mask as a whole, the pixels that the network sees, and a tile that stands for it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from horngate.pipelines.medical.segment.views import View
 from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 COARSEST, LARGEST = 32, 256  # pixels: a tile's side is a multiple of the first, and at most the second unless asked for
 MARGIN = 8  # a tile's margin is its side over this
@@ -24,7 +22,7 @@ MARGIN = 8  # a tile's margin is its side over this
 class MaskReader(TensorReader):
     """Reads pictures and volumes, and their masks as class numbers."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self.classes: Classes | None = task.fitted.decisions
 

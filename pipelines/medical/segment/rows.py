@@ -1,11 +1,9 @@
 """Rows with masks, and what `check` says of masks: empty ones, values that are no class, classes not learnt."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.data.checks import SHOWN, Finding, findings_on
 from horngate.pipelines.medical.scans import checks
 from horngate.pipelines.medical.scans.reading import SUFFIXES
 from horngate.pipelines.medical.scans.scan import window_named
@@ -14,9 +12,7 @@ from horngate.pipelines.medical.segment.facts import Facts
 from horngate.pipelines.medical.segment.tiles import poses_of
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tasks.bases import ListedRows
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 RARE_MASKS, RARE_PIXELS = 1, 1e-4  # a value in so many masks, and so small a share of all pixels, is likely a slip
 
@@ -30,7 +26,7 @@ class MaskedRows(ListedRows):
 
     suffixes = (*SUFFIXES, "")
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         window_named(self.card.window)
         poses_of(self.card, self.card.tta)
@@ -53,18 +49,16 @@ def _names_of(wishes: tuple[str, ...] | None) -> list[str]:
 
 def _mask_findings(classes: Classes, facts: list[Facts], ids: list[str]) -> list[Finding]:
     """Return findings on the masks of readable rows."""
-    found = []
     empty = [row for row, fact in enumerate(facts) if not _classes_in(fact.counts, classes) - {classes.values[0]}]
-    if empty:
-        message = f"{len(empty)} of {len(facts)} masks are empty: they hold nothing but the background"
-        found.append(_on("warning", "empty_masks", message, empty, ids))
-    astray = [row for row, fact in enumerate(facts) if classes.strays(fact.counts)]
-    if astray:
-        total = sum(sum(classes.strays(facts[row].counts).values()) for row in astray)
-        values = sorted({value for row in astray for value in classes.strays(facts[row].counts)})
-        shown = ", ".join(map(str, values[:SHOWN])) + (" …" if len(values) > SHOWN else "")
-        message = f"{len(astray)} masks hold values that are no class ({shown}); these {total:,} pixels count nowhere"
-        found.append(_on("warning", "mask_values", message, astray, ids))
+    message = f"{{}} of {len(facts)} masks are empty: they hold nothing but the background"
+    found = findings_on("warning", "empty_masks", message, empty, ids)
+    strays = {row: classes.strays(fact.counts) for row, fact in enumerate(facts)}
+    astray = [row for row, own in strays.items() if own]
+    total = sum(sum(strays[row].values()) for row in astray)
+    values = sorted({value for row in astray for value in strays[row]})
+    shown = ", ".join(map(str, values[:SHOWN])) + (" …" if len(values) > SHOWN else "")
+    message = f"{{}} masks hold values that are no class ({shown}); these {total:,} pixels count nowhere"
+    found += findings_on("warning", "mask_values", message, astray, ids)
     return found + _slips(classes, facts, ids) + [_described(classes, facts)]
 
 
@@ -81,7 +75,7 @@ def _slips(classes: Classes, facts: list[Facts], ids: list[str]) -> list[Finding
             message = (
                 f"value {name} stands on {count} pixels of one mask alone; if it is no class, name those with --classes"
             )
-            found.append(_on("warning", "rare_value", message, rows, ids))
+            found += findings_on("warning", "rare_value", message, rows, ids)
     return found
 
 
@@ -111,7 +105,3 @@ def _unlearnt(classes: Classes, counts: list[dict[int, int]], splits: np.ndarray
 
 def _classes_in(counts: dict[int, int], classes: Classes) -> set[int]:
     return {value for value in counts if value in classes.values}
-
-
-def _on(grade: str, code: str, message: str, rows: list[int], ids: list[str]) -> Finding:
-    return Finding(grade, code, message, len(rows), tuple(ids[row] for row in rows[:SHOWN]))

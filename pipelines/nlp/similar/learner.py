@@ -25,9 +25,8 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.parts import Fitted, LearningData
 from horngate.pipelines.tasks.task import Task
-from horngate.pipelines.training.phases import Training, told
+from horngate.pipelines.training.phases import PhaseRunner
 
-HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 MOST_FITTED = 50_000  # rows that the baseline is fitted on
 
 
@@ -55,16 +54,14 @@ class PairLearner:
         except ValueError:
             return {}  # no words at all
         found = {}
-        for split in ("validation", "test"):
-            own = [facts[row] for row in data.places(split)]
-            if own:
-                both = (words.transform([getattr(fact, side) for fact in own]) for side in ("first", "second"))
-                targets = data.rows(split)["target"].to_pylist()
-                found[split] = outcome_of(similarities(*both, scored(data)), targets)
+        for split, places in data.held_out.items():
+            both = (words.transform([getattr(facts[row], side) for row in places]) for side in ("first", "second"))
+            targets = data.rows(split)["target"].to_pylist()
+            found[split] = outcome_of(similarities(*both, scored(data)), targets)
         return {"tfidf_cosine": found}
 
 
-class PairTraining(Training):
+class PairTraining(PhaseRunner):
     """One training of an embedder.
 
     Args:
@@ -74,8 +71,6 @@ class PairTraining(Training):
     Attributes:
         untrained: the outcome of the encoder before it learnt, by split; empty where it learns nothing.
     """
-
-    columns = HISTORY
 
     def __init__(self, task: Task, data: LearningData, run: Run):
         super().__init__(task, run)
@@ -112,14 +107,13 @@ class PairTraining(Training):
         return "scratch"
 
     def _learn(self, phase: str) -> None:
-        for split in ("validation", "test"):
-            if len(self.data.places(split)):
-                self.untrained[split] = self._outcome(split, "answers of the untrained encoder")
+        for split in self.data.held_out:
+            self.untrained[split] = self._outcome(split, "answers of the untrained encoder")
         card = self.card
         config = PairConfig(phase, self.scored, card.seed, card.epochs, card.batch_size, card.learning_rate)
         train, held = self._pairs("train"), self._pairs("validation")
-        with told(self, at_least=0.0) as keeper:
-            self.history += learn_pairs(self.network, train, held, config, keeper)
+        with self.monitor() as policy:
+            self.history += learn_pairs(self.network, train, held, config, policy)
 
     def _pairs(self, split: str) -> TokenisedPairs:
         table = self.data.rows(split)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.metrics.similarity import found
 from horngate.pipelines.nlp.text.texts import inspected, texts_of
-from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.spec.errors import Unreadable
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.parts import Reader
 from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.rows import read_rows
 
 
 def float_of(text: str) -> float | None:
@@ -85,12 +85,7 @@ class TokenisedPairs:
 
     def __init__(self, reader: Reader, table: pa.Table, targets: np.ndarray):
         self.reader, self.targets, self.count = reader, targets, table.num_rows
-        rows = zip(table["input"].to_pylist(), table["value"].to_pylist(), strict=True)
-        read = list(in_order(lambda row: reader.read(content(*row)), rows))
-        for place, tensors in enumerate(read):
-            if isinstance(tensors, Unreadable):
-                name = table["id"][place].as_py()
-                raise UserError(f"{name} could be read before, and can't any more: {tensors}")
+        read = list(read_rows(reader.read, table))
         self.firsts, self.seconds = ([tensors[side] for tensors in read] for side in (0, 1))
         self.lengths = np.array([max(map(len, tensors)) for tensors in read], np.int64)
 

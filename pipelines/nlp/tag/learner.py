@@ -20,8 +20,7 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.classification.learner import LabelLearner
 from horngate.pipelines.tasks.parts import Fitted, LearningData
-from horngate.pipelines.training.phases import HISTORY
-from horngate.pipelines.training.transfer import TransferLearning
+from horngate.pipelines.training.transfer import HISTORY, TransferLearning
 
 
 class TagLearner(LabelLearner):
@@ -55,11 +54,9 @@ class TagLearner(LabelLearner):
         spans, train = spans_of(targets), data.places("train")
         lexicon = Lexicon([facts[row].text for row in train], [spans[row] for row in train])
         found = {}
-        for split in ("validation", "test"):
-            places = data.places(split)
-            if len(places):
-                said = [lexicon.spans(facts[row].text) for row in places]
-                found[split] = entities_of(said, [targets[row] for row in places])
+        for split, places in data.held_out.items():
+            said = [lexicon.spans(facts[row].text) for row in places]
+            found[split] = entities_of(said, [targets[row] for row in places])
         return {"lexicon": found}
 
 

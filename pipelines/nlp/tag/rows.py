@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.nlp.tag.alignment import speaking
 from horngate.pipelines.nlp.tag.spans import Span
-from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.rows import read_rows
 
 
 class TaggedRows:
@@ -35,10 +34,7 @@ class TaggedRows:
         self.reader, self.tags, self.size = task.reader, task.fitted.decisions, task.predictor.batch_size
         self.tensors, owners = [], []
         self.balance: np.ndarray | None = None
-        inputs = zip(table["input"].to_pylist(), table["value"].to_pylist(), strict=True)
-        for row, windows in enumerate(in_order(lambda one: self.reader.read(content(*one)), inputs)):
-            if isinstance(windows, Unreadable):
-                raise UserError(f"{table['id'][row].as_py()} could be read before, and can't any more: {windows}")
+        for row, windows in enumerate(read_rows(self.reader.read, table)):
             self.tensors += windows
             owners += [row] * len(windows)
         self.owners, self.count = np.array(owners, np.int64), len(owners)

@@ -5,9 +5,7 @@ from typing import Any
 
 import keras
 
-from horngate.models.backbones.pictures import BackboneError
 from horngate.models.text.encoders import Marks, longest, small_lstm, small_transformer, text_backbone, text_encoder
-from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.system.files import read_json
 from horngate.pipelines.tasks.parts import Fitted
@@ -19,10 +17,7 @@ def opened(card: Any) -> tuple[keras.Model, int]:
     Raises:
         UserError: it can't be had.
     """
-    try:
-        backbone = text_backbone(pretrained.found(card.backbone), card.weights)
-    except BackboneError as problem:
-        raise UserError(str(problem)) from None
+    backbone = text_backbone(pretrained.found(card.backbone), card.weights)
     return backbone, longest(backbone)
 
 

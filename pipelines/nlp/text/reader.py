@@ -1,7 +1,6 @@
 """What readers of texts share: a tokenizer that fits the texts, and batches of texts of about one length."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from horngate.pipelines.nlp.text.tokenizers import Tokens
 from horngate.pipelines.system import pretrained
 from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 STEP = (
     8  # tokens: texts are filled up to a multiple of it, longer ones (from 64 on) to one of an eighth of their length
@@ -30,7 +27,7 @@ class TokenReader(TensorReader):
         lengths: of the texts that were read.
     """
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self.tokens: Tokens = task.fitted.lookup
         self.lengths = Lengths()

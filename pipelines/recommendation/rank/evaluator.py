@@ -1,6 +1,6 @@
 """How good the scores of a ranker are."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +10,7 @@ from horngate.pipelines.metrics.scoring import Outcome
 from horngate.pipelines.recommendation.rank.target_encoder import TargetEncoder
 from horngate.pipelines.statistics.intervals import numbered
 from horngate.pipelines.tasks.bases import TableEvaluator
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 TOP = 20  # rows with the highest losses, and users
 LEAST_ROWS = 5  # of a user among the worst
@@ -21,7 +19,7 @@ LEAST_ROWS = 5  # of a user among the worst
 class RankEvaluator(TableEvaluator):
     """Measures scores against clicks or ratings."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self.encoder: TargetEncoder = task.fitted.decisions
 
@@ -77,7 +75,7 @@ class RankEvaluator(TableEvaluator):
     def labels_in(self, target: str | None) -> list[str] | None:
         return None if not self.encoder.clicks else [] if target is None else [target]
 
-    def incomparable(self, other: "Task") -> str | None:
+    def incomparable(self, other: Task) -> str | None:
         mine, theirs = self.encoder, other.fitted.decisions
         if (mine.kind, mine.names) != (theirs.kind, theirs.names):
             return f"one was trained on {mine.said} and the other on {theirs.said}"

@@ -1,6 +1,6 @@
 """How a ranker learns from rows, and what it is held against."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,24 +11,22 @@ from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.metrics.scoring import Outcome
 from horngate.pipelines.recommendation.interactions.side_tables import FILE, SideTables
 from horngate.pipelines.recommendation.rank.baselines import MOST_FITTED, fitted_baselines
-from horngate.pipelines.recommendation.rank.learning import Learning, Rows
+from horngate.pipelines.recommendation.rank.learning import RankTraining, Rows
 from horngate.pipelines.recommendation.rank.target_encoder import TargetEncoder
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics.intervals import numbered
 from horngate.pipelines.system import cache, progress
-from horngate.pipelines.system.files import digest, write_rows
+from horngate.pipelines.system.files import digest
 from horngate.pipelines.tables.columns import cells_of, filled, width_of
 from horngate.pipelines.tasks.parts import Fitted, LearningData
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class RankLearner:
     """Learns `horngate recommendation rank`."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card, self.fitted = task, task.card, task.fitted
 
     @property
@@ -50,11 +48,11 @@ class RankLearner:
             for name in ("train", "validation")
         ]
         answer = Answer(encoder.clicks, encoder.mean, encoder.spread, encoder.low, encoder.high, name="answer")
-        learning = Learning(self.card, run, layout_of(self.columns), *parts, answer, encoder.logit)
+        learning = RankTraining(self.task, run, layout_of(self.columns), *parts, answer, encoder.logit)
         with device.scope():
             model, found = learning.learnt()
             run.keep_model(model)
-        write_rows(run / "history.csv", learning.history, learning.columns)
+        learning.write_history(learning.history)
         protocol = {"refit": self.card.refit, "kind": encoder.kind, "unseen": self._unseen(data)}
         files = (FILE,) if self.tables.rows else ()
         fitted = self.fitted.having(schema={"aim": encoder.plain()}, decisions=encoder, model=model, files=files)
@@ -91,7 +89,7 @@ class RankLearner:
     def _unseen(self, data: LearningData) -> dict[str, dict[str, int]]:
         """Count by split the rows whose user or item no training row has, and tell them."""
         found, reader = {}, self.task.reader
-        for split in (name for name in ("validation", "test") if (data.splits == name).any()):
+        for split in data.held_out:
             own = data.rows(split)
             times = [reader.times_learnt(cells_of(row)) for row in inputs_of(own)]
             found[split] = {
@@ -108,7 +106,7 @@ class RankLearner:
         """Return what baselines answer that were fitted on the training rows, and of a sample what made it."""
         encoder: TargetEncoder = self.fitted.decisions
         truth = encoder.encode(data.table["target"].to_pylist())
-        held = {name: data.places(name) for name in ("validation", "test") if (data.splits == name).any()}
+        held = data.held_out
         draw = np.random.default_rng(self.card.seed).permutation(data.places("train"))
         fitted = np.sort(draw[:MOST_FITTED])
         rows = {name: self._rows_of(data.table, places) for name, places in held.items()}

@@ -1,8 +1,7 @@
 """How a ranker learns: one network after the other, chosen on validation, averaged, and refitted where that is wished."""
 
 import math
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,12 +9,12 @@ import numpy as np
 
 from horngate.models.recommendation.fields import Answer
 from horngate.models.recommendation.rankers import Forgetting, Layout, Shape, averaged, compiled, ranker, scaling_of
-from horngate.models.training.learning import Plan, learn
+from horngate.models.training.learning import Plan
 from horngate.models.training.optimizer import adamw
 from horngate.pipelines.runs.run import Run
-from horngate.pipelines.training.phases import told
+from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.phases import PhaseRunner
 
-HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 KINDS = ("deepfm", "dcn")
 DECAYS = {"deepfm": 0.28, "dcn": 0.14}
 RATE = 2e-3
@@ -35,28 +34,20 @@ class Rows:
         return Rows(np.concatenate([self.inputs, other.inputs]), np.concatenate([self.targets, other.targets]))
 
 
-@dataclass
-class Learning:
+class RankTraining(PhaseRunner):
     """One training, resumable: a finished phase is found again, a cut one goes on.
 
-    Attributes:
+    Args:
+        task, run: whose training it is, and where it is kept.
+        layout: of the rows.
         train, held: rows of the splits train and validation; `held` may be empty.
         answer: what makes answers of logits.
         start: logit that networks begin with.
-        history: rows of history.csv so far, with these `columns`.
-        costs: seconds by phase.
     """
 
-    card: Any
-    run: Run
-    layout: Layout
-    train: Rows
-    held: Rows
-    answer: Answer
-    start: float
-    columns: list[str] = field(default_factory=lambda: HISTORY)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    costs: dict[str, float] = field(default_factory=dict)
+    def __init__(self, task: Task, run: Run, layout: Layout, train: Rows, held: Rows, answer: Answer, start: float):
+        super().__init__(task, run)
+        self.layout, self.train, self.held, self.answer, self.start = layout, train, held, answer, start
 
     def learnt(self) -> tuple[keras.Model, dict[str, Any]]:
         """Return the model from rows to answers, and the summary: `method`, `chosen_because`, …
@@ -92,7 +83,7 @@ class Learning:
             number: of the network among those that are averaged.
             rows: of a refit, which ends after `epochs`.
         """
-        started, card = time.monotonic(), self.card
+        card = self.card
         phase = ("refit " if rows else "") + kind + (f" {number + 1}" if number else "")
         learnt, seed = rows or self.train, card.seed + 1000 * number
         planned = card.epochs or self._epochs(len(learnt.inputs))
@@ -110,10 +101,7 @@ class Learning:
             Forgetting(part.inputs, part.targets, self.layout.entries, card.forget, seed)
             for part in (learnt, none if rows else self.held)
         )
-        with told(self, at_least=5.0) as keeper:
-            history = learn(model, own, held, plan, keeper)
-        self.history += history
-        self.costs[phase] = round(time.monotonic() - started, 1)
+        history = self.timed(phase, lambda: self.learn_phase(model, own, held, plan, at_least=5.0))
         losses = [row.get("val_loss", math.inf) for row in history]
         best = int(np.argmin(losses)) + 1 if math.isfinite(min(losses)) else len(losses)
         return model, min(losses), best

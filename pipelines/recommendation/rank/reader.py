@@ -3,7 +3,7 @@
 from collections import Counter
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +24,7 @@ from horngate.pipelines.tables.columns import (
 )
 from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 AN = {"user": "a user", "item": "an item"}
 WATCHED = 40  # columns whose drift is looked at one by one
@@ -41,7 +39,7 @@ class RankReader(TensorReader):
         strange: how many rows had what the training rows hadn't, by what it was.
     """
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self.tables: SideTables | None = task.fitted.lookup
         self.strange, self._lock = Counter(), Lock()

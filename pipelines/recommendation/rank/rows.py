@@ -1,6 +1,6 @@
 """Rows of users and items with their clicks or ratings, and what is wrong with them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +14,13 @@ from horngate.pipelines.recommendation.rank.target_encoder import TargetEncoder
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tables.inspection import LOOKED_AT, Sought, column_findings
 from horngate.pipelines.tasks.bases import ListedRows
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class RankRows(ListedRows):
     """The rows of a table."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self._found: tuple[pa.Table | None, list[Finding]] = (None, [])  # of the table that was looked at last
 

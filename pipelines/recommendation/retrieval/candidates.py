@@ -6,11 +6,10 @@ import numpy as np
 
 from horngate.pipelines.recommendation.interactions.store import InteractionStore
 from horngate.pipelines.recommendation.retrieval import ranked_lists
+from horngate.pipelines.tasks.task import Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-    from horngate.pipelines.tasks.task import Task
 
 
 class Candidates:
@@ -21,7 +20,7 @@ class Candidates:
         sampled: how many drawn items those held out are ranked against; None for all there are.
     """
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.store: InteractionStore = task.fitted.decisions
         self.seed, options = task.card.seed, task.options
         again = getattr(task.card, "repeats", False) and not options.get("exclude_seen")

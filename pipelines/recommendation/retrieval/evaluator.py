@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +13,13 @@ from horngate.pipelines.recommendation.interactions.store import InteractionStor
 from horngate.pipelines.recommendation.retrieval import ranked_lists
 from horngate.pipelines.recommendation.retrieval.candidates import Candidates
 from horngate.pipelines.tasks.bases import TableEvaluator
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class RankingEvaluator(TableEvaluator):
     """Measures lists of items against those that were held out."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self.store: InteractionStore = task.fitted.decisions
 

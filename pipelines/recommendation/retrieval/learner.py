@@ -15,17 +15,16 @@ from horngate.pipelines.recommendation.retrieval.selection import Selected
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.parts import Fitted, LearningData
+from horngate.pipelines.tasks.task import Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-    from horngate.pipelines.tasks.task import Task
 
 
 class RecommenderLearner(ABC):
     """Learns who wants which items. A task adds how its models are selected, `select`."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card = task, task.card
 
     @abstractmethod
@@ -77,7 +76,7 @@ class RecommenderLearner(ABC):
         best = samples.oracle(self.card.data, store, data.seen.rule)
         listers |= {"oracle": best} if best else {}
         masked, outcome = Candidates(self.task).masked, self.task.evaluator.ranking
-        rows = {split: data.rows(split) for split in ("validation", "test") if (data.splits == split).any()}
+        rows = {split: data.rows(split) for split in data.held_out}
         found: dict[str, dict[str, Any]] = {}
         for name, lister in listers.items():
             found[name] = {}

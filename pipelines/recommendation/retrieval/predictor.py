@@ -21,11 +21,10 @@ from horngate.pipelines.spec.errors import Unreadable, UserError
 from horngate.pipelines.system.files import file_digest, read_json
 from horngate.pipelines.tasks.parts import AnswerColumn, Fitted, Said
 from horngate.pipelines.tasks.predictor import ModelPredictor
+from horngate.pipelines.tasks.task import Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-    from horngate.pipelines.tasks.task import Task
 
 POPULARITY = "popularity"
 BY_USER = ("mf", "lightgcn", "towers")  # models that take users by their codes; others take lists of items
@@ -36,7 +35,7 @@ class RecommenderPredictor(ModelPredictor):
 
     raced = False
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self.store: InteractionStore = task.fitted.decisions
         self.fallen_back = 0  # users so far who got what is popular

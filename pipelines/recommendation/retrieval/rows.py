@@ -1,7 +1,7 @@
 """Cases of users as rows, and the numbers of a case that may drift."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,15 +21,13 @@ from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.parts import Fitted
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 
 class CaseReader(TensorReader):
     """Reads JSON lists of items: float32 `[2]`, their popularity and the share of them that are known."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self.store: InteractionStore = task.fitted.decisions
 
@@ -55,7 +53,7 @@ class CaseRows:
     suffixes = READ
     repeats = False
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card = task, task.card
 
     def survey(self) -> LogInspection:

@@ -1,6 +1,5 @@
 """Which models a run lets learn, which of them is kept, and what they learn from."""
 
-import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,27 +12,8 @@ from horngate.pipelines.recommendation.interactions.splits import TRAIN, VALIDAT
 from horngate.pipelines.recommendation.interactions.store import InteractionStore
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.system import progress
-from horngate.pipelines.system.files import write_rows
-
-
-class RankingHistory:
-    """The rows of a run's history.csv: what is minimised on validation is 1 - ndcg_at_10, and no loss of the other kind."""
-
-    columns = ["phase", "epoch", "loss", "val_ndcg_at_10", "learning_rate"]
-
-    def __init__(self, run: Run):
-        self.run = run
-        self.history: list[dict[str, Any]] = []
-
-    def renamed(self, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return rows as they are written."""
-        bare = [{name: value for name, value in row.items() if name != "val_loss"} for row in history]
-        judged = [{"val_ndcg_at_10": 1 - row["val_loss"]} if "val_loss" in row else {} for row in history]
-        return [row | found for row, found in zip(bare, judged, strict=True)]
-
-    def write(self) -> None:
-        """Write history.csv."""
-        write_rows(self.run / "history.csv", self.renamed(self.history), self.columns)
+from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.phases import PhaseRunner
 
 
 @dataclass(frozen=True)
@@ -57,12 +37,17 @@ class Selected:
     by_features: bool = False
 
 
-class ModelSelection(ABC):
-    """Learns the models of a card from a run's interactions, and says which is kept."""
+class ModelSelection(PhaseRunner, ABC):
+    """Learns the models of a card from a run's interactions, and says which is kept.
 
-    def __init__(self, card: Any, store: InteractionStore, run: Run):
-        self.card, self.store, self.history = card, store, RankingHistory(run)
-        self.costs: dict[str, float] = {}
+    What is minimised on validation is 1 - ndcg_at_10, which history.csv holds, and no loss of the other kind.
+    """
+
+    columns = ("phase", "epoch", "loss", "val_ndcg_at_10", "learning_rate")
+
+    def __init__(self, task: Task, store: InteractionStore, run: Run):
+        super().__init__(task, run)
+        self.store = store
         self.scores: dict[str, float] = {}  # ndcg_at_10 on validation
 
     @abstractmethod
@@ -77,21 +62,21 @@ class ModelSelection(ABC):
     def learn(self, name: str, phase: str, epochs: int | None) -> Learnt:
         """Learn one model; with `epochs` for exactly so many, since a choice was made before."""
 
-    def run(self) -> Selected:
+    def select(self) -> Selected:
         """Learn, and return the best model on validation.
 
         Raises:
             UserError: a checkpoint that can't be read or written, or a loss that is no number.
         """
         names = self.contenders()
-        found = {name: self._timed(name) for name in names}
+        found = {name: self._learnt(name) for name in names}
         method = max(self.scores, key=self.scores.get) if self.scores else names[0]
         why = "asked for" if len(names) == 1 else "best ndcg_at_10 on validation" if self.scores else "the first"
         kept = found[method]
         if self.card.refit and self.judged:
             self.store = replace(self.store, refit=True)
-            kept = self._timed(method, kept.best[1])
-        self.history.write()
+            kept = self._learnt(method, kept.best[1])
+        self.write_history(self.history)
         shown = {name: round(score, 4) for name, score in self.scores.items()}
         protocol = {"ndcg_at_10_on_validation": shown}
         return Selected(kept.answers, method, why, self.costs, protocol, self.store.refit)
@@ -107,11 +92,15 @@ class ModelSelection(ABC):
         learnt = sides <= (VALIDATION if refit else TRAIN)
         return self.store.lists(learnt), self.store.lists((sides == VALIDATION) & (not refit))
 
-    def _timed(self, name: str, epochs: int | None = None) -> Learnt:
-        phase, started = name if epochs is None else f"{name}-refit", time.monotonic()
-        found = self.learn(name, phase, epochs)
-        self.history.history += found.history
-        self.costs[phase] = round(time.monotonic() - started, 1)
+    def renamed(self, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        bare = [{name: value for name, value in row.items() if name != "val_loss"} for row in history]
+        judged = [{"val_ndcg_at_10": 1 - row["val_loss"]} if "val_loss" in row else {} for row in history]
+        return [row | found for row, found in zip(bare, judged, strict=True)]
+
+    def _learnt(self, name: str, epochs: int | None = None) -> Learnt:
+        phase = name if epochs is None else f"{name}-refit"
+        found = self.timed(phase, lambda: self.learn(name, phase, epochs))
+        self.history += found.history
         if epochs is None and found.best[0] is not None:
             self.scores[name] = 1 - found.best[0]
             progress.detail(f"{name}: ndcg_at_10 on validation {self.scores[name]:.4f}")

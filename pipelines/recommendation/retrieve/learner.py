@@ -19,7 +19,7 @@ from horngate.pipelines.recommendation.retrieve.side_features import Features
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
-from horngate.pipelines.training.phases import told
+from horngate.pipelines.tasks.task import Task
 
 AUTO = ("mf", "multvae", "lightgcn")
 KNOBS = ("seed", "dimension", "temperature", "correction", "negatives", "layers", "dropout")
@@ -30,7 +30,7 @@ class RetrieveLearner(RecommenderLearner):
     """Learns `horngate recommendation retrieve`."""
 
     def select(self, store: InteractionStore, seen: LogInspection, run: Run) -> Selected:
-        found = RetrievalSelection(self.card, store, run, seen.tables).run()
+        found = RetrievalSelection(self.task, store, run, seen.tables).select()
         return replace(found, by_features=found.method == "towers")
 
 
@@ -70,8 +70,8 @@ class RetrievalSelection(ModelSelection):
         tables: side tables by role, which towers learn from.
     """
 
-    def __init__(self, card: Any, store: InteractionStore, run: Run, tables: dict[str, SideTable]):
-        super().__init__(card, store, run)
+    def __init__(self, task: Task, store: InteractionStore, run: Run, tables: dict[str, SideTable]):
+        super().__init__(task, store, run)
         self.tables = tables
 
     def contenders(self) -> tuple[str, ...]:
@@ -84,8 +84,8 @@ class RetrievalSelection(ModelSelection):
         knobs |= {} if epochs is None else {"epochs": epochs, "exactly": True}
         further = {"towers": lambda: [self._features()], "lightgcn": lambda: [compressed]}.get(name, list)()
         lists, held = self.lists()
-        with told(self.history, at_least=0.0) as keeper:
-            return PHASES[name](lists, held, RetrievalSettings(phase=phase, **knobs), keeper, *further)
+        with self.monitor() as policy:
+            return PHASES[name](lists, held, RetrievalSettings(phase=phase, **knobs), policy, *further)
 
     def _features(self) -> dict[str, tuple]:
         """Return by role tokens, numbers and how many tokens there are."""

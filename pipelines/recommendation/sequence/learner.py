@@ -15,7 +15,6 @@ from horngate.pipelines.recommendation.retrieval.selection import ModelSelection
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress
-from horngate.pipelines.training.phases import told
 
 MODELS = ("sasrec", "gru4rec")
 KNOBS = ("seed", "max_length", "repeats", "dimension", "blocks", "dropout", "negatives")
@@ -37,7 +36,7 @@ class SequenceLearner(RecommenderLearner):
                 f"{again:,} interactions of the test repeat what the user met before; these are masked and count as "
                 "missed. Where users come back to items, give --repeats"
             )
-        found = SequenceSelection(self.card, store, run).run()
+        found = SequenceSelection(self.task, store, run).select()
         said = {"looks_back_on": self.card.max_length, "test_interactions_that_repeat": again}
         return replace(found, protocol=found.protocol | said)
 
@@ -66,5 +65,5 @@ class SequenceSelection(ModelSelection):
         knobs = {knob: getattr(self.card, knob) for knob in KNOBS}
         knobs |= {} if epochs is None else {"epochs": epochs, "exactly": True}
         lists, held = self.lists()
-        with told(self.history, at_least=0.0) as keeper:
-            return followed(name, lists, held, SequenceSettings(phase=phase, **knobs), keeper)
+        with self.monitor() as policy:
+            return followed(name, lists, held, SequenceSettings(phase=phase, **knobs), policy)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,9 +13,7 @@ from horngate.pipelines.recommendation.interactions.log_update import continued
 from horngate.pipelines.recommendation.retrieval.predictor import RecommenderPredictor
 from horngate.pipelines.system.files import file_digest
 from horngate.pipelines.tasks.parts import Fitted
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 HELD_PAIRS = 1 << 23  # of places in lists that are looked at together
 
@@ -23,7 +21,7 @@ HELD_PAIRS = 1 << 23  # of places in lists that are looked at together
 class SequencePredictor(RecommenderPredictor):
     """Scores users by what they met last."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         self._read: tuple[csr_array, Lists] | None = None  # the last past that was asked for, and its lists
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.data.checks import SHOWN, Finding, findings_on
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech.audio.facts import Facts
 
@@ -35,24 +35,12 @@ def common_rate(facts: list[Facts]) -> int:
 def sound_findings(table: pa.Table, facts: list[Facts]) -> list[Finding]:
     """Return findings on the recordings themselves."""
     ids = table["id"].to_pylist()
-    found = [
-        _on("warning", "silence", "{} recordings are silent: below −60 dB", [fact.silent for fact in facts], ids),
-        _on(
-            "warning",
-            "clipping",
-            "{} recordings are clipped: samples in a row stand at the peak, more than 1 in 1,000",
-            [fact.clipped > MOST_CLIPPED for fact in facts],
-            ids,
-        ),
-        _on(
-            "warning",
-            "dc_offset",
-            "{} recordings have a constant offset (DC) above 2 % of full scale, from a broken input",
-            [abs(fact.offset) > MOST_OFFSET for fact in facts],
-            ids,
-        ),
-    ]
-    return [finding for finding in found if finding] + _rates(facts, ids) + _lengths(facts, ids)
+    found = _on("silence", "are silent: below −60 dB", [fact.silent for fact in facts], ids)
+    said = "are clipped: samples in a row stand at the peak, more than 1 in 1,000"
+    found += _on("clipping", said, [fact.clipped > MOST_CLIPPED for fact in facts], ids)
+    said = "have a constant offset (DC) above 2 % of full scale, from a broken input"
+    found += _on("dc_offset", said, [abs(fact.offset) > MOST_OFFSET for fact in facts], ids)
+    return found + _rates(facts, ids) + _lengths(facts, ids)
 
 
 def speaker_findings(table: pa.Table) -> list[Finding]:
@@ -70,7 +58,7 @@ def speaker_findings(table: pa.Table) -> list[Finding]:
         f"part {place} of the file names looks like a speaker ({shown}; {len(speakers)} in all), and no group is given: "
         "one voice on both sides of a split flatters every score; name a column of speakers with --group-column"
     )
-    return [Finding("warning", "unknown_speakers", message, len(rows), tuple(ids[row] for row in rows[:SHOWN]))]
+    return findings_on("warning", "unknown_speakers", message, rows, ids)
 
 
 def speaker_part(ids: list[str], targets: list[str | None]) -> tuple[int, list[str]] | None:
@@ -108,15 +96,14 @@ def _rates(facts: list[Facts], ids: list[str]) -> list[Finding]:
                 f"{len(rows)} recordings say {rate:,} samples per second and last {ratio:.2g} times as long as those of "
                 f"{common:,}: as many samples, so that the rate in their header may not be true"
             )
-            named = tuple(ids[row] for row in rows[:SHOWN])
-            found.append(Finding("warning", "doubtful_rate", message, len(rows), named))
+            found += findings_on("warning", "doubtful_rate", message, rows, ids)
     if len(counts) > 1:
         shown = ", ".join(f"{rate:,} Hz ({count})" for rate, count in counts.most_common(SHOWN))
         message = f"several rates, brought to one when read: {shown}"
         found.append(Finding("note", "mixed_rates", message, len(facts)))
     narrow = [not fact.silent and fact.rate > 8000 and fact.highest < EMPTY_ABOVE * 4000 for fact in facts]
-    said = "{} recordings hold next to nothing above 2.4 kHz though their rate is higher: recorded at a lower one?"
-    return found + [finding for finding in [_on("note", "narrow_band", said, narrow, ids)] if finding]
+    said = "hold next to nothing above 2.4 kHz though their rate is higher: recorded at a lower one?"
+    return found + _on("narrow_band", said, narrow, ids, "note")
 
 
 def _lengths(facts: list[Facts], ids: list[str]) -> list[Finding]:
@@ -125,14 +112,8 @@ def _lengths(facts: list[Facts], ids: list[str]) -> list[Finding]:
     shown = f"{seconds.min():.2f} to {seconds.max():.2f} seconds, half of them below {middle:.2f}"
     found = [Finding("note", "lengths", f"recordings last {shown}", len(facts))]
     odd = [bool(value > UNLIKE * middle or value < middle / UNLIKE) for value in seconds]
-    said = f"{{}} recordings are {UNLIKE:g} times longer or shorter than half of all"
-    finding = _on("warning", "odd_lengths", said, odd, ids)
-    return found + ([finding] if finding else [])
+    return found + _on("odd_lengths", f"are {UNLIKE:g} times longer or shorter than half of all", odd, ids)
 
 
-def _on(grade: str, code: str, message: str, marked: list[bool], ids: list[str]) -> Finding | None:
-    rows = np.flatnonzero(marked)
-    if not len(rows):
-        return None
-    shown = tuple(ids[row] for row in rows[:SHOWN])
-    return Finding(grade, code, f"{message.format(len(rows))} (first: {shown[0]})", len(rows), shown)
+def _on(code: str, said: str, marked: list[bool], ids: list[str], grade: str = "warning") -> list[Finding]:
+    return findings_on(grade, code, f"{{}} recordings {said}", np.flatnonzero(marked), ids, first=True)

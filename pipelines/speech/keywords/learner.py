@@ -5,13 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from horngate.models.backbones.pictures import BackboneError
 from horngate.models.network import Network
 from horngate.models.speech.encoders import speech_encoder
 from horngate.models.speech.keywords import keyword_encoder
 from horngate.models.speech.spectra import Masking
 from horngate.pipelines.metrics.classification import Outcome
-from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.speech.keywords.baselines import kernel_ridge
 from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.tasks.classification.learner import LabelLearner
@@ -53,10 +51,7 @@ class KeywordLearner(LabelLearner):
         return keyword_encoder(self.card.model, fitted.schema["rate"], fitted.schema["samples"], masking)
 
     def _preset(self, fitted: Fitted) -> keras.Model:
-        try:
-            return speech_encoder(pretrained.found(self.card.backbone), fitted.schema["samples"], self.pretrained)
-        except BackboneError as problem:
-            raise UserError(str(problem)) from None
+        return speech_encoder(pretrained.found(self.card.backbone), fitted.schema["samples"], self.pretrained)
 
     def baselines(self, data: LearningData) -> dict[str, dict[str, Outcome]]:
         labels = self.task.fitted.decisions

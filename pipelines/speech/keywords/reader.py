@@ -1,7 +1,7 @@
 """Clips with labels: which files they are, how they are read, and what may be wrong with them."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,7 @@ from horngate.pipelines.speech.audio.views import View
 from horngate.pipelines.tasks.bases import TensorReader
 from horngate.pipelines.tasks.classification.predictor import LabelledRows
 from horngate.pipelines.tasks.parts import Fitted
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 LONGEST = 60.0  # seconds of a clip
 PRESET_RATE = 16_000  # samples per second that Whisper and Moonshine hear
@@ -40,7 +38,7 @@ class ClipRows(LabelledRows):
 class ClipReader(TensorReader):
     """Reads recordings as float32 `[samples]` at the model's rate."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         super().__init__(task)
         if self.card.noises and self.card.augment == "none":
             raise UserError("--noises are mixed in by --augment light or strong, not by none")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from horngate.models.speech.transcription import Transcriber, TranscriberConfig
-from horngate.models.training.learning import Plan, learn
+from horngate.models.training.learning import Plan
 from horngate.models.training.optimizer import adamw
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
@@ -18,10 +18,9 @@ from horngate.pipelines.speech.ctc.vocabulary import CtcVocabulary, all_normalis
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.parts import Fitted, LearningData
 from horngate.pipelines.tasks.task import Task
-from horngate.pipelines.training.phases import Training, told
+from horngate.pipelines.training.phases import PhaseRunner
 
 STRIDES = {"words": 4, "characters": 2}  # frames of 10 ms that one frame of the answer stands for
-HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 RATE, WARMUP, DECAY = 4e-3, 0.1, 1e-3
 STEPS = 600  # that a training takes by default, if its epochs are between these
 FEWEST, MOST = 20, 120  # epochs
@@ -56,15 +55,13 @@ def ctc_network(task: Task, data: LearningData) -> Fitted:
     )
 
 
-class CtcTraining(Training):
+class CtcTraining(PhaseRunner):
     """One training of a CTC network; a phase that was finished before only loads its weights.
 
     Args:
         task: with its untrained network.
         run, device: where it is kept and computed.
     """
-
-    columns = HISTORY
 
     def __init__(self, task: Task, data: LearningData, run: Run, device: Any):
         super().__init__(task, run)
@@ -91,8 +88,7 @@ class CtcTraining(Training):
         plan, network = self._plan(), self.fitted.model
         steps = plan.epochs * plan.steps(self.rows.count)
         network.compile(adamw(self.card.learning_rate or RATE, steps, WARMUP, DECAY))
-        with told(self) as keeper:
-            self.history += learn(network.logits, self.rows, self.held, plan, keeper)
+        self.learn_phase(network.logits, self.rows, self.held, plan, at_least=5.0)
 
     def _plan(self) -> Plan:
         size = self.card.batch_size or next((size for most, size in BATCHES if self.rows.count <= most), 16)

@@ -37,13 +37,9 @@ class TranscriptLearner:
         """Always say the training transcript nearest to all others."""
         targets = data.table["target"].to_pylist()
         usual = _usual(all_normalised(targets, self.card.normaliser), data.places("train"), self.card.seed)
-        found = {}
-        for split in ("validation", "test"):
-            places = data.places(split)
-            if len(places):
-                own = [targets[row] for row in places]
-                found[split] = self.task.evaluator.compared([usual] * len(own), own)
-        return {"usual_transcript": found}
+        own = {split: [targets[row] for row in places] for split, places in data.held_out.items()}
+        outcome = self.task.evaluator.compared
+        return {"usual_transcript": {split: outcome([usual] * len(texts), texts) for split, texts in own.items()}}
 
 
 def _usual(texts: list[str], train: np.ndarray, seed: int) -> str:

@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.models.backbones.pictures import BackboneError
 from horngate.models.speech.moonshine import Moonshine
-from horngate.models.training import checkpoint
-from horngate.models.training.learning import Plan, learn
+from horngate.models.training.learning import Plan
 from horngate.models.training.optimizer import adamw
 from horngate.pipelines.data.reading import threads
 from horngate.pipelines.metrics.transcripts import Transcripts
@@ -22,9 +20,8 @@ from horngate.pipelines.system import pretrained, progress
 from horngate.pipelines.system.files import whole
 from horngate.pipelines.tasks.parts import Fitted, LearningData
 from horngate.pipelines.tasks.task import Task
-from horngate.pipelines.training.phases import Training, told
+from horngate.pipelines.training.phases import PhaseRunner
 
-HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 RATE, WARMUP, DECAY = 3e-5, 0.1, 1e-2
 EPOCHS, BATCH, PATIENCE = 5, 8, 2
 DECODING = "token by token, the likeliest each time"
@@ -39,10 +36,7 @@ def moonshine_preset(task: Task, data: LearningData) -> Fitted:
     card = task.card
     if card.weights not in ("imagenet", "none"):
         raise UserError(f"a preset brings its own weights: leave --weights out, or say none. Received: {card.weights}")
-    try:
-        model = Moonshine.of_preset(pretrained.found(card.backbone), card.weights != "none")
-    except BackboneError as problem:
-        raise UserError(str(problem)) from None
+    model = Moonshine.of_preset(pretrained.found(card.backbone), card.weights != "none")
     decisions = MoonshineDecoder(task.fitted.schema["rate"])
     return task.fitted.having(decisions=decisions, model=model, files=("tokenizer.spm",))
 
@@ -96,15 +90,13 @@ class WrittenRows:
         return learnt_from(self.inputs[row], self.rate)
 
 
-class MoonshineTraining(Training):
+class MoonshineTraining(PhaseRunner):
     """One training of a Moonshine preset.
 
     Args:
         task: with its model.
         run, device: where it is kept and computed.
     """
-
-    columns = HISTORY
 
     def __init__(self, task: Task, data: LearningData, run: Run, device: Any):
         super().__init__(task, run)
@@ -114,22 +106,12 @@ class MoonshineTraining(Training):
     def learn(self) -> tuple[Fitted, dict[str, Any]]:
         """Learn by the card's method, choose, save model and tokenizer, and return what was found, and the summary."""
         with self.device.scope():
-            kept, why = self._learnt()
+            kept, why = "untuned", "asked for"
+            if self.card.method != "untuned":
+                kept, why = self.finetuned(self.model.logits, self._finetune, self._judged, self.held, "untuned")
         with whole(self.run / "tokenizer.spm") as temporary:
             temporary.write_bytes(self.model.pieces())
         return self.task.fitted, self.finish(self.model.backbone, kept, why, decoding=DECODING)
-
-    def _learnt(self) -> tuple[str, str]:
-        """Learn; return what is kept and why."""
-        if self.card.method == "untuned":
-            return "untuned", "asked for"
-        before = self._standing() if self.card.method == "auto" else None
-        self.timed("finetune", self._finetune)
-        if before is None:
-            return "finetune", "asked for"
-        weights, outcome = before
-        outcomes = (outcome, self._judged())
-        return self.better(self.model.logits, weights, outcomes, self.held["group"].to_pylist(), "untuned")
 
     def _finetune(self) -> None:
         rows, held = WrittenRows(self.task, self.train, "training"), WrittenRows(self.task, self.held, "validation")
@@ -139,12 +121,7 @@ class MoonshineTraining(Training):
         plan = Plan("finetune", epochs, size, self.card.seed, PATIENCE, "val_loss" if held.count else None)
         steps = epochs * plan.steps(rows.count)
         self.model.compile(adamw(self.card.learning_rate or RATE, steps, WARMUP, DECAY))
-        with told(self) as keeper:
-            self.history += learn(self.model.logits, rows, held, plan, keeper)
-
-    def _standing(self) -> tuple[list[np.ndarray], Transcripts]:
-        """Return the weights and how they answer the validation rows."""
-        return checkpoint.values_of(self.model.logits.weights), self._judged()
+        self.learn_phase(self.model.logits, rows, held, plan, at_least=5.0)
 
     def _judged(self) -> Transcripts:
         return self.task.evaluator.compared(self.task.predictor.texts(self.held), self.held["target"].to_pylist())

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.models.trust import Untrusted
 from horngate.pipelines.data.reading import content, in_order
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import Unreadable, UserError
@@ -87,10 +86,7 @@ class TranscriptPredictor(ModelPredictor):
         from horngate.models.speech.transcription import Transcriber
 
         if self.from_preset:
-            try:
-                return Moonshine.opened(kept_model(run), run / "tokenizer.spm")
-            except Untrusted as problem:
-                raise UserError(str(problem)) from None
+            return Moonshine.opened(kept_model(run), run / "tokenizer.spm")
         network = Transcriber.within(kept_model(run))
         if network.answers.output_shape[-1] != len(self.fitted.decisions.vocabulary) + 1:
             raise UserError(f"{run / 'labels.json'} doesn't belong to {run / 'model.keras'}: another number of units")

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.data.reading import content
-from horngate.pipelines.spec.errors import Unreadable, UserError
+from horngate.pipelines.spec.errors import Unreadable
 from horngate.pipelines.speech.audio.decoding import Sound, resampled, sound_of
 from horngate.pipelines.speech.audio.facts import Facts, facts_of
 from horngate.pipelines.speech.ctc.vocabulary import normalised
+from horngate.pipelines.training.rows import read_again
 
 LONGEST = 4 * 3600.0  # seconds
 ADVICE = "; cut it into files"
@@ -63,10 +64,7 @@ def learnt_from(row: tuple[str, str, Any], rate: int) -> np.ndarray:
         UserError: it can't any more.
     """
     name, *where = row
-    try:
-        return heard_at(content(*where), rate)
-    except Unreadable as reason:
-        raise UserError(f"{name} could be read before, and can't any more: {reason}") from None
+    return read_again(lambda: heard_at(content(*where), rate), name)
 
 
 def filled(count: int, rate: int) -> int:

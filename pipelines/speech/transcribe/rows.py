@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.data.checks import SHOWN, Finding
+from horngate.pipelines.data.checks import SHOWN, Finding, findings_on
 from horngate.pipelines.speech.audio.checks import sound_findings, speaker_findings
 from horngate.pipelines.speech.audio.decoding import SUFFIXES
 from horngate.pipelines.speech.ctc.vocabulary import CtcVocabulary, all_normalised
@@ -55,7 +55,7 @@ def unlearnt(table: pa.Table, splits: np.ndarray | None, normaliser: str, kind: 
         f"{len(rows)} rows of validation or test hold {what} that no training transcript holds, and that a CTC network "
         f"from a random start can't write: {shown}"
     )
-    return [_finding("warning", "unseen_units", message, rows, table["id"].to_pylist())]
+    return findings_on("warning", "unseen_units", message, rows, table["id"].to_pylist(), first=True)
 
 
 def transcript_findings(table: pa.Table, facts: list[Spoken]) -> list[Finding]:
@@ -69,13 +69,10 @@ def transcript_findings(table: pa.Table, facts: list[Spoken]) -> list[Finding]:
         for row, speed in enumerate(speeds)
         if speed < SLOWEST and facts[row].seconds >= LEAST_SECONDS and texts[row]
     ]
-    found = []
-    if fast:
-        message = f"{len(fast)} transcripts are longer than anyone could speak them (above {FASTEST:g} signs a second)"
-        found.append(_finding("warning", "too_much_text", message, fast, ids))
-    if slow:
-        message = f"{len(slow)} transcripts say next to nothing for the length of their recordings"
-        found.append(_finding("warning", "too_little_text", message, slow, ids))
+    message = f"{{}} transcripts are longer than anyone could speak them (above {FASTEST:g} signs a second)"
+    found = findings_on("warning", "too_much_text", message, fast, ids, first=True)
+    message = "{} transcripts say next to nothing for the length of their recordings"
+    found += findings_on("warning", "too_little_text", message, slow, ids, first=True)
     return found + _rare(texts, ids) + _words(texts)
 
 
@@ -91,7 +88,7 @@ def _rare(texts: list[str], ids: list[str]) -> list[Finding]:
     shown = ", ".join(f'"{sign}"' for sign in list(rare)[: 2 * SHOWN])
     rows = sorted({row for own in rare.values() for row in own})
     message = f"{len(rare)} signs stand in {RARE} transcripts or fewer: {shown}"
-    return [_finding("note", "rare_signs", message, rows, ids)]
+    return findings_on("note", "rare_signs", message, rows, ids, first=True)
 
 
 def _words(texts: list[str]) -> list[Finding]:
@@ -99,9 +96,3 @@ def _words(texts: list[str]) -> list[Finding]:
     signs = {sign for word in words for sign in word}
     message = f"{words.total():,} words, {len(words):,} different ones, of {len(signs)} signs, once they are normalised"
     return [Finding("note", "words", message, len(texts))]
-
-
-def _finding(grade: str, code: str, message: str, rows: list[int], ids: list[str]) -> Finding:
-    return Finding(
-        grade, code, f"{message} (first: {ids[rows[0]]})", len(rows), tuple(ids[row] for row in rows[:SHOWN])
-    )

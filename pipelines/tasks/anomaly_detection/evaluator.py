@@ -1,7 +1,7 @@
 """How good detectors are in any domain, and how they are shown: metrics, thresholds, top cases, plots."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +14,7 @@ from horngate.pipelines.runs.report import Report
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
 from horngate.pipelines.tasks.bases import ModelExporter, PageDisplay, TableEvaluator
 from horngate.pipelines.tasks.parts import Titles
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
-
+from horngate.pipelines.tasks.task import Task
 
 TOP = 20  # cases in a report
 
@@ -92,7 +89,7 @@ class AnomalyEvaluator(TableEvaluator):
         truth = self.truth(answers["target"].to_pylist())
         return None if np.isnan(truth).any() else _alarms_in(answers) == (truth == 1)
 
-    def incomparable(self, other: "Task") -> str | None:
+    def incomparable(self, other: Task) -> str | None:
         mine, theirs = self.alarms.anomalous, other.fitted.decisions.anomalous
         if mine and theirs and mine != theirs:
             return f"their anomalies differ: {', '.join(mine)} and {', '.join(theirs)}"

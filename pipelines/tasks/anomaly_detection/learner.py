@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,19 +17,10 @@ from horngate.pipelines.system.files import write_rows
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
 from horngate.pipelines.tasks.anomaly_detection.predictor import FILES, AnomalyPredictor
 from horngate.pipelines.tasks.parts import Fitted, LearningData
-from horngate.pipelines.training.phases import Training
+from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.training.phases import HISTORY
 
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
-
-HISTORY = ["phase", "epoch", "loss", "val_loss", "learning_rate"]
 LEAST_ROWS = 5  # to learn from
-
-
-class DetectorTraining(Training):
-    """One training of a detector; what its gradient phases tell and keep."""
-
-    columns = HISTORY
 
 
 @dataclass(frozen=True)
@@ -100,7 +91,7 @@ class Learnt:
 class AnomalyLearner:
     """Learns a detector, then chooses p-values and threshold on validation rows. A task adds `learn` and `baselines`."""
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card = task, task.card
 
     def learn(self, rows: DetectionRows, run: Run) -> Learnt:

@@ -1,7 +1,7 @@
 """How good labels and their scores are."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +12,7 @@ from horngate.pipelines.statistics import calibration, conformal, thresholds
 from horngate.pipelines.statistics.intervals import prepared
 from horngate.pipelines.tasks.bases import TableEvaluator
 from horngate.pipelines.tasks.classification.labels import Labels, split_labels
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
+from horngate.pipelines.tasks.task import Task
 
 MISTAKES = 20  # most confident ones, in a report
 
@@ -76,7 +74,7 @@ class LabelEvaluator(TableEvaluator):
         parted = ([set(split_labels(text, self.labels.separator)) for text in texts] for texts in (said, targets))
         return np.array([label == target for label, target in zip(*parted, strict=True)], bool)
 
-    def incomparable(self, other: "Task") -> str | None:
+    def incomparable(self, other: Task) -> str | None:
         mine, theirs = self.labels, other.fitted.decisions
         if mine.separator != theirs.separator:
             return "one has one label per row and the other several, or they part labels by another character"

@@ -1,7 +1,7 @@
 """How classifiers learn: labels from the training rows, a network around an encoder, and the ladder of transfer learning."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -9,10 +9,8 @@ from horngate.pipelines.metrics.classification import Outcome
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.tasks.classification.labels import Labels
 from horngate.pipelines.tasks.parts import Fitted, LearningData
+from horngate.pipelines.tasks.task import Task
 from horngate.pipelines.training.transfer import TransferLearning
-
-if TYPE_CHECKING:
-    from horngate.pipelines.tasks.task import Task
 
 
 class LabelLearner:
@@ -28,7 +26,7 @@ class LabelLearner:
     finetune_epochs = 10
     scratch_rate = 2e-3
 
-    def __init__(self, task: "Task"):
+    def __init__(self, task: Task):
         self.task, self.card = task, task.card
 
     @property
@@ -68,10 +66,8 @@ class LabelLearner:
             score: returns its scores of these for rows, given by place.
         """
         found = {}
-        for split in ("validation", "test"):
-            places = data.places(split)
-            if len(places):
-                scores = np.zeros((len(places), len(self.task.fitted.decisions.labels)), np.float32)
-                scores[:, known] = score(places)
-                found[split] = self.outcome_of(scores, data.rows(split)["target"].to_pylist())
+        for split, places in data.held_out.items():
+            scores = np.zeros((len(places), len(self.task.fitted.decisions.labels)), np.float32)
+            scores[:, known] = score(places)
+            found[split] = self.outcome_of(scores, data.rows(split)["target"].to_pylist())
         return found
