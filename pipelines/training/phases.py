@@ -53,12 +53,12 @@ class PhaseRunner:
             )
         return self.card.method if pretrained else "scratch"
 
-    def timed(self, phase: str, work: Callable[[], Any]) -> Any:
-        """Do a phase's work, return what it returns, and note its seconds."""
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Note the seconds of a phase."""
         started = time.monotonic()
-        result = work()
+        yield
         self.costs[phase] = round(time.monotonic() - started, 1)
-        return result
 
     @contextmanager
     def monitor(self, at_least: float = 0.0) -> Iterator[CheckpointPolicy]:
@@ -109,10 +109,12 @@ class PhaseRunner:
             before: what the phase before is called.
         """
         if self.card.method != "auto":
-            self.timed("finetune", work)
+            with self.timed("finetune"):
+                work()
             return "finetune", "asked for"
         weights, outcome = checkpoint.values_of(model.weights), validated()
-        self.timed("finetune", work)
+        with self.timed("finetune"):
+            work()
         return self.better(model, weights, (outcome, validated()), held["group"].to_pylist(), before)
 
     def better(

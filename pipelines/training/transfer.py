@@ -78,21 +78,24 @@ class TransferLearning(PhaseRunner):
         """Learn by the card's method, choose, decide and save the model; return what was found, and the summary."""
         method = self.method(self.learner.pretrained)
         with self.device.scope():
-            kept, why = self._learn(method)
-            return self._choose(kept, why)
+            if method != "scratch":
+                return self._choose(*self._climbed(method))
+            with self.timed("scratch"):
+                self._all_layers(transfer.scratch)
+            return self._choose("scratch", "asked for" if self.card.method == "scratch" else "no pretrained weights")
 
-    def _learn(self, method: str) -> tuple[str, str]:
-        """Climb the rungs of a method; return the rung that is kept and why."""
-        if method == "scratch":
-            self.timed("scratch", lambda: self._all_layers(transfer.scratch))
-            return "scratch", "asked for" if self.card.method == "scratch" else "no pretrained weights"
+    def _climbed(self, method: str) -> tuple[str, str]:
+        """Climb the rungs of a method from pretrained weights; return the rung that is kept and why."""
         if method == "contrastive":
-            self.timed("contrastive", self._contrast)
-        self.penalty = self.timed("probe", self._probe)
+            with self.timed("contrastive"):
+                self._contrast()
+        with self.timed("probe"):
+            self.penalty = self._probe()
         if method in ("probe", "contrastive"):
             return method, "asked for"
         if method == "lora":
-            self.timed("lora", lambda: self._all_layers(transfer.lora))
+            with self.timed("lora"):
+                self._all_layers(transfer.lora)
             self.network = type(self.network).within(merged(self.network.answers))
             return "lora", "asked for"
         tune, held = partial(self._all_layers, transfer.finetune), self.data.rows("validation")

@@ -1,9 +1,7 @@
 """How detectors of series learn: from which windows, and which detectors."""
 
-from functools import partial
 from typing import Any
 
-import keras
 import numpy as np
 import pyarrow as pa
 
@@ -39,13 +37,13 @@ class StepLearner(AnomalyLearner):
         config = WindowConfig(reader.smooth, card.seed, card.epochs, card.batch_size, card.learning_rate)
         training = PhaseRunner(self.task, run)
 
-        def member(kind: str) -> keras.Model:
-            with training.monitor() as policy:
-                model, history = learnt(kind, train, held, scale, config, policy)
+        members = []
+        for kind in kinds:
+            with training.timed(kind), training.monitor() as policy:
+                member, history = learnt(kind, train, held, scale, config, policy)
             training.history += history
-            return model
-
-        model = joined([training.timed(kind, partial(member, kind)) for kind in kinds])
+            members.append(member)
+        model = joined(members)
         why = "asked for" if card.detector != "auto" else f"together: {', '.join(MEMBERS)}"
         said = {"window": card.window, "smooth": reader.smooth, "columns": len(reader.schema["columns"])}
         return Learnt(model, card.detector, why, costs=training.costs, history=training.history, protocol=said)

@@ -1,7 +1,6 @@
 """How the detectors of a table are fitted: one, or several whose scores are averaged."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import keras
@@ -61,7 +60,11 @@ class TableTraining(PhaseRunner):
     def members(self) -> list[tuple[Any, Standing, float]]:
         """Return the fitted detectors that the card asks for, what brings each to a common scale, and their weights."""
         wished = {self.card.detector: 1.0} if self.card.detector != "auto" else WEIGHTS[self.card.protocol]
-        return [(*self.timed(name, partial(self._member, name)), weight) for name, weight in wished.items()]
+        found = []
+        for name, weight in wished.items():
+            with self.timed(name):
+                found.append((*self._member(name), weight))
+        return found
 
     def _member(self, name: str) -> tuple[Any, Standing]:
         train, held = self.examples.train, self.examples.held

@@ -90,7 +90,8 @@ class MaskTraining(PhaseRunner):
         if method == "scratch" and pretrained:
             raise UserError("--method scratch starts from random weights: say --weights none, or leave --backbone out")
         first = "scratch" if method == "scratch" else "probe"
-        self.timed(first, partial(self._phase, first))
+        with self.timed(first):
+            self._phase(first)
         if method == first:
             return first, "asked for" if method == self.card.method else "no pretrained weights"
         tune = partial(self._phase, "finetune")

@@ -86,7 +86,8 @@ class PairTraining(PhaseRunner):
         else:
             phase = "finetune" if method == "auto" else method
             before = checkpoint.values_of(self.network.weights)
-            self.timed(phase, lambda: self._learn(phase))
+            with self.timed(phase):
+                self._learn(phase)
             if phase == "lora":
                 self.network = merged(self.network)
             why = "asked for" if self.card.method == method else "no pretrained weights"

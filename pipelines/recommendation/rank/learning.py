@@ -101,7 +101,8 @@ class RankTraining(PhaseRunner):
             Forgetting(part.inputs, part.targets, self.layout.entries, card.forget, seed)
             for part in (learnt, none if rows else self.held)
         )
-        history = self.timed(phase, lambda: self.learn_phase(model, own, held, plan, at_least=5.0))
+        with self.timed(phase):
+            history = self.learn_phase(model, own, held, plan, at_least=5.0)
         losses = [row.get("val_loss", math.inf) for row in history]
         best = int(np.argmin(losses)) + 1 if math.isfinite(min(losses)) else len(losses)
         return model, min(losses), best

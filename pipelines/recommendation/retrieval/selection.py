@@ -99,7 +99,8 @@ class ModelSelection(PhaseRunner, ABC):
 
     def _learnt(self, name: str, epochs: int | None = None) -> Learnt:
         phase = name if epochs is None else f"{name}-refit"
-        found = self.timed(phase, lambda: self.learn(name, phase, epochs))
+        with self.timed(phase):
+            found = self.learn(name, phase, epochs)
         self.history += found.history
         if epochs is None and found.best[0] is not None:
             self.scores[name] = 1 - found.best[0]

@@ -73,8 +73,8 @@ class CtcTraining(PhaseRunner):
 
     def learn(self) -> tuple[Fitted, dict[str, Any]]:
         """Learn, choose the weight of n-grams, write model and decisions, and return what was found, and the summary."""
-        with self.device.scope():
-            self.timed("scratch", self._learn)
+        with self.device.scope(), self.timed("scratch"):
+            self._learn()
         decoder, tried = weighed(self.fitted.decisions.decoder, self.card, self._errors())
         fitted = self._decoding(decoder)
         fitted.decisions.write(self.run.folder)
