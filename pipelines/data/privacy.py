@@ -19,8 +19,8 @@ from horngate.pipelines.data.sources.blocks import CORE
 from horngate.pipelines.data.sources.tables import free_name
 from horngate.pipelines.spec.card import Data
 from horngate.pipelines.spec.errors import UserError
-from horngate.pipelines.system import paths, progress
-from horngate.pipelines.system.files import digest, printable
+from horngate.pipelines.system import progress
+from horngate.pipelines.system.files import digest, home, printable
 
 NAMES = ".horngate-pseudonyms.csv"  # hidden, so that it is never listed as an input
 COLUMNS = ("kind", "pseudonym", "stands_for")
@@ -70,7 +70,7 @@ class Pseudonyms:
         try:
             self._keep(folder / NAMES)
         except OSError:
-            place = paths.folder() / "pseudonyms" / f"{digest(os.fspath(folder.resolve()))}.csv"
+            place = home() / "pseudonyms" / f"{digest(os.fspath(folder.resolve()))}.csv"
             try:
                 place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._keep(place)
@@ -134,7 +134,7 @@ def _key() -> bytes:
     Raises:
         UserError: it can't be read or written, or is damaged.
     """
-    path = paths.folder() / "keys" / "pseudonyms"
+    path = home() / "keys" / "pseudonyms"
     try:
         if not path.is_file():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

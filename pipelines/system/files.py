@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from platformdirs import user_data_path
+
 from horngate.pipelines.spec.errors import UserError
+
+
+def home() -> Path:
+    """Return where what outlives runs on this machine is kept (keys, presets): `$HORNGATE_HOME`, else the user's data."""
+    return Path(os.environ.get("HORNGATE_HOME") or user_data_path("horngate"))
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
-from horngate.pipelines.system import offline, paths
+from horngate.pipelines.system import offline
+from horngate.pipelines.system.files import home
 
 
 def folder() -> Path:
     """Return where presets are kept: `$HORNGATE_PRESETS`, else `presets` in horngate's own folder."""
-    return Path(os.environ.get("HORNGATE_PRESETS") or paths.folder() / "presets")
+    return Path(os.environ.get("HORNGATE_PRESETS") or home() / "presets")
 
 
 def found(name: str | None) -> str | None:

@@ -17,7 +17,6 @@ LIGHT += (
     "system.progress",
     "system.offline",
     "system.pretrained",
-    "system.paths",
     "runtimes",
     "vision",
 )
