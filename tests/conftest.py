@@ -27,7 +27,8 @@ gc.set_threshold(50_000, 20, 50)  # graphs of TensorFlow are many long-lived obj
 
 
 # Files that take longest, which start first, so that no core waits for the last of them; the contract comes after them.
-LONGEST = ("texts", "nothing_lost", "tag", "classify", "sequence", "drift", "page", "similar", "models", "package")
+# The first two begin with a training, which gives TensorFlow the threads of the product before anything else wakes it.
+LONGEST = ("nothing_lost", "classify", "texts", "tag", "sequence", "drift", "page", "similar", "models", "package")
 LONGEST += ("privacy", "anomaly_table", "keywords", "runtimes", "offline", "export", "contract")
 
 

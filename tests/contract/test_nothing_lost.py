@@ -181,7 +181,7 @@ def undisturbed(tmp_path_factory, forks):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_training_resumes_to_the_same_weights(undisturbed, number, forks, cli, monkeypatch):
+def test_a_stopped_training_resumes_to_the_same_weights(undisturbed, number, forks):
     place, whole_folder = undisturbed
     runs = place / f"cut{number}"
     cut = forks.start(*LONG, "-o", runs, cwd=place)
@@ -194,8 +194,8 @@ def test_a_stopped_training_resumes_to_the_same_weights(undisturbed, number, for
     assert not (folder / "run.json").exists()
     if number != signal.SIGKILL:
         assert (folder / "checkpoints" / "scratch.npz").exists() and "--resume" in cut.stderr
-    monkeypatch.chdir(place)  # where the recipe's paths begin
-    assert cli("vision", "classify", "train", "--resume", folder)[:2] == (0, f"{folder}\n")
+    resumed = forks.run("vision", "classify", "train", "--resume", folder, cwd=place)  # where the recipe's paths begin
+    assert (resumed.returncode, resumed.stdout) == (0, f"{folder}\n"), resumed.stderr
     one, other = final_weights(whole_folder), final_weights(folder)
     assert one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
     assert (folder / "history.csv").read_text() == (whole_folder / "history.csv").read_text()
@@ -332,7 +332,7 @@ def test_a_second_writer_gets_one_line(tmp_path, cli, tiny_runs):
 def test_a_full_disk_leaves_what_was_there(tmp_path, forks):
     (tmp_path / "report.json").write_text("before")
     code = "from pathlib import Path; from horngate.pipelines.system.files import write_text; "
-    done = forks.run(code=code + "write_text(Path('report.json'), 'x' * 10_000)", cwd=tmp_path, file_size=1000)
+    done = forks.run(code=code + "write_text(Path('report.json'), 'x' * 50_000)", cwd=tmp_path, file_size=5000)
     assert "can't write report.json: File too large; what was there is unchanged" in done.stderr
     assert (tmp_path / "report.json").read_text() == "before" and len(list(tmp_path.iterdir())) == 1
 
