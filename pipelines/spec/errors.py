@@ -1,6 +1,5 @@
 """What can go wrong in a way that the user can mend."""
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +14,8 @@ class Unreadable(UserError):
 
 def nearest(word: str, known) -> str:
     """Return ` Did you mean "x"?` for the known name nearest to `word`, or an empty string."""
+    from difflib import get_close_matches  # which help does without
+
     found = get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f' Did you mean "{found[0]}"?' if found else ""
 

@@ -62,7 +62,7 @@ def test_a_bug_is_a_traceback_and_70(cli, monkeypatch):
     def broken(folder):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("horngate.pipelines.runs.run.list_runs", broken)
+    monkeypatch.setattr("horngate.cli.everywhere.list_runs", broken)
     code, _, err = cli("runs")
     assert code == 70 and "ZeroDivisionError: oops" in err and "bug of horngate" in err
 
@@ -185,7 +185,7 @@ def test_an_interrupt_is_130_and_says_how_to_go_on(cli, monkeypatch):
     def interrupted(folder):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("horngate.pipelines.runs.run.list_runs", interrupted)
+    monkeypatch.setattr("horngate.cli.everywhere.list_runs", interrupted)
     code, _, err = cli("runs")
     assert code == 130 and "--resume" in err
     assert not progress.stop.is_set()

@@ -79,7 +79,7 @@ def test_what_is_not_here_is_one_line_that_says_how_to_bring_it(cli, photos, mon
 
 def test_the_option_holds_before_and_after_the_verb_and_through_the_short_form(cli, monkeypatch):
     seen = []
-    monkeypatch.setattr("horngate.pipelines.runs.run.list_runs", lambda folder: seen.append(offline.forbidden()) or [])
+    monkeypatch.setattr("horngate.cli.everywhere.list_runs", lambda folder: seen.append(offline.forbidden()) or [])
     for words in (("--offline", "runs"), ("runs", "--offline"), ("runs",)):
         cli(*words)
     monkeypatch.setattr(
@@ -126,6 +126,6 @@ def test_a_wrapped_refusal_is_one_line_and_no_bug(cli, monkeypatch):
         except UserError:
             raise RuntimeError("failed") from None
 
-    monkeypatch.setattr("horngate.pipelines.runs.run.list_runs", broken)
+    monkeypatch.setattr("horngate.cli.everywhere.list_runs", broken)
     code, _, err = cli("runs")
     assert (code, err) == (1, "error: x was wanted\n")

@@ -417,7 +417,7 @@ def test_other_rows_are_measured_with_their_users_table(clicks, tmp_path):
 
 
 def test_the_example_reads_a_row_as_the_run_does(clicks, tmp_path):
-    from horngate.pipelines.recommendation.rank.exporter import EXAMPLE
+    from horngate.pipelines.recommendation.rank.predictor import EXAMPLE
 
     task = task_of(clicks.card).recalled(clicks.folder)
     cells = {"user_id": "3", "item_id": "i5", "hour": None, "age": 23, "group": "old", "kinds": ["drama", "never"]}

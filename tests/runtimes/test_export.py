@@ -198,7 +198,7 @@ def test_swapped_labels_are_not_handed_over(run, kind, tmp_path, monkeypatch):
 def test_swapped_names_inside_a_served_model_are_not_handed_over(run, tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from horngate.pipelines.runtimes import serving
+    from horngate.pipelines.images import serving
 
     right = serving.labelled
 
