@@ -59,7 +59,7 @@ def opinions(rows: np.ndarray, strange: np.ndarray, protocol: str, asked: np.nda
     from horngate.models.anomaly.detectors import Standing, axes, in_parts, neighbours
     from horngate.models.anomaly.trees import isolation_forest
     from horngate.models.columns import columns_layer
-    from horngate.pipelines.anomaly.table.fitting import STORED
+    from horngate.pipelines.anomaly.table.learner import STORED
 
     order = np.random.default_rng(seed).permutation(len(rows))
     learnt, held = np.sort(order[len(rows) // 10 :]), np.sort(order[: len(rows) // 10])

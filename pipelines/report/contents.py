@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from horngate.pipelines.data.reading import rows_of
-from horngate.pipelines.report.curves import learning_curves
 from horngate.pipelines.report.evaluation import Evaluation
-from horngate.pipelines.report.figures import drawn
+from horngate.pipelines.report.figures import drawn, learning_curves
 from horngate.pipelines.report.page import render
 from horngate.pipelines.report.plot import Shown
 from horngate.pipelines.report.sections import classes, cost, data, headline, leaks, slices

@@ -1,13 +1,16 @@
-"""Figures as inline SVG that follow the page's colours, light or dark, and its font."""
+"""Figures as inline SVG that follow the page's colours, light or dark, and its font; learning curves among them."""
 
+import csv
 import re
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
 from markupsafe import Markup, escape
 from matplotlib import cycler, rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from horngate.pipelines.report.drawing import ACCENT, INK, LINE, MUTED, ON_ACCENT, PAPER, SECOND, THIRD
 from horngate.pipelines.report.plot import Plot
@@ -55,6 +58,7 @@ STYLE = {
     "lines.linewidth": 1.8,
     "path.simplify": True,
 }
+MOST = 400  # points of a curve
 
 
 def drawn(plot: Plot) -> dict[str, Any]:
@@ -90,3 +94,49 @@ def _tag(tag: str, name: str) -> str:
     tag = tag.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
     tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
     return re.sub(r"#0102[0-9a-f]{2}", lambda colour: PAGE[colour[0]], tag)
+
+
+def learning_curves(history: Path) -> list[Plot]:
+    """Return one plot per phase and measure; none where there is no history."""
+    try:
+        with history.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError:
+        return []
+    found = []
+    for phase in dict.fromkeys(row["phase"] for row in rows):
+        own = [row for row in rows if row["phase"] == phase]
+        judged = (name.removeprefix("val_") for name in own[0] if name == "loss" or name.startswith("val_"))
+        for name in dict.fromkeys(judged):
+            parts = {"training": _points(own, name), "validation": _points(own, f"val_{name}")}
+            parts = {label: points for label, points in parts.items() if points}
+            if any(len(points) > 1 for points in parts.values()):
+                found.append(_curve(phase, name, parts))
+    return found
+
+
+def _points(rows: list[dict[str, str]], name: str) -> list[tuple[float, float]]:
+    points = []
+    for place, row in enumerate(rows, 1):
+        try:
+            points.append((float(row.get("epoch") or place), float(row[name])))
+        except (KeyError, TypeError, ValueError):
+            continue
+    step = max(len(points) // MOST, 1)
+    return points[::step]
+
+
+def _curve(phase: str, name: str, parts: dict[str, list[tuple[float, float]]]) -> Plot:
+    words = name.replace("_", " ")
+
+    def draw(axes) -> None:
+        for (label, points), style in zip(parts.items(), ((MUTED, "--"), (ACCENT, "-"))[-len(parts) :], strict=True):
+            marker = "o" if len(points) < 3 else ""
+            axes.plot(*zip(*points, strict=True), color=style[0], linestyle=style[1], marker=marker, label=label)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.legend(loc="best")
+
+    ends = ", ".join(f"{label} from {points[0][1]:.3f} to {points[-1][1]:.3f}" for label, points in parts.items())
+    slug = re.sub(r"[^a-z0-9]+", "-", f"curve-{phase}-{name}".lower())
+    return Plot(slug, f"{phase}: {words}", f"{words} by epoch: {ends}.", draw, "", 320, 240)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from horngate.pipelines.system.files import read_json, write_json
+from horngate.pipelines.system.files import write_json
 
 FORMAT = 1
 
@@ -59,8 +59,3 @@ class Report:
     def write(self, path: Path) -> None:
         """Write the report as strict JSON."""
         write_json(path, self.plain())
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    """Return a written report as plain values."""
-    return read_json(path)

@@ -15,7 +15,7 @@ from horngate.pipelines.medical import Diagnose
 from horngate.pipelines.medical.diagnose.preprocessing import ScanPreprocessing
 from horngate.pipelines.medical.scans import checks
 from horngate.pipelines.medical.scans.facts import likely_text
-from horngate.pipelines.medical.scans.medmnist import npz_blocks
+from horngate.pipelines.medical.scans.loader import npz_blocks
 from horngate.pipelines.medical.scans.reading import as_bytes
 from horngate.pipelines.metrics import screening
 from horngate.pipelines.metrics.classification import MEASURES, Outcome, mean_auroc, quadratic_kappa

@@ -17,7 +17,7 @@ from horngate.pipelines.data.sources.loader import examples
 from horngate.pipelines.metrics.entities import Entities, entity_f1, entity_precision, entity_recall, per_type
 from horngate.pipelines.nlp import Tag
 from horngate.pipelines.nlp.tag.alignment import SHAPES, laid_out, shape_of, speaking
-from horngate.pipelines.nlp.tag.lexicon import Lexicon
+from horngate.pipelines.nlp.tag.learner import Lexicon
 from horngate.pipelines.nlp.tag.loader import split_of
 from horngate.pipelines.nlp.tag.spans import BadSpans, Span, Tags, fitting, of_tags, parsed, words_of, written
 from horngate.pipelines.nlp.text import tokenizers

@@ -14,7 +14,7 @@ from horngate.pipelines import check, evaluate, predict, train
 from horngate.pipelines.recommendation import Retrieve
 from horngate.pipelines.recommendation.interactions.inspection import inspect_log
 from horngate.pipelines.recommendation.interactions.side_files import read_side_table
-from horngate.pipelines.report.curves import learning_curves
+from horngate.pipelines.report.figures import learning_curves
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system.files import read_json, read_table
 from horngate.pipelines.tasks.task import task_of

@@ -1,13 +1,15 @@
-"""How detectors of series learn: from which windows, and which detectors."""
+"""How detectors of series learn: from which windows, and which detectors; and what they are held against."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
 
 from horngate.models.anomaly.series_detectors import joined
 from horngate.models.anomaly.window_learning import WindowConfig, learnt, moments
-from horngate.pipelines.anomaly.series.baselines import BASELINES, Scorers, fitted_baselines
 from horngate.pipelines.anomaly.series.reader import LEAST, numbered
 from horngate.pipelines.metrics import detection
 from horngate.pipelines.metrics.series import Outcome
@@ -21,6 +23,11 @@ MEMBERS = ("linear", "nearest", "pca")  # of `auto`; chosen by benchmarks/anomal
 OFTEN = 16  # training windows that begin within the length of one
 MOST_WINDOWS = 20_000  # that are learnt from; of more, evenly spaced ones
 BLOCK = 2048  # windows that baselines score at once
+TREES = 100
+EXPLAINED = 0.95
+BASELINES = ("isolation_forest", "windowed_pca")
+Scorer = Callable[[np.ndarray], np.ndarray]
+Scorers = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 class StepLearner(AnomalyLearner):
@@ -112,3 +119,47 @@ class StepLearner(AnomalyLearner):
         """Return mean and standard deviation of each column in these rows."""
         read = self.task.reader.read
         return moments(np.stack([read(value)[-1] for value in rows.taken(places)["value"].to_pylist()]))
+
+
+def fitted_baselines(train: np.ndarray, scale: tuple[np.ndarray, np.ndarray], seed: int) -> Scorers:
+    """Return a function from windows float32 `[n, w, d]` to scores `[n]` by name, of each of `BASELINES`.
+
+    Args:
+        train: the windows that the detectors learnt from, float32 `[m, w, d]`.
+        scale: mean and standard deviation of each column.
+        seed: of the forest.
+    """
+
+    def flat(windows: np.ndarray) -> np.ndarray:
+        values = np.nan_to_num((_filled(windows) - scale[0]) / scale[1])
+        return values.reshape(len(values), -1).astype(np.float32)
+
+    learnt = flat(train)
+    scorers = dict(zip(BASELINES, (_forest(learnt, seed), _components(learnt)), strict=True))
+
+    def score(windows: np.ndarray) -> dict[str, np.ndarray]:
+        values = flat(windows)
+        return {name: scorer(values) for name, scorer in scorers.items()}
+
+    return score
+
+
+def _filled(windows: np.ndarray) -> np.ndarray:
+    """Return windows with the last value before it for what is missing, else the first one after it."""
+    windows = windows.copy()
+    for _ in range(2):
+        for row in range(1, windows.shape[1]):
+            gaps = np.isnan(windows[:, row])
+            windows[:, row][gaps] = windows[:, row - 1][gaps]
+        windows = windows[:, ::-1]
+    return windows
+
+
+def _forest(train: np.ndarray, seed: int) -> Scorer:
+    forest = IsolationForest(n_estimators=TREES, random_state=seed).fit(train)
+    return lambda windows: -forest.score_samples(windows)
+
+
+def _components(train: np.ndarray) -> Scorer:
+    found = PCA(EXPLAINED, svd_solver="full").fit(train)
+    return lambda windows: np.sqrt(((windows - found.inverse_transform(found.transform(windows))) ** 2).mean(1))

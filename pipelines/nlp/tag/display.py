@@ -1,13 +1,14 @@
 """How spans are shown, and how a tagger is handed over."""
 
+from inspect import getsource
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.data.reading import inputs_of
-from horngate.pipelines.nlp.tag.alignment import SHAPES
-from horngate.pipelines.nlp.tag.example import SAYING, reading
+from horngate.pipelines.nlp.tag.alignment import SHAPES, shape_of, words_of_tokens
+from horngate.pipelines.nlp.tag.spans import WORD
 from horngate.pipelines.nlp.tag.tag_errors import around
 from horngate.pipelines.nlp.text.lengths import token_lengths
 from horngate.pipelines.nlp.text.texts import raw_text
@@ -16,6 +17,39 @@ from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.tasks.bases import ModelExporter, PageDisplay
 from horngate.pipelines.tasks.parts import Titles
+
+READING = """import re
+from bisect import bisect_right
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+SHAPES = {shapes}
+WORD = re.compile({pattern!a})
+tokenizer = Tokenizer.from_file(str(Path(__file__).parent / "tokenizer.json"))
+
+
+{shape_of}
+
+{words_of_tokens}
+
+def encoded(path):  # of a text that is longer than the model takes, the first window
+    text = Path(path).read_text("utf-8")
+    return text, tokenizer.encode(text)
+
+
+def read(path):
+    text, window = encoded(path)
+    words = [found.span() for found in WORD.finditer(text)]
+    shapes = [shape_of(text[slice(*words[word])]) if word >= 0 else 0 for word in words_of_tokens(window, words)]
+    return np.array(window.ids, np.int32) + {vocabulary} * np.array(shapes, np.int32)
+"""
+SAYING = """def answer(path, outputs):  # the first piece of a word is the one that counts
+    text, window = encoded(path)
+    labels = [names[place] for place in outputs.argmax(-1)]
+    pieces = [text[start:end] for start, end in window.offsets]
+    return [f"{piece}/{label}" for piece, label in zip(pieces, labels) if piece and label != names[0]]
+"""
 
 
 class SpanDisplay(PageDisplay):
@@ -59,3 +93,9 @@ class TagExporter(ModelExporter):
             {"tags": [self.fitted.decisions.labels[place] for place in scores[own].argmax(-1)]}
             for scores, own in zip(outputs, there, strict=True)
         ]
+
+
+def reading(vocabulary: int) -> str:
+    """Return the source of `read(path)` of a model whose tokens have numbers below `vocabulary`."""
+    parts = {"shape_of": getsource(shape_of), "words_of_tokens": getsource(words_of_tokens)}
+    return READING.format(shapes=SHAPES, pattern=WORD.pattern, vocabulary=vocabulary, **parts)

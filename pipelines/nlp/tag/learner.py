@@ -1,5 +1,6 @@
 """How a tagger learns: words are classified, and entities are what is compared and kept."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -11,9 +12,8 @@ from horngate.models.text.tagging import Tagger, shaped
 from horngate.pipelines.metrics.entities import Entities
 from horngate.pipelines.nlp.tag.alignment import SHAPES
 from horngate.pipelines.nlp.tag.evaluator import entities_of
-from horngate.pipelines.nlp.tag.lexicon import Lexicon
 from horngate.pipelines.nlp.tag.rows import TaggedRows
-from horngate.pipelines.nlp.tag.spans import Span, Tags, spans_of
+from horngate.pipelines.nlp.tag.spans import Span, Tags, spans_of, words_of
 from horngate.pipelines.nlp.text.encoders import backbone_of
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
@@ -21,6 +21,8 @@ from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.classification.learner import LabelLearner
 from horngate.pipelines.tasks.parts import Fitted, LearningData
 from horngate.pipelines.training.transfer import HISTORY, TransferLearning
+
+LEAST = 0.5  # share of a name's places in the training texts that are an entity, for it to be kept
 
 
 class TagLearner(LabelLearner):
@@ -117,3 +119,41 @@ class TagTransfer(TransferLearning):
 
     def _decide(self) -> dict[str, Any]:
         return {}
+
+
+class Lexicon:
+    """Names from labelled texts, found by longest match (the baseline of Tjong Kim Sang & De Meulder 2003).
+
+    A name's score is the share of its places in the training texts that had its label.
+    """
+
+    def __init__(self, texts: list[str], spans: list[list[Span]]):
+        called: dict[tuple[str, ...], Counter] = defaultdict(Counter)
+        for text, found in zip(texts, spans, strict=True):
+            for span in found:
+                piece = text[span.start : span.end]
+                called[tuple(piece[start:end] for start, end in words_of(piece))][span.label] += 1
+        self.longest = max(map(len, called), default=0)
+        self.known = {name: (labels.most_common(1)[0][0], 1.0) for name, labels in called.items() if name}
+        seen = Counter(name for text in texts for name, _, _ in self._matches(text))
+        best = {name: labels.most_common(1)[0] for name, labels in called.items() if name}
+        shares = {name: (label, min(count / max(seen[name], 1), 1.0)) for name, (label, count) in best.items()}
+        self.known = {name: said for name, said in shares.items() if said[1] >= LEAST}
+
+    def spans(self, text: str) -> list[Span]:
+        """Return the spans of known names in a text."""
+        return [Span(start, end, *self.known[name]) for name, start, end in self._matches(text)]
+
+    def _matches(self, text: str) -> list[tuple[tuple[str, ...], int, int]]:
+        words = words_of(text)
+        signs = [text[start:end] for start, end in words]
+        found, place = [], 0
+        while place < len(words):
+            for size in range(min(self.longest, len(words) - place), 0, -1):
+                name = tuple(signs[place : place + size])
+                if name in self.known:
+                    found.append((name, words[place][0], words[place + size - 1][1]))
+                    place += size - 1
+                    break
+            place += 1
+        return found
