@@ -6,14 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable
 
 BINS = 15  # of the expected calibration error, of equal width (Guo et al. 2017)
 LEAST = 1e-7  # scores are float32: smaller ones count as this in the log loss
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(ByRow):
     """What is known of rows that were answered.
 
     Attributes:
@@ -41,13 +41,6 @@ class Outcome:
     def ranking(self) -> "Ranking":
         """The rows ranked by the positive class's score."""
         return Ranking(self.targets[:, self.positive], self.scores[:, self.positive])
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def at(self, rows: np.ndarray) -> "Outcome":
-        """Return the outcome of some of the rows."""
-        return Outcome(self.targets[rows], self.scores[rows], self.chosen[rows], self.positive)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.metrics.classification import Ranking, Spec, area_of, precision_of
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
 
 FALSE_ALARMS = 0.01  # of `recall_at_fpr_01`
 SHARES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # of rows with an alarm, in the table of thresholds
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(ByRow):
     """What is known of rows that were scored.
 
     Attributes:
@@ -27,9 +27,6 @@ class Outcome:
     scores: np.ndarray
     targets: np.ndarray
     chosen: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.scores)
 
     @cached_property
     def known(self) -> np.ndarray | None:
@@ -51,10 +48,6 @@ class Outcome:
         if targets.min() == targets.max():
             raise Uncomputable("all rows with a target are anomalies" if targets[0] else "no row is a known anomaly")
         return Ranking(targets, self.scores[known])
-
-    def at(self, rows: np.ndarray) -> "Outcome":
-        """Return the outcome of some of the rows."""
-        return Outcome(self.scores[rows], self.targets[rows], self.chosen[rows])
 
 
 def _ranked(value: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Outcome], Measure]:

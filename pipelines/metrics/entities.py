@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
 
 Entity = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
-class Entities:
+class Entities(ByRow):
     """How many entities each row has, by type.
 
     Attributes:
@@ -37,13 +37,6 @@ class Entities:
                 for _, _, label in found:
                     counts[kind, row, places[label]] += 1
         return cls(tuple(types), *counts)
-
-    def __len__(self) -> int:
-        return len(self.true)
-
-    def at(self, rows: np.ndarray) -> "Entities":
-        """Return the counts of some of the rows."""
-        return Entities(self.types, self.correct[rows], self.predicted[rows], self.true[rows])
 
     def silent(self) -> "Entities":
         """Return what would be counted if no entity were answered."""

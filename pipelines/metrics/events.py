@@ -6,13 +6,13 @@ from itertools import pairwise
 import numpy as np
 
 from horngate.pipelines.metrics.ranges import ranges_of
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable
 
 DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)
-class Timeline:
+class Timeline(ByRow):
     """When the rows were.
 
     Attributes:
@@ -39,10 +39,6 @@ class Timeline:
             steps = np.append(steps, usual)
             spans[rows] = np.where((steps < 0) | (steps > gap * usual), usual, steps)
         return cls(series, seconds, spans)
-
-    def at(self, rows: np.ndarray) -> "Timeline":
-        """Return the timeline of some rows."""
-        return Timeline(self.series[rows], self.seconds[rows], self.spans[rows])
 
     def runs(self, marked: np.ndarray) -> np.ndarray:
         """Return int64 `[runs, 2]`: first and last row of each run of marked rows of one series."""

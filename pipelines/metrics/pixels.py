@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
 
 LEVELS = 4096  # of scores; half of them stand in the upper third, where anomalies are
 UPPER = 0.3  # share of the places that get half of the levels; the false positive rate up to which `aupro` looks
@@ -19,7 +19,7 @@ FEWEST = 256
 
 
 @dataclass(frozen=True)
-class Pixels:
+class Pixels(ByRow):
     """Counts of the pixels of n pictures at L levels of their score, rising.
 
     Attributes:
@@ -33,10 +33,6 @@ class Pixels:
     anomalous: np.ndarray
     overlap: np.ndarray
     regions: np.ndarray
-
-    def at(self, rows: np.ndarray) -> "Pixels":
-        """Return the counts of some pictures."""
-        return Pixels(self.normal[rows], self.anomalous[rows], self.overlap[rows], self.regions[rows])
 
     def levelled(self) -> "Pixels":
         """Return the same pixels, all at one level: what one score for every pixel is worth."""

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
 
 CUTS = (10, 5, 20)
 DEPTH = max(CUTS)
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(ByRow):
     """Lists of items, one for each user, and what was held out of these users.
 
     Attributes:
@@ -31,15 +31,7 @@ class Ranking:
     bits: np.ndarray
     popular: "Ranking | None" = None
 
-    def __len__(self) -> int:
-        return len(self.relevant)
-
-    def at(self, rows: np.ndarray) -> "Ranking":
-        """Return the ranking of some users."""
-        popular = None if self.popular is None else self.popular.at(rows)
-        return replace(
-            self, items=self.items[rows], hits=self.hits[rows], relevant=self.relevant[rows], popular=popular
-        )
+    shared = ("bits",)
 
 
 def ranking(items: np.ndarray, held: tuple[np.ndarray, np.ndarray], bits: np.ndarray) -> Ranking:

@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 
 from horngate.pipelines.metrics.classification import LEAST, Ranking, Spec, area_of
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
 
 BINS = 15  # of the calibration error
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(ByRow):
     """What is known of rows that were scored.
 
     Attributes:
@@ -38,14 +38,6 @@ class Outcome:
     def ranking(self) -> Ranking:
         """The rows ranked by their score."""
         return Ranking(self.targets, self.scores)
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def at(self, rows: np.ndarray) -> "Outcome":
-        """Return the outcome of some rows."""
-        users = None if self.users is None else self.users[rows]
-        return Outcome(self.scores[rows], self.targets[rows], users, self.clicks)
 
 
 def areas(outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:

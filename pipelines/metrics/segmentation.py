@@ -12,7 +12,7 @@ import numpy as np
 
 from horngate.pipelines.metrics.classification import Spec
 from horngate.pipelines.metrics.surfaces import border_distances, hausdorff, within
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
 
 RULE = (
     "a class that is neither in the truth nor in the answer of a case is left out there; where it is in only one of them, "
@@ -21,7 +21,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Cases:
+class Cases(ByRow):
     """What is known of cases whose masks were compared; all arrays but `spaced` are NaN where a class is left out.
 
     Attributes:
@@ -37,14 +37,6 @@ class Cases:
     surface_dice: np.ndarray
     diagonals: np.ndarray
     spaced: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.counts)
-
-    def at(self, rows: np.ndarray) -> "Cases":
-        """Return some of the cases."""
-        parts = (self.counts, self.hd95, self.surface_dice, self.diagonals, self.spaced)
-        return Cases(*(part[rows] for part in parts))
 
     @property
     def truth(self) -> np.ndarray:

@@ -33,11 +33,6 @@ class Outcome(detection.Outcome):
     units: np.ndarray
     drawn: str
 
-    def at(self, rows: np.ndarray) -> "Outcome":
-        """Return the outcome of some of the rows."""
-        parts = (self.scores, self.targets, self.chosen, self.series, self.seconds, self.units)
-        return Outcome(*(part[rows] for part in parts), self.drawn)
-
     @cached_property
     def order(self) -> np.ndarray:
         """int64 `[n]`: the rows, those of a series together."""

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
 
 ROWS = 1024  # of a block of similarities, so that those of all rows are never held at once
 EQUAL = 1e-6  # cosines that are no farther apart are ties
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(ByRow):
     """What is known of pairs that were answered.
 
     Attributes:
@@ -30,14 +30,6 @@ class Outcome:
     reciprocal: np.ndarray | None = None
     first: np.ndarray | None = None
     candidates: int = 0
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def at(self, rows: np.ndarray) -> "Outcome":
-        """Return the outcome of some rows; the candidates stay those of all."""
-        parts = [None if part is None else part[rows] for part in (self.targets, self.reciprocal, self.first)]
-        return Outcome(self.scores[rows], *parts, self.candidates)
 
 
 def found(firsts: Any, seconds: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -8,14 +8,14 @@ import numpy as np
 
 from horngate.pipelines.metrics.classification import Spec
 from horngate.pipelines.spec.errors import needed
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
 
 KINDS = ("hits", "substitutions", "deletions", "insertions")
 Part = tuple[str, list[str], list[str]]  # equal, substitute, delete or insert; words of the truth; words of the answer
 
 
 @dataclass(frozen=True)
-class Transcripts:
+class Transcripts(ByRow):
     """How transcripts compare with the truth, row by row.
 
     Attributes:
@@ -28,13 +28,6 @@ class Transcripts:
     signs: np.ndarray
     heard: np.ndarray
     spent: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def at(self, rows: np.ndarray) -> "Transcripts":
-        """Return some of the rows."""
-        return Transcripts(self.words[rows], self.signs[rows], self.heard[rows], self.spent[rows])
 
     def silent(self) -> "Transcripts":
         """Return what an answer without a word, at no time, would have scored."""

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -14,6 +15,24 @@ LEAST_DRAWS = 50  # that could be computed, for an interval
 LEVEL = 0.95
 FIRST = 8  # draws whose time says whether threads pay
 COSTLY = 5e-4  # seconds of a draw; threads wait longer for Python's lock than quicker ones take
+
+
+class ByRow:
+    """What is known of rows: a dataclass whose arrays have an entry for each, but for those that are `shared`."""
+
+    shared: ClassVar[tuple[str, ...]] = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self._parts().values())))
+
+    def at(self, rows: np.ndarray) -> Self:
+        """Return what is known of some of the rows; what isn't of rows stays."""
+        parts = self._parts().items()
+        return replace(self, **{name: part.at(rows) if isinstance(part, ByRow) else part[rows] for name, part in parts})
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in self.shared}
+        return {name: part for name, part in parts.items() if isinstance(part, np.ndarray | ByRow)}
 
 
 class Uncomputable(ValueError):

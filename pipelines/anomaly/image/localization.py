@@ -37,11 +37,6 @@ class Mapped(detection.Outcome):
     pixels: Pixels | None = None
     masks: dict[str, Any] = field(default_factory=dict)
 
-    def at(self, rows: np.ndarray) -> "Mapped":
-        """Return the outcome of some of the pictures."""
-        part = None if self.pixels is None else self.pixels.at(rows)
-        return Mapped(self.scores[rows], self.targets[rows], self.chosen[rows], part)
-
 
 def mask_findings(table: pa.Table, truth: np.ndarray) -> list[Finding]:
     """Return findings on the masks of readable pictures.
