@@ -164,12 +164,14 @@ def step_row(steps: int = 40, rounds: int = 3) -> dict:
     names = [str(path) for path in sorted(FLOWERS.glob("*/*.jpg"))[:: 4054 // (32 * steps)]][: 32 * steps]
     targets = np.eye(5, dtype="float32")[np.arange(len(names)) % 5]
     pixels = read_pixels(names, 160)
-    reader = Reader(160)
     table = block({"id": names, "input": [name.encode() for name in names]})
-    rows = ReadRows(
-        table, targets, None, lambda data, seed: reader.read(data, seed and Change("light", "horizontal", seed)), 0
+    reader = SimpleNamespace(
+        card=SimpleNamespace(seed=0),
+        read=lambda data, seed: Reader(160).read(data, seed and Change("light", "horizontal", seed)),
+        collate=lambda tensors, rows=None: np.stack(tensors),
+        size_of=None,
     )
-    none = ReadRows(table.slice(0, 0), targets[:0], None, rows.read, 0)
+    rows, none = ReadRows(reader, table, targets), ReadRows(reader, table.slice(0, 0), targets[:0])
 
     def ours(epochs: int) -> float:
         encoder = picture_encoder("mobilenet_v2", str(WEIGHTS), 160, None, 32)
