@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from horngate.pipelines.spec.recipe import to_yaml
 from horngate.pipelines.statistics.paired import differences, holm, sign_test
 from horngate.pipelines.system.files import write_json, write_table, write_text
 from horngate.pipelines.tasks.classification.labels import Labels
+from horngate.pipelines.tasks.parts import AnswerColumn
 from horngate.pipelines.vision import Classify
 
 NAMES = ("cat", "dog", "owl")
@@ -171,22 +173,25 @@ def test_holm_agrees_with_a_calculation_by_hand():
     assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
 
 
+def answering(fields, correct) -> SimpleNamespace:
+    """Return a task with these columns of answers, which are right where `correct` says so."""
+    columns = tuple(AnswerColumn(*field) for field in fields)
+    predictor = SimpleNamespace(columns=lambda: columns)
+    return SimpleNamespace(predictor=predictor, evaluator=SimpleNamespace(correct=correct))
+
+
 def test_answers_that_are_lists_are_told_in_words(tmp_path):
     kinds = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("label", pa.string())])
     fields = [("spans", pa.list_(kinds)), ("scores", pa.list_(pa.float32())), ("items", pa.list_(pa.string()))]
 
-    class Task:
-        def answer_schema(self):
-            return pa.schema(fields)
-
-        def right(self, answers):
-            return np.array([place == 0 for place in answers["right"].to_pylist()])
+    def correct(answers):
+        return np.array([place == 0 for place in answers["right"].to_pylist()])
 
     def answers(right, spans):
         rows = {"id": ["r"], "target": ["[]"], "right": [right], "spans": [spans], "scores": [[0.5]]}
         return pa.table(rows | {"items": [[f"i{place}" for place in range(9)]]})
 
-    found = flipped(Task(), answers(0, []), answers(1, [{"start": 0, "end": 5, "label": "PER"}]))
+    found = flipped(answering(fields, correct), answers(0, []), answers(1, [{"start": 0, "end": 5, "label": "PER"}]))
     (row,) = found["lost"]["shown"]
     assert row["a"] == {"spans": "", "items": "i0, i1, i2, i3, i4, i5, i6, i7, …"} and row["b"]["spans"] == "0 5 PER"
 
@@ -349,20 +354,16 @@ def test_a_page_is_written_escaped_and_without_pictures_where_the_data_is_gone(t
 
 
 def test_rows_of_a_task_without_right_and_wrong_are_shown_by_how_far_apart_they_are():
-    class Numbers:
-        def answer_schema(self):
-            return pa.schema([("score", pa.float64()), ("reason", pa.string()), ("parts", pa.list_(pa.float64()))])
-
-        def right(self, answers):
-            return None
-
+    numbers = answering(
+        [("score", pa.float64()), ("reason", pa.string()), ("parts", pa.list_(pa.float64()))], lambda answers: None
+    )
     common = {"id": ["x", "y", "z"], "target": [None] * 3}
     first = pa.table(common | {"score": [0.0, 1.0, np.nan], "reason": ["a", "a", None], "parts": [[1.0], [2.0], [3.0]]})
     second = pa.table(common | {"score": [0.0, 9.0, 3.0], "reason": ["a", "b", None], "parts": [[1.0], [2.0], [3.0]]})
-    found = flipped(Numbers(), first, second)["apart"]
+    found = flipped(numbers, first, second)["apart"]
     assert found["rows"] == 2 and [row["id"] for row in found["shown"]] == ["y", "z"]
     assert found["shown"][1]["a"]["score"] is None and "parts" not in found["shown"][0]["a"]
-    assert mcnemar(Numbers(), first, second, None) is None
+    assert mcnemar(numbers, first, second, None) is None
 
 
 def test_two_trainings_are_compared_on_the_command_line(photos, tmp_path, cli):
