@@ -3,7 +3,7 @@
 A task with formats of its own, or with targets that can be malformed, names a module as its rows' `loader`. It has three
 functions: `opens(path, labelled)` says whether it reads a file or folder in place of the usual doors; `blocks(path, card,
 labelled, listing)` yields the blocks of one that it opens; `checked(block)` returns any labelled block with its targets in
-the form that the task learns from, and with the reason as `error` where one is malformed. A door may have a fourth,
+the form that the task learns from, and with the reason as `error` where one is malformed. It may have a fourth,
 `sampled(name)`, where a sample to be answered is no labelled one without its labels.
 """
 
@@ -49,16 +49,16 @@ def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listin
 
 
 def _labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
-    door, path = _door(card), Path(source)
-    if door is None:
+    loader, path = _own_loader(card), Path(source)
+    if loader is None:
         yield from _common(source, card, suffixes, listing)
-    elif not source.startswith(("sample:", "tfds:")) and path.exists() and door.opens(path, True):
-        yield from map(door.checked, door.blocks(path, card, True, listing))
+    elif not source.startswith(("sample:", "tfds:")) and path.exists() and loader.opens(path, True):
+        yield from map(loader.checked, loader.blocks(path, card, True, listing))
     else:
-        yield from map(door.checked, _common(source, card, suffixes, listing))
+        yield from map(loader.checked, _common(source, card, suffixes, listing))
 
 
-def _door(card: Data) -> ModuleType | None:
+def _own_loader(card: Data) -> ModuleType | None:
     return None if card.rows.loader is None else import_module(f"horngate.pipelines.{card.rows.loader}")
 
 
@@ -92,15 +92,15 @@ def unlabelled(inputs: list[str], card: Data, suffixes: tuple[str, ...], listing
 
 
 def _unlabelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
-    door, path = _door(card), Path(source)
-    if source.startswith("sample:") and hasattr(door, "sampled"):
-        yield door.sampled(source.removeprefix("sample:"))
+    loader, path = _own_loader(card), Path(source)
+    if source.startswith("sample:") and hasattr(loader, "sampled"):
+        yield loader.sampled(source.removeprefix("sample:"))
     elif source.startswith("sample:"):
         yield from map(_without_masks, sample(source.removeprefix("sample:"), card, labelled=False))
     elif source == "-" and card.rows.input != "file":
         yield from live_blocks(card)
-    elif door is not None and path.exists() and door.opens(path, False):
-        yield from door.blocks(path, card, False, listing)
+    elif loader is not None and path.exists() and loader.opens(path, False):
+        yield from loader.blocks(path, card, False, listing)
     elif path.is_dir() and card.rows.input == "window":
         yield from table_files(path, card, listing, labelled=False)
     elif path.is_dir():
