@@ -235,7 +235,7 @@ def series() -> dict:
 
 def series_of(name: str) -> dict:
     """Return mean VUS-PR by window, smoothing and members, the best first."""
-    from horngate.pipelines.metrics.ranges import vus_pr
+    from horngate.pipelines.metrics.anomaly.ranges import vus_pr
 
     sizes = [(window, smooth) for window in (32, 64, 128) for smooth in (window // 4, 3 * window // 4)]
     found: dict[str, list[float]] = {}

@@ -38,7 +38,8 @@ class GroupedCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section of each group that has options."""
         params = {param.name: param for param in self.get_params(ctx) if param.get_help_record(ctx)}
-        first = [name for name in MOST_USED if name in params][:TEN]
+        first = [name for name in (*MOST_USED, *params) if name in params]
+        first = list(dict.fromkeys(first))[:TEN]
         sections = {"most used": first} | {group: [] for group in GROUPS}
         for name in params:
             if name not in first:

@@ -40,11 +40,16 @@ class ShownPictures:
         """Return the pictures, with Grad-CAM of the answer where an open network has spatial maps."""
         pixels = self._pixels(rows)
         try:
-            heats = list(self._heats(pixels, answers)) if self.fitted.model is not None else [None] * len(pixels)
+            heats = list(self._heats(pixels, answers)) if self._explained else [None] * len(pixels)
         except ValueError:
             heats = [None] * len(pixels)
         parts = zip(inputs_of(rows), pixels, heats, strict=True)
         return [self._shown(data, as_picture(tensor), heat) for data, tensor, heat in parts]
+
+    @property
+    def _explained(self) -> bool:
+        """Whether there is an open network, and labels that Grad-CAM can speak of."""
+        return self.fitted.model is not None and hasattr(self.fitted.decisions, "labels")
 
     def files(self, report: Report, table: pa.Table, folder: Path, options: dict[str, Any]) -> None:
         """Draw `grad_cam` of the most confident mistakes: the picture, and beside it what spoke for the wrong answer."""

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from horngate.pipelines.images.statistics import statistics as picture_statistics
 from horngate.pipelines.spec.errors import Unreadable
+from horngate.pipelines.tasks.bases import TensorReader
+from horngate.pipelines.tasks.parts import Fitted
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # no format that runs a program to decode
@@ -209,3 +213,21 @@ def _rgb(image: Image.Image) -> Image.Image:
         clear = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+class PictureReader(TensorReader):
+    """Reads pictures of any kind as squares of uint8 `[size, size, 3]`."""
+
+    def inspect(self, data: bytes, suffix: str) -> Facts:
+        return Reader(self.card.image_size or 64, self.card.resize).inspect(data, suffix)
+
+    def fit_schema(self, facts: list[Facts]) -> Fitted:
+        small = small_size([min(fact.width, fact.height) for fact in facts])
+        return Fitted({"kind": "picture", "resize": self.card.resize, "small_size": small})
+
+    def read(self, data: bytes, seed: tuple[int, ...] | None = None) -> np.ndarray:
+        reader = Reader(self.schema["size"], self.schema["resize"])
+        return reader.read(data, None if seed is None else Change(self.card.augment, self.card.flip, seed))
+
+    def statistics(self, data: bytes, tensor: Any) -> dict[str, float]:
+        return picture_statistics(data, tensor)

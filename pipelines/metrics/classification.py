@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable
 
 BINS = 15  # of the expected calibration error, of equal width (Guo et al. 2017)
 LEAST = 1e-7  # scores are float32: smaller ones count as this in the log loss
@@ -41,16 +41,6 @@ class Outcome(ByRow):
     def ranking(self) -> "Ranking":
         """The rows ranked by the positive class's score."""
         return Ranking(self.targets[:, self.positive], self.scores[:, self.positive])
-
-
-@dataclass(frozen=True)
-class Spec:
-    """How a measure is read: its function of an outcome, its direction, its unit, and whether resampling raises it."""
-
-    prepare: object
-    higher_is_better: bool = True
-    unit: str = "share"
-    raised: bool = False
 
 
 def _mean(values: np.ndarray) -> Measure:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable, prepared
 
 Entity = tuple[int, int, str]
 

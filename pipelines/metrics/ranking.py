@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable, prepared
 
 CUTS = (10, 5, 20)
 DEPTH = max(CUTS)

@@ -5,8 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from horngate.pipelines.metrics.classification import LEAST, Ranking, Spec, area_of
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
+from horngate.pipelines.metrics.classification import LEAST, Ranking, area_of
+from horngate.pipelines.metrics.regression import mae, rmse
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable, prepared
 
 BINS = 15  # of the calibration error
 
@@ -123,23 +124,13 @@ def losses_of(outcome: Outcome) -> np.ndarray:
     return -(outcome.targets * np.log(scores) + (1 - outcome.targets) * np.log1p(-scores))
 
 
-def _rmse(outcome: Outcome) -> Measure:
-    errors = losses_of(outcome)
-    return lambda weights: float(np.sqrt(weights @ errors / weights.sum()))
-
-
-def _mae(outcome: Outcome) -> Measure:
-    errors = np.abs(outcome.scores - outcome.targets)
-    return lambda weights: float(weights @ errors) / float(weights.sum())
-
-
 CLICKS = {
     "auroc": Spec(lambda outcome: outcome.ranking.measure(area_of)),
     "gauc": Spec(gauc),
     "log_loss": Spec(_log_loss, False, "nats"),
     "ece": Spec(ece, False, raised=True),
 }
-RATINGS = {"rmse": Spec(_rmse, False, "points"), "mae": Spec(_mae, False, "points")}
+RATINGS = {"rmse": Spec(rmse, False, "points"), "mae": Spec(mae, False, "points")}
 
 
 def measures(outcome: Outcome) -> dict[str, tuple[Spec, Measure | str]]:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.metrics.classification import Outcome, Spec
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable
+from horngate.pipelines.metrics.classification import Outcome
+from horngate.pipelines.statistics.intervals import Measure, Spec, Uncomputable
 
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)  # of a decision curve
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.metrics.classification import Spec
 from horngate.pipelines.metrics.surfaces import border_distances, hausdorff, within
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable, prepared
 
 RULE = (
     "a class that is neither in the truth nor in the answer of a case is left out there; where it is in only one of them, "

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable, prepared
 
 ROWS = 1024  # of a block of similarities, so that those of all rows are never held at once
 EQUAL = 1e-6  # cosines that are no farther apart are ties

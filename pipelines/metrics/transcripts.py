@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.metrics.classification import Spec
 from horngate.pipelines.spec.errors import needed
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable, prepared
 
 KINDS = ("hits", "substitutions", "deletions", "insertions")
 Part = tuple[str, list[str], list[str]]  # equal, substitute, delete or insert; words of the truth; words of the answer

@@ -162,7 +162,7 @@ class Rank(Optimisation, Data):
 
     rows = RowSpec(
         input="row",
-        loader="recommendation.rank.loader",
+        loader="recommendation.rank.rows",
         roles={
             "target": ("target", "label", "click", "clicked", "rating", "stars", "score"),
             "user": USER,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from horngate.pipelines.metrics.detection import Outcome, rates_at
+from horngate.pipelines.metrics.anomaly.detection import Outcome, rates_at
 from horngate.pipelines.report.classification_curves import thinned
 from horngate.pipelines.report.drawing import ACCENT, INK, MUTED, SECOND, bare, square
 from horngate.pipelines.report.plot import Plot

@@ -147,11 +147,17 @@ class Refitted(Transfer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pictured:
-    """Knobs of how pictures are shown to a network that sorts them."""
+class Squared:
+    """Knobs of how pictures become squares."""
 
     image_size: int | None = knob(None, "Side of the square that the network sees, in pixels.", low=8, high=2048)
     resize: Literal["stretch", "crop", "pad"] = knob("stretch", "How a picture becomes a square.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictured(Squared):
+    """Knobs of how pictures are shown to a network that sorts them."""
+
     alpha: float | None = knob(None, "Width multiplier of a MobileNet.", low=0.1, high=2.0)
     augment: Literal["none", "light", "strong"] = knob("none", "Random crops and colour changes while learning.")
     flip: Literal["none", "horizontal", "vertical", "both"] = knob("none", "Random mirror images while learning.")

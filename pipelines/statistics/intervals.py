@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +15,16 @@ LEAST_DRAWS = 50  # that could be computed, for an interval
 LEVEL = 0.95
 FIRST = 8  # draws whose time says whether threads pay
 COSTLY = 5e-4  # seconds of a draw; threads wait longer for Python's lock than quicker ones take
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How a measure is read: its function of an outcome, its direction, its unit, and whether resampling raises it."""
+
+    prepare: object
+    higher_is_better: bool = True
+    unit: str = "share"
+    raised: bool = False
 
 
 class ByRow:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from horngate.pipelines.anomaly import Table
-from horngate.pipelines.metrics import detection
-from horngate.pipelines.metrics.detection import Outcome
+from horngate.pipelines.metrics.anomaly import detection
+from horngate.pipelines.metrics.anomaly.detection import Outcome
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics.p_values import best_f1, p_values, threshold_at
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms

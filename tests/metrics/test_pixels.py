@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, label
 from sklearn.metrics import roc_auc_score
 
-from horngate.pipelines.metrics import pixels
+from horngate.pipelines.metrics.anomaly import pixels
 from horngate.pipelines.statistics.intervals import bootstrap
 
 

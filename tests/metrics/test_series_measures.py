@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from horngate.pipelines.metrics import events, series
-from horngate.pipelines.metrics.events import Events, Timeline, threshold_for_alarms
-from horngate.pipelines.metrics.ranges import vus_pr
-from horngate.pipelines.metrics.series import Outcome, by_chance, measures, units_of
+from horngate.pipelines.metrics.anomaly import events, series
+from horngate.pipelines.metrics.anomaly.events import Events, Timeline, threshold_for_alarms
+from horngate.pipelines.metrics.anomaly.ranges import vus_pr
+from horngate.pipelines.metrics.anomaly.series import Outcome, by_chance, measures, units_of
 from horngate.pipelines.statistics.intervals import Uncomputable, bootstrap
 
 # Made with the package vus 0.0.6 of the paper's authors, which is too heavy to be asked for here:

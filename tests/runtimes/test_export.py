@@ -267,7 +267,7 @@ def test_what_cannot_be_exported_is_one_line(run, tmp_path, cli, monkeypatch):
     ):
         code, _, err = cli("export", run.folder, *words)
         assert code == 1 and said in err and len(err.strip().splitlines()) == 1
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("horngate.pipelines.verbs.export.find_spec", lambda name: None)
     code, _, err = cli("export", run.folder, "--format", "onnx", "-o", tmp_path / "b")
     assert code == 1 and "horngate[onnx]" in err
     monkeypatch.undo()

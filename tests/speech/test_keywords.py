@@ -309,7 +309,7 @@ def pieces(samples: np.ndarray, rate: int, seed: int = 0):
 @pytest.mark.parametrize("rate", [8000, 44_100])
 def test_streamed_scores_equal_offline_ones_however_the_stream_is_cut(rate, opened):
     samples = resampled(stream_of(), 8000, rate)
-    length = opened.schema["samples"]
+    length = opened.fitted.schema["samples"]
     whole = Windows(length, 800)
     heard = resampled(samples, rate, 8000)
     offline = listen.scores_of(opened, np.concatenate([whole.push(heard), whole.end()]))
@@ -429,10 +429,10 @@ def test_recordings_that_cannot_be_used_are_error_rows_in_their_places(tiny_runs
 
 def test_the_example_of_an_export_reads_what_the_run_reads(opened, tmp_path):
     path, names = tmp_path / "clip.wav", {}
-    exec(opened.example(), names)  # the source that a bundle carries
+    exec(opened.exporter.reading(), names)  # the source that a bundle carries
     for samples, rate in ((stream_of(1)[4000:6000], 8000), (stream_of(3), 44_100), (stream_of(3), 8000)):
         path.write_bytes(written(samples, rate))
-        assert np.array_equal(names["read"](path), opened.read(path.read_bytes()))
+        assert np.array_equal(names["read"](path), opened.reader.read(path.read_bytes()))
 
 
 def test_several_labels_of_a_clip_are_learnt_together(cli, tmp_path):

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from horngate.pipelines.anomaly.image import localization
 from horngate.pipelines.anomaly.image.localization import Mapped
-from horngate.pipelines.metrics import detection, pixels
+from horngate.pipelines.metrics.anomaly import detection, pixels
 from horngate.pipelines.tasks.anomaly_detection.evaluator import AnomalyEvaluator
 
 

@@ -12,8 +12,8 @@ from horngate.pipelines.data.reading import content, inputs_of
 from horngate.pipelines.images.heat_maps import enlarged
 from horngate.pipelines.images.masks import fitting, read_mask
 from horngate.pipelines.images.statistics import shape_of
-from horngate.pipelines.metrics import detection, pixels
-from horngate.pipelines.metrics.pixels import Pixels
+from horngate.pipelines.metrics.anomaly import detection, pixels
+from horngate.pipelines.metrics.anomaly.pixels import Pixels
 from horngate.pipelines.spec.errors import Unreadable
 from horngate.pipelines.statistics.intervals import Uncomputable
 

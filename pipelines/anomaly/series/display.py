@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.data.trailing import Window
-from horngate.pipelines.metrics.ranges import ranges_of
-from horngate.pipelines.metrics.series import Outcome
+from horngate.pipelines.metrics.anomaly.ranges import ranges_of
+from horngate.pipelines.metrics.anomaly.series import Outcome
 from horngate.pipelines.report.drawing import ACCENT, INK, LINE, MUTED, SECOND, THIRD
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report

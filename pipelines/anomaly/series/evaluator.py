@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.anomaly.series.reader import numbered, timeline
-from horngate.pipelines.metrics import detection
-from horngate.pipelines.metrics import series as measured
-from horngate.pipelines.metrics.series import Outcome, units_of
+from horngate.pipelines.metrics.anomaly import detection
+from horngate.pipelines.metrics.anomaly import series as measured
+from horngate.pipelines.metrics.anomaly.series import Outcome, units_of
 from horngate.pipelines.tasks.anomaly_detection.evaluator import TOP, AnomalyEvaluator
 
 LISTED = 200  # events in a report

@@ -11,8 +11,8 @@ from sklearn.ensemble import IsolationForest
 from horngate.models.anomaly.series_detectors import joined
 from horngate.models.anomaly.window_learning import WindowConfig, learnt, moments
 from horngate.pipelines.anomaly.series.reader import LEAST, numbered
-from horngate.pipelines.metrics import detection
-from horngate.pipelines.metrics.series import Outcome
+from horngate.pipelines.metrics.anomaly import detection
+from horngate.pipelines.metrics.anomaly.series import Outcome
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.system import progress
 from horngate.pipelines.tasks.anomaly_detection.learner import AnomalyLearner, DetectionRows, Learnt

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.anomaly.series.reader import timeline
-from horngate.pipelines.metrics.events import Timeline, threshold_for_alarms
+from horngate.pipelines.metrics.anomaly.events import Timeline, threshold_for_alarms
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.tasks.anomaly_detection.alarms import Alarms
 from horngate.pipelines.tasks.anomaly_detection.predictor import REASON, AnomalyPredictor, reasons

@@ -1,10 +1,10 @@
 """Sources: whatever `--data` names becomes blocks of rows in one schema, which everything behind them works on.
 
-A task with formats of its own, or with targets that can be malformed, names a module as its rows' `loader`. It has three
-functions: `opens(path, labelled)` says whether it reads a file or folder in place of the usual doors; `blocks(path, card,
-labelled, listing)` yields the blocks of one that it opens; `checked(block)` returns any labelled block with its targets in
-the form that the task learns from, and with the reason as `error` where one is malformed. It may have a fourth,
-`sampled(name)`, where a sample to be answered is no labelled one without its labels.
+A task with formats of its own, or with targets that can be malformed, names a module as its rows' `loader`. It has some
+of these functions: `checked(block)` returns any labelled block with its targets in the form that the task learns from, and
+with the reason as `error` where one is malformed; `opens(path, labelled)` says whether it reads a file or folder in place
+of the usual sources, and `blocks(path, card, labelled, listing)` yields the blocks of one that it opens; `sampled(name)`
+yields a sample to be answered, where that is no labelled one without its labels.
 """
 
 from collections import Counter
@@ -50,16 +50,19 @@ def labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listin
 
 def _labelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
     loader, path = _own_loader(card), Path(source)
-    if loader is None:
-        yield from _common(source, card, suffixes, listing)
-    elif not source.startswith(("sample:", "tfds:")) and path.exists() and loader.opens(path, True):
-        yield from map(loader.checked, loader.blocks(path, card, True, listing))
+    if not source.startswith(("sample:", "tfds:")) and _opens(loader, path, labelled=True):
+        blocks = loader.blocks(path, card, True, listing)
     else:
-        yield from map(loader.checked, _common(source, card, suffixes, listing))
+        blocks = _common(source, card, suffixes, listing)
+    yield from map(loader.checked, blocks) if hasattr(loader, "checked") else blocks
 
 
 def _own_loader(card: Data) -> ModuleType | None:
     return None if card.rows.loader is None else import_module(f"horngate.pipelines.{card.rows.loader}")
+
+
+def _opens(loader: ModuleType | None, path: Path, labelled: bool) -> bool:
+    return hasattr(loader, "opens") and path.exists() and loader.opens(path, labelled)
 
 
 def _common(source: str, card: Data, suffixes: tuple[str, ...], listing: Listing) -> Iterator[pa.Table]:
@@ -99,7 +102,7 @@ def _unlabelled(source: str, card: Data, suffixes: tuple[str, ...], listing: Lis
         yield from map(_without_masks, sample(source.removeprefix("sample:"), card, labelled=False))
     elif source == "-" and card.rows.input != "file":
         yield from live_blocks(card)
-    elif loader is not None and path.exists() and loader.opens(path, False):
+    elif _opens(loader, path, labelled=False):
         yield from loader.blocks(path, card, False, listing)
     elif path.is_dir() and card.rows.input == "window":
         yield from table_files(path, card, listing, labelled=False)

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from horngate.pipelines.metrics import classification, screening
-from horngate.pipelines.metrics.classification import MEASURES, Outcome, Spec, mean_auroc, quadratic_kappa
+from horngate.pipelines.metrics.classification import MEASURES, Outcome, mean_auroc, quadratic_kappa
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.statistics import delong
-from horngate.pipelines.statistics.intervals import Uncomputable, numbered, prepared
+from horngate.pipelines.statistics.intervals import Spec, Uncomputable, numbered, prepared
 from horngate.pipelines.tasks.classification.decisions import decided
 from horngate.pipelines.tasks.classification.evaluator import LabelEvaluator
 from horngate.pipelines.tasks.classification.predictor import LabelPredictor

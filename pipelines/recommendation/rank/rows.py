@@ -12,6 +12,7 @@ from horngate.pipelines.recommendation.rank import features
 from horngate.pipelines.recommendation.rank.reader import AN
 from horngate.pipelines.recommendation.rank.target_encoder import TargetEncoder
 from horngate.pipelines.spec.errors import UserError
+from horngate.pipelines.tables.columns import LARGEST, is_gap, number_in
 from horngate.pipelines.tables.inspection import LOOKED_AT, Sought, column_findings
 from horngate.pipelines.tasks.bases import ListedRows
 from horngate.pipelines.tasks.task import Task
@@ -59,3 +60,19 @@ class RankRows(ListedRows):
                 message += f"as {lacking[0]}; what it says of others is missing for these"
                 found.append(Finding("warning", f"missing_{ROLES[role]}", message, len(lacking)))
         return found
+
+
+def checked(block: pa.Table) -> pa.Table:
+    """Return a labelled block; rows whose target is a gap, infinite or too large have the reason as `error`."""
+    targets, errors = block["target"].to_pylist(), block["error"].to_pylist()
+    errors = [error or _wrong(target) for target, error in zip(targets, errors, strict=True)]
+    return block.set_column(block.column_names.index("error"), "error", pa.array(errors, pa.string()))
+
+
+def _wrong(target: str | None) -> str | None:
+    if is_gap(target):
+        return "no target"
+    value = number_in(target)
+    if value is not None and not abs(value) <= LARGEST:
+        return f"its target is infinite, or too large ({target[:20]})"
+    return None

@@ -1,11 +1,14 @@
-"""What `check` and `settle` want to know of one recording."""
+"""What the first look at a recording sees, and how one stands on a page: to be heard, beside its spectrum."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import pairwise
 
 import numpy as np
+from PIL import Image
 
-from horngate.pipelines.speech.audio.decoding import Sound
+from horngate.pipelines.report.plot import Shown
+from horngate.pipelines.speech.audio.decoding import Sound, resampled, written
 
 SIDE = 32  # of the thumbnail: mel bands, and steps in time
 FRAME = 0.032  # seconds
@@ -111,3 +114,32 @@ def mel_bands(count: int, bins: int, rate: int, low: float, high: float) -> np.n
 
 def _mel(frequency: float) -> float:
     return 2595 * np.log10(1 + frequency / 700)
+
+
+LONGEST = 10.0  # seconds that are played
+HIGHEST = 16_000  # samples per second that are played: enough for speech, and small
+BANDS, WIDE, HIGH = 48, 240, 96  # of the picture: mel bands, and pixels
+RANGE = 70.0  # decibels
+
+
+def shown(samples: np.ndarray, rate: int) -> Shown:
+    """Return samples float32 `[n]` to be played and looked at; silence at their ends is left out."""
+    heard = np.flatnonzero(samples)
+    samples = samples[heard[0] : heard[-1] + 1] if len(heard) else samples
+    samples = samples[: int(LONGEST * rate)]
+    if rate > HIGHEST:
+        samples, rate = resampled(samples, rate, HIGHEST), HIGHEST
+    peak = float(np.abs(samples).max(initial=0.0)) or 1.0
+    return Shown(picture=spectrum(samples, rate), sound=written(0.9 * samples / peak, rate))
+
+
+def spectrum(samples: np.ndarray, rate: int) -> bytes:
+    """Return the mel spectra of samples as a PNG: time to the right, frequency upwards, loud is dark."""
+    powers = powers_of(samples.astype(np.float64), rate)
+    bands = powers @ mel_bands(BANDS, powers.shape[1], rate, 60.0, 0.475 * rate).T
+    levels = 10 * np.log10(np.maximum(bands, 1e-12))
+    greys = 255 - np.clip((levels - levels.max() + RANGE) * 255 / RANGE, 0, 255)
+    picture = Image.fromarray(greys.astype(np.uint8).T[::-1]).resize((WIDE, HIGH), Image.Resampling.BILINEAR)
+    out = BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()

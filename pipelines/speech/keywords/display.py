@@ -9,17 +9,17 @@ from scipy.stats import norm
 
 from horngate.pipelines.data.reading import content, in_order, inputs_of
 from horngate.pipelines.metrics import classification, trials
-from horngate.pipelines.metrics.classification import MEASURES, Outcome, Spec
+from horngate.pipelines.metrics.classification import MEASURES, Outcome
 from horngate.pipelines.report.classification_curves import thinned
 from horngate.pipelines.report.drawing import ACCENT, MUTED, SECOND, THIRD, bare
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
 from horngate.pipelines.spec.errors import Unreadable
-from horngate.pipelines.speech.audio import players
 from horngate.pipelines.speech.audio.decoding import sound_of
+from horngate.pipelines.speech.audio.facts import shown
 from horngate.pipelines.speech.keywords import details
 from horngate.pipelines.speech.keywords.reader import LONGEST
-from horngate.pipelines.statistics.intervals import prepared
+from horngate.pipelines.statistics.intervals import Spec, prepared
 from horngate.pipelines.tasks.classification.display import LabelDisplay, LabelExporter
 from horngate.pipelines.tasks.classification.evaluator import LabelEvaluator
 
@@ -86,7 +86,7 @@ class KeywordDisplay(LabelDisplay):
     def rows(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
         """Return what is to be heard of rows, at the rate that the model hears, and a picture of it."""
         heard = self.task.reader.input
-        return [players.shown(heard.read(sound_of(data, LONGEST)), heard.rate) for data in inputs_of(rows)]
+        return [shown(heard.read(sound_of(data, LONGEST)), heard.rate) for data in inputs_of(rows)]
 
     def model_card(self) -> dict[str, str]:
         rate = self.fitted.schema["rate"]

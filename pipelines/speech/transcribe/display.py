@@ -9,7 +9,7 @@ from horngate.pipelines.data.reading import inputs_of
 from horngate.pipelines.metrics.transcripts import alignment
 from horngate.pipelines.report.plot import Plot, Shown
 from horngate.pipelines.runs.report import Report
-from horngate.pipelines.speech.audio import players
+from horngate.pipelines.speech.audio.facts import shown
 from horngate.pipelines.speech.ctc.vocabulary import SAID, all_normalised
 from horngate.pipelines.speech.transcribe.plots import marks, plots
 from horngate.pipelines.speech.transcribe.recordings import heard_at
@@ -32,7 +32,7 @@ class TranscriptDisplay(PageDisplay):
     def rows(self, rows: pa.Table, answers: list[dict[str, Any]]) -> list[Shown]:
         """Return the alignment of each answer with its target, and the beginning of each recording to be played."""
         rate = self.fitted.schema["rate"]
-        heard = [players.shown(heard_at(data, rate), rate) for data in inputs_of(rows)]
+        heard = [shown(heard_at(data, rate), rate) for data in inputs_of(rows)]
         both = [all_normalised([row[name] for row in answers], self.card.normaliser) for name in ("target", "said")]
         parts = [alignment(*pair) for pair in zip(*both, strict=True)]
         return [replace(one, marks=marks(own)) for one, own in zip(heard, parts, strict=True)]

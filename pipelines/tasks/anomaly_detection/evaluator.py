@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.metrics import detection
-from horngate.pipelines.metrics.detection import Outcome
+from horngate.pipelines.metrics.anomaly import detection
+from horngate.pipelines.metrics.anomaly.detection import Outcome
 from horngate.pipelines.report import detection as drawn
 from horngate.pipelines.report.plot import Plot
 from horngate.pipelines.runs.report import Report

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pyarrow as pa
 
-from horngate.pipelines.metrics.detection import Outcome
+from horngate.pipelines.metrics.anomaly.detection import Outcome
 from horngate.pipelines.runs.run import Run
 from horngate.pipelines.spec.errors import UserError
 from horngate.pipelines.system import progress

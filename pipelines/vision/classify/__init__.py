@@ -4,7 +4,7 @@ from horngate.pipelines.spec.parts import Parts
 
 PARTS = Parts(
     rows="vision.classify.parts.PictureRows",
-    reader="vision.classify.parts.PictureReader",
+    reader="images.reader.PictureReader",
     learner="images.learner.PictureLearner",
     predictor="tasks.classification.predictor.LabelPredictor",
     evaluator="tasks.classification.evaluator.LabelEvaluator",

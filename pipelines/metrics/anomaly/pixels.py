@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import label
 
-from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable, prepared
 
 LEVELS = 4096  # of scores; half of them stand in the upper third, where anomalies are
 UPPER = 0.3  # share of the places that get half of the levels; the false positive rate up to which `aupro` looks

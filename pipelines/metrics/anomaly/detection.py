@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from horngate.pipelines.metrics.classification import Ranking, Spec, area_of, precision_of
-from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable, prepared
+from horngate.pipelines.metrics.classification import Ranking, area_of, precision_of
+from horngate.pipelines.statistics.intervals import ByRow, Measure, Spec, Uncomputable, prepared
 
 FALSE_ALARMS = 0.01  # of `recall_at_fpr_01`
 SHARES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # of rows with an alarm, in the table of thresholds

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from horngate.pipelines.metrics.ranges import ranges_of
+from horngate.pipelines.metrics.anomaly.ranges import ranges_of
 from horngate.pipelines.statistics.intervals import ByRow, Measure, Uncomputable
 
 DAY = 86_400.0  # seconds

@@ -6,11 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from horngate.pipelines.metrics import detection, events
-from horngate.pipelines.metrics.classification import Spec
-from horngate.pipelines.metrics.events import Events, Timeline
-from horngate.pipelines.metrics.ranges import BUFFER, vus_pr
-from horngate.pipelines.statistics.intervals import Measure, Uncomputable, prepared
+from horngate.pipelines.metrics.anomaly import detection, events
+from horngate.pipelines.metrics.anomaly.events import Events, Timeline
+from horngate.pipelines.metrics.anomaly.ranges import BUFFER, vus_pr
+from horngate.pipelines.statistics.intervals import Measure, Spec, Uncomputable, prepared
 
 SEVERAL = 10  # series, from which on a bootstrap draws them whole
 BLOCKS = 20  # that a series is cut into where there are fewer

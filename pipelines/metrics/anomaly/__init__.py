@@ -1,0 +1,1 @@
+"""Metrics of anomaly detection: of rows, of ranges and events in time, of pixels."""
