@@ -56,10 +56,18 @@ def pytest_xdist_make_scheduler(config, log):
     return ByTask(config, log)
 
 
+def of_all_workers(tmp_path_factory) -> Path:
+    """Return the temporary folder that the workers of a session share."""
+    mine = tmp_path_factory.getbasetemp()
+    return mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     os.environ["HORNGATE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    os.environ["HORNGATE_HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ["HORNGATE_HOME"] = str(
+        of_all_workers(tmp_path_factory) / "home"
+    )  # pseudonyms of shared runs hang on its key
 
 
 @pytest.fixture(scope="session")
@@ -112,8 +120,7 @@ def tiny_runs(tmp_path_factory):
     from horngate.pipelines.spec.discovery import card_class
     from horngate.pipelines.spec.recipe import merged
 
-    mine, made = tmp_path_factory.getbasetemp(), {}
-    ours = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "tiny"
+    ours, made = of_all_workers(tmp_path_factory) / "tiny", {}
 
     def trained(domain: str, task: str) -> Path:
         output = ours / f"{domain}-{task}"
