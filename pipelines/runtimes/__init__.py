@@ -1,4 +1,4 @@
-"""Runtimes: what computes a forward pass in Keras's place, each on a file that `converting` wrote."""
+"""Runtimes: what computes a forward pass in Keras's place, each on a file that `conversion` wrote."""
 
 from abc import ABC, abstractmethod
 from importlib import import_module
